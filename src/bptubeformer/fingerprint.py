@@ -1,0 +1,135 @@
+"""Fingerprints of what code means, so that a run is repeated when its meaning has changed.
+
+A fingerprint is a hash over the syntax trees of everything inside this package that a piece of
+code reaches by import, with comments, docstrings and layout left out. Editing a docstring keeps
+it; editing a model changes it for the commands that run this model, and for no others.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = __name__.split(".")[0]
+ROOT = Path(__file__).resolve().parent
+
+
+def fingerprint(*roots: str) -> str:
+    """Hash of the code reached from ``roots``.
+
+    Args:
+        roots: a module (``bptubeformer.models.sttran``), one function of a module and what it
+            refers to (``bptubeformer.cli:train``), or the path of a notebook.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    reached: dict[str, str] = {}
+    waiting: list[str] = []
+    for root in roots:
+        if root.endswith(".ipynb"):
+            trees = [_meaning(tree) for tree in _notebook(root)]
+            reached[root] = "\n".join(map(ast.dump, trees))
+        elif ":" in root:
+            module, name = root.split(":")
+            trees = list(_definitions(_parse(module), name))
+            reached[root] = "\n".join(map(ast.dump, trees))
+        else:
+            trees = []
+            waiting.append(root)
+        waiting += [found for tree in trees for found in _imports(tree)]
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            tree = _parse(module)
+            reached[module] = ast.dump(tree)
+            waiting += _imports(tree)
+            waiting += [module.rsplit(".", 1)[0]] if "." in module else []
+    digest = hashlib.sha256()
+    for name, text in sorted(reached.items()):
+        digest.update(f"{name}\n{text}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def command_fingerprint(command: str, *models: str) -> str:
+    """Fingerprint of one command of the command line and of the models it is given by name."""
+    return fingerprint(f"{PACKAGE}.cli:{command}", *(f"{PACKAGE}.models.{m}" for m in models))
+
+
+def _path(module: str) -> Path | None:
+    """File of a module of this package; None for a name that is no module."""
+    base = ROOT.joinpath(*module.split(".")[1:])
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _parse(module: str) -> ast.Module:
+    path = _path(module)
+    if path is None:
+        raise ValueError(f"{module} is no module of {PACKAGE}")
+    return _meaning(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def _notebook(path: str) -> Iterator[ast.Module]:
+    for cell in json.loads(Path(path).read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            yield ast.parse("".join(cell["source"]))
+
+
+def _meaning(tree: ast.Module) -> ast.Module:
+    """The tree without docstrings and other strings that stand alone."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            kept = [line for line in body if not _is_text(line)]
+            node.body = kept or [ast.Pass()]
+    return tree
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _definitions(tree: ast.Module, name: str) -> Iterator[ast.stmt]:
+    """The top-level statement that defines ``name``, and those that define what it refers to."""
+    defined: dict[str, ast.stmt] = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            defined[node.name] = node
+        elif isinstance(node, ast.Assign):
+            defined.update({t.id: node for t in node.targets if isinstance(t, ast.Name)})
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            defined.update({a.asname or a.name.split(".")[0]: node for a in node.names})
+    if name not in defined:
+        raise ValueError(f"no top-level definition of {name}")
+    waiting, seen = [name], set()
+    while waiting:
+        current = waiting.pop()
+        if current in seen or current not in defined:
+            continue
+        seen.add(current)
+        yield defined[current]
+        waiting += [n.id for n in ast.walk(defined[current]) if isinstance(n, ast.Name)]
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    """Modules of this package that ``tree`` imports, at any depth."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == PACKAGE and _path(name) is not None:
+                yield name

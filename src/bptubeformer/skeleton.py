@@ -1,0 +1,116 @@
+"""The skeleton as data: joints, body parts, their grids, the limbs and colours to draw them with.
+
+Another skeleton would be another set of tables here, not another code path elsewhere.
+"""
+
+import numpy as np
+
+JOINTS = (
+    "nose",
+    "left eye",
+    "right eye",
+    "left ear",
+    "right ear",
+    "left shoulder",
+    "right shoulder",
+    "left elbow",
+    "right elbow",
+    "left wrist",
+    "right wrist",
+    "left hip",
+    "right hip",
+    "left knee",
+    "right knee",
+    "left ankle",
+    "right ankle",
+)
+"""The 17 COCO keypoints, in the order of the coordinates of a frame (paper, section 3)."""
+
+VALUES = 2 * len(JOINTS)
+"""Coordinates a frame: x0, y0, ..., x16, y16, in pixels."""
+
+COLUMNS = ("frame", *(f"{axis}{joint}" for joint in range(len(JOINTS)) for axis in "xy"))
+"""Columns of a trajectory's CSV file, one row a frame, without a header."""
+
+PARTS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "torso": ((0, 1, 2), (3, 4, 5), (6, 11, 12)),
+    "elbows": ((7, 8),),
+    "wrists": ((9, 10),),
+    "knees": ((13, 14),),
+    "ankles": ((15, 16),),
+}
+"""The five body parts as grids of joints, in the order of the body-part tokens (paper, section 2
+and Fig. 4). The row-major order of the torso is not stated; see docs/fidelity.md."""
+
+PART_COLOURS = {
+    "torso": "tab:blue",
+    "elbows": "tab:green",
+    "wrists": "tab:red",
+    "knees": "tab:purple",
+    "ankles": "gold",
+}
+"""The colour of each part's blob (paper, Fig. 4)."""
+
+LIMBS = (
+    (0, 1),
+    (0, 2),
+    (1, 3),
+    (2, 4),
+    (3, 5),
+    (4, 6),
+    (5, 6),
+    (5, 7),
+    (7, 9),
+    (6, 8),
+    (8, 10),
+    (5, 11),
+    (6, 12),
+    (11, 12),
+    (11, 13),
+    (13, 15),
+    (12, 14),
+    (14, 16),
+)
+"""Pairs of joints to join by a line when a skeleton is drawn."""
+
+GRID_SHAPE = (
+    max(len(grid) for grid in PARTS.values()),
+    max(len(row) for grid in PARTS.values() for row in grid),
+)
+"""Rows and columns of the largest part, the standard to which the others are padded: (3, 3)."""
+
+NO_JOINT = len(JOINTS)
+"""Index that stands for a padded cell holding 0."""
+
+PADDINGS = ("constant", "replicate")
+
+
+def part_grids(padding: str) -> np.ndarray:
+    """Joint index of every cell of every part, padded to the largest part.
+
+    A smaller grid is centred by rows and stands at the right edge by columns: a 1 x 2 part takes
+    one row above, one below and one column on the left. The paper gives the number of rows and
+    columns to pad (section 2), not the side; see docs/fidelity.md.
+
+    Args:
+        padding: ``constant`` (padded cells hold 0, the default of the paper) or ``replicate``
+            (they hold the nearest joint of the part; Experiment "padding").
+
+    Returns:
+        int64 array (5, 3, 3); ``NO_JOINT`` where the cell holds 0.
+    """
+    if padding not in PADDINGS:
+        raise ValueError(f"padding {padding!r} is not one of {', '.join(PADDINGS)}")
+    rows, columns = GRID_SHAPE
+    grids = []
+    for grid in PARTS.values():
+        cells = np.array(grid, dtype=np.int64)
+        above = (rows - cells.shape[0]) // 2
+        below = rows - cells.shape[0] - above
+        left = columns - cells.shape[1]
+        width = ((above, below), (left, 0))
+        if padding == "constant":
+            grids.append(np.pad(cells, width, constant_values=NO_JOINT))
+        else:
+            grids.append(np.pad(cells, width, mode="edge"))
+    return np.stack(grids)
