@@ -1,0 +1,1 @@
+"""Floor 1: from a source of trajectories to windows and splits."""

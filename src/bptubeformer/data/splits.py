@@ -1,0 +1,204 @@
+"""Protocols: which windows are for training, for validation and for the test, fold by fold.
+
+``as-published``
+    One test set for all folds, by trajectory; training and validation are split by *window*, so
+    that windows of one trajectory, overlapping but for one row, stand in both. The paper says
+    only "3-fold cross-validation"; this is what a public implementation of the same group does.
+``trajectory``
+    All windows of a trajectory stand in one part; every trajectory is tested in exactly one fold.
+    People of one video may stand in different parts.
+``video``
+    All windows of a video stand in one part; every video is tested in exactly one fold. Leak-free.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bptubeformer.atomic import replacing
+from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.windows import window_starts
+from bptubeformer.errors import InputError
+
+PROTOCOLS = ("as-published", "trajectory", "video")
+PARTS_OF_SPLIT = ("train", "validation", "test")
+QUARTILES = 4
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How the folds are cut; the paper states the number of folds alone (section 3)."""
+
+    folds: int = 3
+    seed: int = 42
+    minimum_rows: int = 24
+    """Shorter trajectories are left out, for every segment length alike."""
+    test_fraction: float = 0.2
+    """Share of the trajectories in the one test set of ``as-published``."""
+    validation_fraction: float = 0.25
+    """Share of what is not for the test, in ``trajectory`` and ``video``."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The windows of one fold."""
+
+    starts: np.ndarray
+    """int64 (W,): start index of each window in the frame store."""
+    trajectory: np.ndarray
+    """int64 (W,): index of each window's trajectory."""
+    part: np.ndarray
+    """int8 (W,): 0 train, 1 validation, 2 test."""
+
+    def windows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """Starts and trajectories of the windows of one part, int64 (n,) each."""
+        chosen = self.part == PARTS_OF_SPLIT.index(part)
+        return self.starts[chosen], self.trajectory[chosen]
+
+    def save(self, path: Path) -> None:
+        """Write a window a row: start, trajectory, part."""
+        part = pd.Categorical.from_codes(self.part, categories=list(PARTS_OF_SPLIT))
+        table = pd.DataFrame({"start": self.starts, "trajectory": self.trajectory, "part": part})
+        with replacing(path) as partial:
+            table.to_parquet(partial, index=False)
+
+    @classmethod
+    def load(cls, path: Path) -> "Split":
+        """Read what ``save`` wrote."""
+        table = pd.read_parquet(path)
+        return cls(
+            starts=table["start"].to_numpy(),
+            trajectory=table["trajectory"].to_numpy(),
+            part=table["part"].cat.codes.to_numpy(),
+        )
+
+
+def make_splits(
+    store: FrameStore, protocol: str, length: int, step: int, settings: SplitSettings
+) -> list[Split]:
+    """The folds of a protocol; a pure function of its arguments.
+
+    Args:
+        store: the dataset.
+        protocol: one of ``PROTOCOLS``.
+        length: frames of a segment.
+        step: rows between the starts of two windows.
+        settings: folds, seed and fractions.
+
+    Raises:
+        InputError: too few trajectories or videos for the folds, or a part without windows.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
+    starts, trajectory = window_starts(store.offsets, length, step)
+    long_enough = (store.rows >= settings.minimum_rows)[trajectory]
+    starts, trajectory = starts[long_enough], trajectory[long_enough]
+    if protocol == "as-published":
+        parts = _as_published(store.rows, trajectory, settings)
+    else:
+        parts = _grouped(store, protocol, trajectory, settings)
+    splits = [Split(starts, trajectory, part) for part in parts]
+    for fold, split in enumerate(splits):
+        for part in PARTS_OF_SPLIT:
+            if not len(split.windows(part)[0]):
+                raise InputError(
+                    f"protocol {protocol}, fold {fold}: no window of {length} frames for {part}; "
+                    f"{(store.rows >= length).sum()} of {len(store.rows)} trajectories have "
+                    f"{length} rows; use a shorter segment_length or more data"
+                )
+    return splits
+
+
+def _as_published(
+    rows: np.ndarray, trajectory: np.ndarray, settings: SplitSettings
+) -> list[np.ndarray]:
+    """Test by trajectory within quartiles of length; K-fold over the windows of the rest."""
+    # Here, because training jobs read splits and need not wait a second for scikit-learn.
+    from sklearn.model_selection import KFold
+
+    eligible = np.flatnonzero(rows >= settings.minimum_rows)
+    by_length = eligible[np.argsort(rows[eligible], kind="stable")]
+    generator = np.random.RandomState(settings.seed)
+    tested = np.zeros(len(rows), dtype=bool)
+    for quartile in np.array_split(by_length, QUARTILES):
+        shuffled = generator.permutation(quartile)
+        tested[shuffled[int((1 - settings.test_fraction) * len(shuffled)) :]] = True
+    for_test = tested[trajectory]
+    rest = np.flatnonzero(~for_test)
+    if len(rest) < settings.folds:
+        raise InputError(
+            f"protocol as-published: {len(rest)} windows are not for the test, fewer than the "
+            f"{settings.folds} folds; use a shorter segment_length or more data"
+        )
+    parts = []
+    folds = KFold(settings.folds, shuffle=True, random_state=settings.seed)
+    for _, validation in folds.split(rest):
+        part = np.where(for_test, 2, 0).astype(np.int8)
+        part[rest[validation]] = 1
+        parts.append(part)
+    return parts
+
+
+def _grouped(
+    store: FrameStore, protocol: str, trajectory: np.ndarray, settings: SplitSettings
+) -> list[np.ndarray]:
+    """Whole groups (trajectories or videos) in one part, dealt out class by class."""
+    table = store.trajectories
+    if protocol == "video":
+        group = table.groupby(["category", "video"], sort=False).ngroup().to_numpy()
+    else:
+        group = np.arange(len(table))
+    eligible = store.rows >= settings.minimum_rows
+    rows = np.bincount(group, weights=np.where(eligible, store.rows, 0))
+    generator = np.random.RandomState(settings.seed)
+    part_of_group = np.zeros((settings.folds, len(rows)), dtype=np.int8)
+    for label, category in enumerate(store.categories):
+        members = np.unique(group[eligible & (store.labels == label)])
+        if len(members) < settings.folds:
+            raise InputError(
+                f"protocol {protocol}: category {category} has {len(members)} {protocol} group(s) "
+                f"of at least {settings.minimum_rows} rows, fewer than the {settings.folds} folds; "
+                "add data, lower split.folds, or leave the category out"
+            )
+        members = generator.permutation(members)
+        members = members[np.argsort(-rows[members], kind="stable")]
+        tested = _deal(len(members), settings.folds, generator)
+        for fold in range(settings.folds):
+            rest = members[tested != fold]
+            count = max(1, round(settings.validation_fraction * len(rest)))
+            evenly = ((np.arange(count) + 0.5) * len(rest) / count).astype(int)
+            part_of_group[fold, rest[evenly]] = 1
+            part_of_group[fold, members[tested == fold]] = 2
+    return [part[group[trajectory]] for part in part_of_group]
+
+
+def _deal(count: int, hands: int, generator: np.random.RandomState) -> np.ndarray:
+    """A hand for each of ``count`` cards: each round gives every hand one, in random order.
+
+    Cards sorted by size are thus dealt evenly by number and by size.
+    """
+    rounds = [generator.permutation(hands) for _ in range(-(-count // hands))]
+    return np.concatenate(rounds)[:count]
+
+
+def summarise(store: FrameStore, splits: list[Split]) -> pd.DataFrame:
+    """Videos, trajectories and windows of each category in each part of each fold.
+
+    Returns:
+        columns fold, part, category, videos, trajectories, windows; a category that a part lacks
+        has a row of zeros.
+    """
+    table = store.trajectories
+    rows = []
+    for fold, split in enumerate(splits):
+        for part in PARTS_OF_SPLIT:
+            _, trajectory = split.windows(part)
+            for category in store.categories:
+                mine = trajectory[table["category"].to_numpy()[trajectory] == category]
+                distinct = np.unique(mine)
+                videos = table["video"].iloc[distinct].nunique()
+                rows.append((fold, part, category, videos, len(distinct), len(mine)))
+    columns = ["fold", "part", "category", "videos", "trajectories", "windows"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,218 @@
+"""From the CSV files of all trajectories to one frame store."""
+
+import csv
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from bptubeformer.atomic import replacing
+from bptubeformer.data.layout import Layout, TrajectoryFile
+from bptubeformer.errors import InputError
+from bptubeformer.skeleton import COLUMNS, VALUES
+
+LARGEST = float(np.finfo(np.float32).max)
+TABLE = ("category", "video", "person", "rows")
+
+
+@dataclass(frozen=True)
+class FrameStore:
+    """All frames of a dataset, one trajectory after the other.
+
+    A window is a start index into ``frames``: ``frames[start : start + length]`` is a segment,
+    and segments are never stored.
+    """
+
+    frames: np.ndarray
+    """float32 (F, 34): x0, y0, ..., x16, y16 of each frame, in pixels; a missing joint is 0, 0."""
+
+    frame_number: np.ndarray
+    """int32 (F,): number of the frame in its video; has gaps where the tracker lost the person."""
+
+    offsets: np.ndarray
+    """int64 (N + 1,): trajectory n has the rows ``offsets[n]`` to ``offsets[n + 1]``."""
+
+    trajectories: pd.DataFrame
+    """N rows: category, video, person (str), rows (int64)."""
+
+    categories: tuple[str, ...]
+    """Class names; the position is the class index."""
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """int64 (N,): class index of each trajectory."""
+        index = {name: position for position, name in enumerate(self.categories)}
+        return self.trajectories["category"].map(index).to_numpy(dtype=np.int64)
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """int64 (N,): number of rows of each trajectory."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything in the store, 16 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for array in (self.frames, self.frame_number, self.offsets):
+            digest.update(np.ascontiguousarray(array).data)
+        digest.update(self._table().encode())
+        digest.update(json.dumps(self.categories).encode())
+        return digest.hexdigest()[:16]
+
+    def save(self, path: Path) -> None:
+        """Write the store to one safetensors file, whole or not at all."""
+        arrays = {
+            "frames": self.frames,
+            "frame_number": self.frame_number,
+            "offsets": self.offsets,
+        }
+        metadata = {
+            "trajectories": self._table(),
+            "categories": json.dumps(self.categories),
+            "fingerprint": self.fingerprint,
+        }
+        with replacing(path) as partial:
+            save_file(arrays, partial, metadata=metadata)
+
+    @classmethod
+    def load(cls, path: Path) -> "FrameStore":
+        """Read a store.
+
+        Raises:
+            InputError: the file is no frame store.
+        """
+        try:
+            with safe_open(path, framework="np") as file:
+                metadata = file.metadata()
+                store = cls(
+                    frames=file.get_tensor("frames"),
+                    frame_number=file.get_tensor("frame_number"),
+                    offsets=file.get_tensor("offsets"),
+                    trajectories=pd.read_csv(
+                        io.StringIO(metadata["trajectories"]),
+                        dtype={"category": str, "video": str, "person": str, "rows": np.int64},
+                        keep_default_na=False,
+                    ),
+                    categories=tuple(json.loads(metadata["categories"])),
+                )
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}: not a frame store ({error}); write it with: bptubeformer ingest"
+            ) from error
+        return store
+
+    def _table(self) -> str:
+        return self.trajectories.to_csv(index=False, columns=list(TABLE), lineterminator="\n")
+
+
+def read_categories(path: Path) -> tuple[str, ...]:
+    """Class names of a store, without reading its frames."""
+    with safe_open(path, framework="np") as file:
+        return tuple(json.loads(file.metadata()["categories"]))
+
+
+def ingest(layout: Layout) -> FrameStore:
+    """Read every trajectory of a layout into one store.
+
+    Raises:
+        InputError: a file is not a trajectory; names the file, the row and what was expected.
+    """
+    numbers, frames = [], []
+    for file in layout.files:
+        number, values = read_trajectory(file.path)
+        numbers.append(number)
+        frames.append(values)
+    rows = np.array([len(number) for number in numbers], dtype=np.int64)
+    return FrameStore(
+        frames=np.concatenate(frames),
+        frame_number=np.concatenate(numbers),
+        offsets=np.concatenate([[0], np.cumsum(rows)]).astype(np.int64),
+        trajectories=_table(layout.files, rows),
+        categories=layout.categories,
+    )
+
+
+def _table(files: tuple[TrajectoryFile, ...], rows: np.ndarray) -> pd.DataFrame:
+    table = pd.DataFrame(
+        [(file.category, file.video, file.person) for file in files], columns=list(TABLE[:3])
+    )
+    return table.assign(rows=rows)
+
+
+def read_trajectory(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read one trajectory: no header, one row a frame, ``frame, x0, y0, ..., x16, y16``.
+
+    Rows are sorted by frame number. Gaps between frame numbers are kept as they are.
+
+    Returns:
+        frame numbers int32 (rows,) and coordinates float32 (rows, 34), in pixels.
+
+    Raises:
+        InputError: the file is empty, a row has another number of columns, a value is no finite
+            number, or a frame number is not whole or stands twice.
+    """
+    content = path.read_bytes()
+    try:
+        table = pa.csv.read_csv(
+            io.BytesIO(content),
+            read_options=pa.csv.ReadOptions(column_names=COLUMNS, use_threads=False),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(COLUMNS, pa.float64()), null_values=[]
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise InputError(_first_fault(path, content)) from error
+    values = np.stack([column.to_numpy() for column in table.columns], axis=1)
+    number = values[:, 0]
+    order = np.argsort(number, kind="stable")
+    sound = (
+        len(values) > 0
+        and bool((np.abs(values) <= LARGEST).all())
+        and bool((number == np.floor(number)).all())
+        and bool((np.abs(number) <= np.iinfo(np.int32).max).all())
+        and bool((np.diff(number[order]) > 0).all())
+    )
+    if not sound:
+        raise InputError(_first_fault(path, content))
+    return number[order].astype(np.int32), values[order, 1:].astype(np.float32)
+
+
+def _first_fault(path: Path, content: bytes) -> str:
+    """Why a file is no trajectory, found by reading it slowly."""
+    expected = f"expected {len(COLUMNS)} columns (frame, x0, y0, ..., x16, y16) and no header"
+    seen: dict[int, int] = {}
+    text = content.decode("utf-8", errors="replace")
+    for row, cells in enumerate(csv.reader(io.StringIO(text)), start=1):
+        if len(cells) != VALUES + 1:
+            return f"{path}, row {row}: {len(cells)} columns; {expected}; correct or remove the row"
+        for column, cell in zip(COLUMNS, cells, strict=True):
+            try:
+                value = float(cell)
+            except ValueError:
+                value = float("nan")
+            if not abs(value) <= LARGEST:
+                return (
+                    f"{path}, row {row}, column {column}: {cell!r} is no finite number; {expected};"
+                    " a missing joint is written 0,0"
+                )
+        frame = float(cells[0])
+        if frame != int(frame) or abs(frame) > np.iinfo(np.int32).max:
+            return f"{path}, row {row}, column frame: {cells[0]} is no whole number; {expected}"
+        if int(frame) in seen:
+            return (
+                f"{path}, row {row}: frame {int(frame)} stands in row {seen[int(frame)]} already; "
+                "expected one row a frame; remove one of them"
+            )
+        seen[int(frame)] = row
+    if not seen:
+        return f"{path}: the file is empty; {expected}; remove the file or write its rows"
+    return f"{path}: the file is no plain UTF-8 CSV; {expected}; write it anew as plain CSV"

@@ -1,0 +1,167 @@
+import hashlib
+import http.server
+import json
+import shutil
+import tarfile
+import threading
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import pooch.core
+import pytest
+
+from bptubeformer.data.acquire import acquire, folder_state, manifest_folders
+from bptubeformer.errors import InputError
+from conftest import trajectory_rows, write_csv
+from data.dataverse_server import DOI, RemoteFile, dataverse
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A dataset of one trajectory."""
+    write_csv(tmp_path / "source" / "Abuse" / "Abuse001" / "1.csv", trajectory_rows())
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def archive(folder, tmp_path):
+    """The same dataset as a zip."""
+    return Path(shutil.make_archive(tmp_path / "data", "zip", folder))
+
+
+@pytest.fixture
+def get(tmp_path):
+    """Acquire into a fresh folder; give back the manifest."""
+
+    def run(source, **settings):
+        acquire(str(source), tmp_path / "raw", tmp_path / "manifest.json", **settings)
+        return json.loads((tmp_path / "manifest.json").read_text())
+
+    return run
+
+
+def csv_names(manifest):
+    return [file["path"].rsplit("/", 3)[-3:] for file in manifest["files"]
+            if file["path"].endswith(".csv")]  # fmt: skip
+
+
+@pytest.fixture
+def web(tmp_path):
+    """Serve a folder over HTTP."""
+    (tmp_path / "web").mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    handler = partial(Quiet, directory=tmp_path / "web")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield tmp_path / "web", f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_folder_is_used_where_it_is(folder, get, tmp_path):
+    manifest = get(folder)
+    assert manifest["folders"] == [str(folder)]
+    (file,) = manifest["files"]
+    content = (folder / "Abuse" / "Abuse001" / "1.csv").read_bytes()
+    assert file["sha256"] == hashlib.sha256(content).hexdigest()
+    assert file["bytes"] == len(content)
+    assert not (tmp_path / "raw").exists()
+
+
+def test_an_archive_is_unpacked(archive, get):
+    assert csv_names(get(archive)) == [["Abuse", "Abuse001", "1.csv"]]
+
+
+def test_a_tar_archive_is_unpacked(folder, get, tmp_path):
+    assert csv_names(get(shutil.make_archive(tmp_path / "data", "gztar", folder))) == [
+        ["Abuse", "Abuse001", "1.csv"]
+    ]
+
+
+def test_archives_inside_a_folder_and_inside_archives_are_unpacked(folder, get, tmp_path):
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    shutil.make_archive(tmp_path / "inner", "zip", folder)
+    with zipfile.ZipFile(outer / "outer.zip", "w") as file:
+        file.write(tmp_path / "inner.zip", "inner.zip")
+    before = folder_state(str(outer))
+    assert csv_names(get(outer)) == [["Abuse", "Abuse001", "1.csv"]]
+    assert folder_state(str(outer)) == before
+
+
+def test_a_zip_of_one_category_takes_its_name(folder, get, tmp_path):
+    (tmp_path / "zips").mkdir()
+    shutil.make_archive(tmp_path / "zips" / "Abuse", "zip", folder / "Abuse")
+    assert csv_names(get(tmp_path / "zips")) == [["Abuse", "Abuse001", "1.csv"]]
+
+
+def test_a_doi_is_downloaded_and_unpacked(archive, get, tmp_path):
+    remote = RemoteFile("Trajectories.zip", archive.read_bytes())
+    with dataverse(remote) as server:
+        manifest = get(DOI, server=server.address)
+    assert manifest["source"] == DOI
+    assert csv_names(manifest) == [["Abuse", "Abuse001", "1.csv"]]
+    assert manifest_folders(tmp_path / "manifest.json") == [
+        tmp_path / "raw" / "download",
+        tmp_path / "raw" / "unpacked",
+    ]
+
+
+def test_an_address_is_downloaded_once_and_checked(archive, get, web, monkeypatch):
+    monkeypatch.setattr(pooch.core.time, "sleep", lambda seconds: None)
+    folder, address = web
+    shutil.copy(archive, folder / "data.zip")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    url = f"{address}/data.zip"
+    with pytest.raises(InputError, match=r"data\.zip: the file does not have the checksum"):
+        get(url, checksum="sha256:" + "0" * 64)
+    assert csv_names(get(url, checksum=f"sha256:{digest}")) == [["Abuse", "Abuse001", "1.csv"]]
+    (folder / "data.zip").unlink()
+    get(url, checksum=f"sha256:{digest}")
+
+
+def test_an_address_that_is_not_there_is_reported(get, web, monkeypatch):
+    monkeypatch.setattr(pooch.core.time, "sleep", lambda seconds: None)
+    with pytest.raises(InputError, match="HTTP 404"):
+        get(f"{web[1]}/none.zip")
+    with pytest.raises(InputError, match="names no file"):
+        get(f"{web[1]}/")
+
+
+def test_a_source_that_is_nothing_is_refused(get, tmp_path):
+    with pytest.raises(InputError, match="is no folder and no file"):
+        get(tmp_path / "none")
+    (tmp_path / "table.csv").write_text("1")
+    with pytest.raises(InputError, match="not an archive"):
+        get(tmp_path / "table.csv")
+
+
+def test_a_damaged_archive_is_reported_and_leaves_no_manifest(archive, get, tmp_path):
+    archive.write_bytes(archive.read_bytes()[:100])
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        get(archive)
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_an_archive_cannot_write_outside_its_folder(get, tmp_path):
+    (tmp_path / "evil.csv").write_text("1")
+    with tarfile.open(tmp_path / "evil.tar", "w") as file:
+        file.add(tmp_path / "evil.csv", arcname="../../escaped.csv")
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        get(tmp_path / "evil.tar")
+    assert not list(tmp_path.rglob("escaped.csv"))
+
+
+def test_a_change_of_a_local_source_is_noticed(folder):
+    before = folder_state(str(folder))
+    assert folder_state(str(folder)) == before
+    write_csv(folder / "Abuse" / "Abuse001" / "2.csv", trajectory_rows())
+    assert folder_state(str(folder)) != before
+    assert folder_state("doi:10.34894/IRRDJE") == ""

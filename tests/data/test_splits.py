@@ -1,0 +1,166 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bptubeformer.data.splits import (
+    PARTS_OF_SPLIT,
+    PROTOCOLS,
+    Split,
+    SplitSettings,
+    make_splits,
+    summarise,
+)
+from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.windows import window_starts
+from bptubeformer.errors import InputError
+
+
+def store_of(rows: list[list[list[int]]]) -> FrameStore:
+    """A store from rows[category][video][person]."""
+    table = pd.DataFrame(
+        [
+            (f"c{c}", f"v{v}", f"{p}", count)
+            for c, videos in enumerate(rows)
+            for v, people in enumerate(videos)
+            for p, count in enumerate(people)
+        ],
+        columns=["category", "video", "person", "rows"],
+    )
+    offsets = np.concatenate([[0], np.cumsum(table["rows"])]).astype(np.int64)
+    return FrameStore(
+        frames=np.zeros((offsets[-1], 34), dtype=np.float32),
+        frame_number=np.zeros(offsets[-1], dtype=np.int32),
+        offsets=offsets,
+        trajectories=table,
+        categories=tuple(f"c{c}" for c in range(len(rows))),
+    )
+
+
+people = st.lists(st.integers(24, 60), min_size=1, max_size=3)
+stores = st.lists(
+    st.lists(people, min_size=4, max_size=6), min_size=2, max_size=4
+).map(store_of)  # fmt: skip
+
+
+def ids(split: Split, part: str, group: np.ndarray) -> set[int]:
+    return set(group[split.windows(part)[1]])
+
+
+@settings(deadline=None, max_examples=40)
+@given(stores, st.sampled_from(PROTOCOLS), st.integers(0, 5), st.integers(1, 5))
+def test_every_window_has_one_part_in_every_fold(store, protocol, seed, step):
+    splits = make_splits(store, protocol, 24, step, SplitSettings(seed=seed))
+    starts, _ = window_starts(store.offsets, 24, step)
+    assert len(splits) == 3
+    for split in splits:
+        parts = [split.windows(part)[0] for part in PARTS_OF_SPLIT]
+        assert sorted(np.concatenate(parts)) == starts.tolist()
+        assert all(len(part) for part in parts)
+
+
+@settings(deadline=None, max_examples=40)
+@given(stores, st.sampled_from(["trajectory", "video"]), st.integers(0, 5))
+def test_a_group_is_in_one_part_and_is_tested_once(store, protocol, seed):
+    table = store.trajectories
+    group = np.arange(len(table))
+    if protocol == "video":
+        group = table.groupby(["category", "video"], sort=False).ngroup().to_numpy()
+    splits = make_splits(store, protocol, 24, 1, SplitSettings(seed=seed))
+    for split in splits:
+        members = [ids(split, part, group) for part in PARTS_OF_SPLIT]
+        assert sum(map(len, members)) == len(set.union(*members))
+    tested = [ids(split, "test", group) for split in splits]
+    assert sum(map(len, tested)) == len(set.union(*tested)) == len(set(group))
+
+
+@settings(deadline=None, max_examples=20)
+@given(stores, st.sampled_from(["trajectory", "video"]))
+def test_every_class_is_in_every_part(store, protocol):
+    splits = make_splits(store, protocol, 24, 1, SplitSettings())
+    assert (summarise(store, splits)["windows"] > 0).all()
+
+
+def test_as_published_has_one_test_set_by_trajectory(store):
+    splits = make_splits(store, "as-published", 24, 1, SplitSettings())
+    trajectory = np.arange(len(store.rows))
+    tested = [split.windows("test")[0].tolist() for split in splits]
+    assert tested[0] == tested[1] == tested[2]
+    for split in splits:
+        test = ids(split, "test", trajectory)
+        assert not test & ids(split, "train", trajectory)
+        # The leak that this protocol has, and that the others do not have.
+        assert ids(split, "validation", trajectory) & ids(split, "train", trajectory)
+    validated = np.concatenate([split.windows("validation")[0] for split in splits])
+    assert len(validated) == len(set(validated)) == len(splits[0].part) - len(tested[0])
+
+
+def test_as_published_tests_a_fifth_of_every_quartile_of_length():
+    store = store_of([[[24 + video] for video in range(40)]])
+    (split, *_) = make_splits(store, "as-published", 24, 1, SplitSettings())
+    tested = sorted(ids(split, "test", np.arange(40)))
+    assert [sum(10 * q <= t < 10 * (q + 1) for t in tested) for q in range(4)] == [2, 2, 2, 2]
+
+
+def test_longer_segments_are_tested_on_the_same_trajectories(store):
+    settings = SplitSettings()
+    trajectory = np.arange(len(store.rows))
+    for protocol in PROTOCOLS:
+        short = make_splits(store, protocol, 24, 1, settings)
+        long = make_splits(store, protocol, 60, 1, settings)
+        for a, b in zip(short, long, strict=True):
+            assert ids(b, "test", trajectory) <= ids(a, "test", trajectory)
+
+
+def test_the_seed_decides(store):
+    def parts(seed, protocol):
+        (first, *_) = make_splits(store, protocol, 24, 1, SplitSettings(seed=seed))
+        return first.part.tolist()
+
+    for protocol in PROTOCOLS:
+        assert parts(1, protocol) == parts(1, protocol)
+        assert parts(1, protocol) != parts(2, protocol)
+
+
+def test_short_trajectories_are_left_out():
+    store = store_of([[[23], [30], [30], [30], [30]], [[30]] * 4])
+    for protocol in PROTOCOLS:
+        split, *_ = make_splits(store, protocol, 20, 1, SplitSettings())
+        assert 0 not in split.trajectory
+
+
+def test_too_few_videos_are_refused_by_category():
+    store = store_of([[[30]] * 4, [[30]] * 2])
+    with pytest.raises(InputError, match="category c1 has 2 video"):
+        make_splits(store, "video", 24, 1, SplitSettings())
+
+
+def test_a_part_without_windows_is_refused():
+    store = store_of([[[30]] * 4] * 2)
+    with pytest.raises(InputError, match="use a shorter segment_length"):
+        make_splits(store, "video", 60, 1, SplitSettings())
+    with pytest.raises(InputError, match="use a shorter segment_length"):
+        make_splits(store, "as-published", 60, 1, SplitSettings())
+
+
+def test_an_unknown_protocol_is_refused(store):
+    with pytest.raises(ValueError, match="by-day"):
+        make_splits(store, "by-day", 24, 1, SplitSettings())
+
+
+def test_a_split_survives_saving(store, tmp_path):
+    split, *_ = make_splits(store, "video", 24, 3, SplitSettings())
+    split.save(tmp_path / "fold0.parquet")
+    loaded = Split.load(tmp_path / "fold0.parquet")
+    for name in ("starts", "trajectory", "part"):
+        assert np.array_equal(getattr(loaded, name), getattr(split, name))
+
+
+def test_the_summary_counts_everything(store):
+    splits = make_splits(store, "video", 24, 1, SplitSettings())
+    summary = summarise(store, splits)
+    assert len(summary) == 3 * 3 * len(store.categories)
+    assert summary["windows"].sum() == 3 * len(splits[0].starts)
+    fold = summary[summary["fold"] == 0]
+    assert fold["trajectories"].sum() == (store.rows >= 24).sum()

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bptubeformer.data.layout import find_trajectories
+from bptubeformer.data.trajectories import FrameStore, ingest, read_categories, read_trajectory
+from bptubeformer.errors import InputError
+from conftest import trajectory_rows, write_csv
+
+
+def test_a_trajectory_is_read_as_written(tmp_path):
+    rows = trajectory_rows(5)
+    number, values = read_trajectory(write_csv(tmp_path / "1.csv", rows))
+    assert (number.dtype, values.dtype) == (np.int32, np.float32)
+    assert number.tolist() == [1, 2, 3, 4, 5]
+    assert np.array_equal(values, np.array(rows, dtype=np.float32)[:, 1:])
+
+
+def test_rows_are_sorted_and_gaps_are_kept(tmp_path):
+    rows = [row for row in trajectory_rows(6) if row[0] != 3]
+    number, values = read_trajectory(write_csv(tmp_path / "1.csv", rows[::-1]))
+    assert number.tolist() == [1, 2, 4, 5, 6]
+    assert values[:, 0].tolist() == [0, 1, 3, 4, 5]
+
+
+def changed(row, column, value):
+    rows = trajectory_rows(5)
+    rows[row - 1][column] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], ["1.csv: the file is empty", "35 columns"]),
+        ([*trajectory_rows(3), [4, 5, 6]], ["1.csv, row 4: 3 columns", "expected 35 columns"]),
+        ([[*row, 0] for row in trajectory_rows(3)], ["1.csv, row 1: 36 columns"]),
+        ([row[:-1] for row in trajectory_rows(3)], ["1.csv, row 1: 34 columns"]),
+        (changed(3, 2, "abc"), ["1.csv, row 3, column y0: 'abc' is no finite number"]),
+        (changed(4, 3, ""), ["1.csv, row 4, column x1: ''", "missing joint is written 0,0"]),
+        (changed(2, 34, "nan"), ["1.csv, row 2, column y16: 'nan'"]),
+        (changed(2, 1, "-inf"), ["1.csv, row 2, column x0: '-inf'"]),
+        (changed(2, 1, "1e300"), ["1.csv, row 2, column x0: '1e300'"]),
+        (changed(5, 0, 4.5), ["1.csv, row 5, column frame: 4.5 is no whole number"]),
+        (changed(5, 0, 2), ["1.csv, row 5: frame 2 stands in row 2 already"]),
+        ([["frame", *["x"] * 34], *trajectory_rows(3)], ["1.csv, row 1, column frame: 'frame'"]),
+    ],
+)
+def test_what_is_no_trajectory_is_refused_by_file_and_row(tmp_path, rows, words):
+    with pytest.raises(InputError) as refusal:
+        read_trajectory(write_csv(tmp_path / "1.csv", rows))
+    message = str(refusal.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+
+
+def test_a_binary_file_is_refused(tmp_path):
+    (tmp_path / "1.csv").write_bytes(bytes(range(256)) * 10)
+    with pytest.raises(InputError, match=r"1\.csv"):
+        read_trajectory(tmp_path / "1.csv")
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(-1e6, 1e6, width=32), min_size=34, max_size=34), min_size=1, max_size=4
+    )
+)
+def test_any_finite_coordinates_survive(tmp_path_factory, values):
+    rows = [[i, *map(repr, row)] for i, row in enumerate(values)]
+    path = write_csv(tmp_path_factory.mktemp("t") / "1.csv", rows)
+    assert np.array_equal(read_trajectory(path)[1], np.array(values, dtype=np.float32))
+
+
+def test_a_store_holds_every_trajectory_in_order(dataset, store):
+    layout = find_trajectories([dataset], None)
+    assert store.offsets[0] == 0
+    assert store.offsets[-1] == len(store.frames) == len(store.frame_number)
+    for index, file in enumerate(layout.files):
+        number, values = read_trajectory(file.path)
+        rows = slice(store.offsets[index], store.offsets[index + 1])
+        assert np.array_equal(store.frames[rows], values)
+        assert np.array_equal(store.frame_number[rows], number)
+        row = store.trajectories.iloc[index]
+        assert (row["category"], row["video"], row["person"]) == (
+            file.category, file.video, file.person,
+        )  # fmt: skip
+        assert store.categories[store.labels[index]] == file.category
+
+
+def test_a_store_survives_saving(store, tmp_path):
+    store.save(tmp_path / "frames.safetensors")
+    loaded = FrameStore.load(tmp_path / "frames.safetensors")
+    assert loaded.fingerprint == store.fingerprint
+    assert loaded.categories == store.categories
+    assert loaded.trajectories.equals(store.trajectories)
+    assert loaded.trajectories["person"].iloc[0] == "0001"
+    assert read_categories(tmp_path / "frames.safetensors") == store.categories
+
+
+def test_what_is_no_store_is_refused(tmp_path):
+    (tmp_path / "frames.safetensors").write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match="not a frame store"):
+        FrameStore.load(tmp_path / "frames.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "trajectories", "frames", "long"),
+    [("store-small", 306, 39174, (204, 159)), ("msraction3d", 566, 22365, (535, 18))],
+)
+def test_real_trajectories_are_read(real_archive, tmp_path, name, trajectories, frames, long):
+    from bptubeformer.data.acquire import acquire, manifest_folders
+
+    acquire(str(real_archive(name)), tmp_path / "raw", tmp_path / "manifest.json")
+    layout = find_trajectories(manifest_folders(tmp_path / "manifest.json"), None)
+    store = ingest(layout)
+    assert (len(store.rows), len(store.frames)) == (trajectories, frames)
+    assert ((store.rows >= 24).sum(), (store.rows >= 60).sum()) == long

@@ -1,0 +1,20 @@
+import pytest
+
+from bptubeformer.atomic import replacing, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "table.csv"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), replacing(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folders_above_are_made_and_the_suffix_is_kept(tmp_path):
+    with replacing(tmp_path / "a" / "b.parquet") as partial:
+        assert partial.suffix == ".parquet"
+        partial.write_text("whole")
+    assert (tmp_path / "a" / "b.parquet").read_text() == "whole"
