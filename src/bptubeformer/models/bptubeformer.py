@@ -1,0 +1,119 @@
+"""BPTubeFormer: a transformer over the tubelets of each body part, and one over the parts.
+
+Paper, section 2 and Fig. 1. Letters: B segments, T frames, P body parts, n tubelets of a part,
+e token width, D = n * e.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bptubeformer.models.geometry import tubelet_grid
+from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
+from bptubeformer.models.tubelets import BodyPartGrids, TubeletEmbedding
+from bptubeformer.skeleton import PARTS
+
+__all__ = ["BPTubeFormer"]
+
+
+class TubeletTransformer(nn.Module):
+    """Tubelets of one body part and the transformer encoder over them."""
+
+    def __init__(self, embedding: TubeletEmbedding, encoder: Encoder):
+        super().__init__()
+        self.embedding = embedding
+        self.encoder = encoder
+
+    def forward(self, grid: Tensor, weights: list[Tensor] | None = None) -> Tensor:
+        """(B, 2, T, 3, 3) -> (B, n, e)."""
+        return self.encoder(self.embedding(grid), weights)
+
+
+class BPTubeFormer(nn.Module):
+    """Body Part Tubelet Transformer, for all kernels, strides, paddings and segment lengths.
+
+    Args:
+        classes: number of classes.
+        segment_length: frames of a segment, T.
+        kernel: frames, rows and columns of a tubelet (Table 1).
+        stride: of the tubelets along frames, rows and columns (Table 1).
+        padding: of the body-part grids, ``constant`` or ``replicate`` (paper, section 4).
+        token_width: e, width of a tubelet token; 32 in section 4 of the paper.
+        depth: blocks of each transformer; not stated, see docs/fidelity.md.
+        heads: attention heads of each transformer (8 in Fig. 4).
+        mlp_ratio: width of the hidden layer of a block over its own width; not stated.
+        dropout: on the residual branches; not stated.
+
+    Raises:
+        ValueError: the kernel does not fit the segment, or the heads do not divide a width.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        segment_length: int = 24,
+        kernel: Sequence[int] = (2, 3, 3),
+        stride: Sequence[int] = (2, 3, 3),
+        padding: str = "constant",
+        token_width: int = 32,
+        depth: int = 4,
+        heads: int = 8,
+        mlp_ratio: int = 2,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        time, rows, columns = tubelet_grid(segment_length, kernel, stride)
+        width = time * rows * columns * token_width
+
+        def encoder(width: int) -> Encoder:
+            return Encoder(width, depth=depth, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout)
+
+        self.grids = BodyPartGrids(padding)
+        self.tubelet_transformers = nn.ModuleDict(
+            {
+                part: TubeletTransformer(
+                    TubeletEmbedding(
+                        segment_length, kernel=kernel, stride=stride, width=token_width
+                    ),
+                    encoder(token_width),
+                )
+                for part in PARTS
+            }
+        )
+        self.tubelet_norm = nn.LayerNorm(token_width, eps=EPSILON)
+        self.class_token = ClassToken(len(PARTS), width)
+        self.body_part_transformer = encoder(width)
+        self.norm = nn.LayerNorm(width, eps=EPSILON)
+        self.head = nn.Linear(width, classes)
+        initialise(self, self.head)
+
+    def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
+        """Class-token embedding of segments.
+
+        Args:
+            segments: float32 (B, T, 34), pixels.
+            attention: a dict to be filled with one list a transformer, one weight tensor a
+                block: ``body parts`` (B, H, 6, 6) over class token and parts, and each part of
+                ``skeleton.PARTS`` (B, H, n, n) over its tubelets.
+
+        Returns:
+            float32 (B, D).
+        """
+        grids = self.grids(segments)
+        encodings = [
+            # (B, n, e) -> (B, D)
+            self.tubelet_norm(transformer(grid, weights_of(attention, part))).flatten(1)
+            for (part, transformer), grid in zip(
+                self.tubelet_transformers.items(), grids.unbind(1), strict=True
+            )
+        ]
+        # (B, 1 + P, D)
+        tokens = self.class_token(torch.stack(encodings, dim=1))
+        tokens = self.body_part_transformer(tokens, weights_of(attention, "body parts"))
+        return self.norm(tokens)[:, 0]
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """Logits (B, classes) of segments (B, T, 34)."""
+        return self.head(self.embed(segments))

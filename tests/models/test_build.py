@@ -1,0 +1,132 @@
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from bptubeformer.errors import InputError
+from bptubeformer.models import (
+    available,
+    build_model,
+    hyperparameters,
+    load_model,
+    save_model,
+)
+
+SMALL = {
+    "bptubeformer": {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1},
+    "sttran": {"model": "sttran", "segment_length": 6, "token_width": 8, "depth": 1},
+}
+CLASSES = ["a", "b", "c"]
+
+
+@pytest.fixture(params=sorted(SMALL))
+def run(request):
+    return SMALL[request.param]
+
+
+@pytest.fixture
+def model(run):
+    torch.manual_seed(0)
+    return build_model(run, len(CLASSES))
+
+
+@pytest.fixture
+def segments():
+    return 100 * torch.rand(5, 6, 34, generator=torch.Generator().manual_seed(0))
+
+
+def test_every_model_is_tested_here():
+    assert available() == sorted(SMALL)
+
+
+def test_keys_of_a_run_are_the_arguments_of_its_model():
+    assert hyperparameters("sttran") == [
+        "segment_length", "token_width", "depth", "heads", "mlp_ratio", "dropout",
+    ]  # fmt: skip
+    assert set(hyperparameters("sttran")) < set(hyperparameters("bptubeformer"))
+
+
+def test_logits_are_finite_and_every_parameter_gets_a_gradient(model, segments):
+    logits = model(segments)
+    assert logits.shape == (5, len(CLASSES))
+    logits.square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_the_head_on_the_embedding_is_the_output(model, segments):
+    model.eval()
+    assert torch.equal(model.head(model.embed(segments)), model(segments))
+
+
+def test_asking_for_attention_changes_no_number(model, segments):
+    model.eval()
+    attention = {}
+    embedding = model.embed(segments, attention)
+    torch.testing.assert_close(embedding, model.embed(segments), rtol=1e-4, atol=1e-5)
+    for layers in attention.values():
+        for weights in layers:
+            assert weights.shape[1] == 8
+            assert weights.shape[2] == weights.shape[3]
+            assert (weights >= 0).all()
+            torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:3]))
+
+
+def test_segments_of_a_batch_do_not_see_each_other(model, segments):
+    model.eval()
+    alone = torch.cat([model(segment[None]) for segment in segments])
+    torch.testing.assert_close(model(segments), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_is_off_in_evaluation(model, segments):
+    model.train()
+    assert not torch.equal(model(segments), model(segments))
+    model.eval()
+    assert torch.equal(model(segments), model(segments))
+
+
+def test_every_matrix_is_initialised_within_its_xavier_bound(model):
+    for name, parameter in model.named_parameters():
+        if parameter.dim() > 1:
+            fan_in, fan_out = torch.nn.init._calculate_fan_in_and_fan_out(parameter)
+            bound = (6 / (fan_in + fan_out)) ** 0.5
+            assert 0.5 * bound < parameter.abs().max() <= bound, name
+    assert (model.head.bias == 0).all()
+
+
+def test_a_model_survives_saving(model, run, segments, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, model, run, CLASSES)
+    loaded, loaded_run, categories = load_model(path)
+    assert (loaded_run, categories) == (run, CLASSES)
+    assert torch.equal(loaded.eval()(segments), model.eval()(segments))
+
+
+def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"not safetensors")
+    with pytest.raises(InputError, match=r"model\.safetensors: not a model"):
+        load_model(path)
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(InputError, match="not a model"):
+        load_model(path)
+    save_model(path, model, {**run, "token_width": 16}, CLASSES)
+    with pytest.raises(InputError, match="size mismatch"):
+        load_model(path)
+
+
+def test_a_missing_parameter_is_named(model, run, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, model, run, CLASSES)
+    weights = load_file(path)
+    del weights["head.bias"]
+    model.state_dict = lambda: weights
+    save_model(path, model, run, CLASSES)
+    with pytest.raises(InputError, match=r"head\.bias"):
+        load_model(path)
+
+
+def test_heads_must_divide_the_width(run):
+    with pytest.raises(ValueError, match="8 heads; use 8 or 16"):
+        build_model({**run, "token_width": 12}, 3)
