@@ -1,0 +1,136 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bptubeformer.data.segments import Segments
+from bptubeformer.errors import InputError
+from bptubeformer.models import build_model
+from bptubeformer.training.loop import TrainingSettings, predict, seed_everything, train
+
+RUN = {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1}
+
+
+def segments_of(seed: int, count: int = 60) -> Segments:
+    """Two classes that differ in where they stand."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    frames = generator.normal(0, 1, (6 * count, 34)) + 3 * labels.repeat(6)[:, None]
+    return Segments(
+        frames=torch.from_numpy(frames.astype(np.float32)),
+        starts=torch.arange(0, 6 * count, 6),
+        labels=torch.from_numpy(labels),
+        length=6,
+    )
+
+
+def trained(settings: TrainingSettings, seed: int = 0):
+    seed_everything(seed)
+    model = build_model(RUN, 2)
+    return model, train(model, segments_of(1), segments_of(2), settings)
+
+
+def test_it_learns_what_can_be_learned():
+    _, training = trained(TrainingSettings(batch_size=10, max_epochs=6))
+    assert training.best.validation_accuracy > 0.9
+    assert training.history[0].train_loss > training.history[-1].train_loss
+
+
+def test_the_same_seed_gives_the_same_training_to_the_bit():
+    settings = TrainingSettings(batch_size=16, max_epochs=2)
+    (_, one), (_, two), (_, other) = trained(settings), trained(settings), trained(settings, 1)
+    for name, value in one.weights.items():
+        assert torch.equal(value, two.weights[name]), name
+    assert [e.train_loss for e in one.history] == [e.train_loss for e in two.history]
+    assert one.history[0].train_loss != other.history[0].train_loss
+
+
+def test_it_is_the_plain_loop():
+    """Adam and cross-entropy over shuffled batches, the last one smaller; nothing else."""
+    settings = TrainingSettings(batch_size=25, max_epochs=3)
+    seed_everything(0)
+    model = build_model({**RUN, "dropout": 0.0}, 2)
+    plain, segments = copy.deepcopy(model), segments_of(1)
+    training = train(model, segments, segments_of(2), settings)
+    optimiser = torch.optim.Adam(plain.parameters(), lr=0.001, betas=(0.9, 0.98), eps=1e-9)
+    order = torch.Generator().manual_seed(0)
+    for epoch in training.history:
+        total = 0.0
+        for index in torch.randperm(60, generator=order).split(25):
+            batch, labels = segments[index]
+            loss = F.cross_entropy(plain(batch), labels)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += loss.item() * len(index)
+        assert epoch.train_loss == pytest.approx(total / 60, rel=1e-4)
+
+
+class Scripted(nn.Module):
+    """A model whose validation loss follows a script, whatever the training does."""
+
+    def __init__(self, losses: list[float]):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.register_buffer("epoch", torch.zeros(()))
+        self.losses = losses
+
+    def forward(self, segments):
+        if self.training:
+            self.epoch += 1
+            return torch.zeros(len(segments), 2) + self.weight
+        # Cross-entropy of (margin, 0) for class 0 is log(1 + exp(-margin)).
+        loss = torch.tensor(self.losses[int(self.epoch) - 1], dtype=torch.float64)
+        margin = -torch.log(torch.expm1(loss)).float()
+        return torch.stack([margin, torch.zeros(())]).expand(len(segments), 2)
+
+
+def scripted(losses: list[float], **settings):
+    data = Segments(torch.zeros(4, 34), torch.arange(4), torch.zeros(4, dtype=torch.long), 1)
+    return train(
+        Scripted(losses), data, data, TrainingSettings(**{"max_epochs": len(losses), **settings})
+    )
+
+
+def test_it_stops_after_three_epochs_without_a_lower_validation_loss():
+    training = scripted([0.9, 0.7, 0.8, 0.6, 0.7, 0.6, 0.65, 0.1, 0.1])
+    assert len(training.history) == 7
+    assert training.best.epoch == 4
+    assert training.weights["epoch"] == 4
+    assert [e.epoch for e in training.history if e.best] == [1, 2, 4]
+
+
+def test_it_ends_with_the_last_epoch():
+    assert len(scripted([0.9, 0.8, 0.7], max_epochs=2).history) == 2
+
+
+def test_the_learning_rate_falls_on_a_plateau():
+    training = scripted([0.5] * 9, early_stopping_patience=9, plateau_patience=3)
+    rates = [epoch.learning_rate for epoch in training.history]
+    assert rates[:5] == [0.001] * 5
+    assert rates[5] == pytest.approx(0.0001)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training():
+    with pytest.raises(InputError, match=r"epoch 2: the loss is not finite.*learning_rate"):
+        scripted([0.5, float("nan")])
+
+
+def test_predictions_stand_in_the_order_of_the_segments():
+    model, _ = trained(TrainingSettings(max_epochs=1))
+    segments = segments_of(3)
+    logits = predict(model, segments, 7)
+    assert logits.shape == (60, 2)
+    torch.testing.assert_close(logits, predict(model, segments, 60), rtol=1e-4, atol=1e-5)
+    assert torch.equal(logits[:7], predict(model, segments, 7)[:7])
+
+
+def test_every_epoch_is_reported():
+    seen = []
+    seed_everything(0)
+    train(build_model(RUN, 2), segments_of(1), segments_of(2), TrainingSettings(max_epochs=2),
+          seen.append)  # fmt: skip
+    assert [epoch.epoch for epoch in seen] == [1, 2]
