@@ -1,0 +1,1 @@
+"""Floor 2: from trained models to predictions, metrics and tables."""

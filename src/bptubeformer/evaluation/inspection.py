@@ -1,0 +1,119 @@
+"""What the figures show of a trained model: class-token embeddings and attention, and whose.
+
+Without torch: the notebooks read these records.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from scipy.special import log_softmax
+
+from bptubeformer.atomic import replacing
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Class-token embeddings of test segments, for t-SNE and silhouettes (paper, Fig. 5)."""
+
+    embedding: np.ndarray
+    """float32 (n, D)."""
+    label: np.ndarray
+    """int64 (n,): true class index."""
+    predicted: np.ndarray
+    """int64 (n,): predicted class index."""
+    categories: tuple[str, ...]
+
+    def save(self, path: Path) -> None:
+        """Write to one safetensors file."""
+        arrays = {"embedding": self.embedding, "label": self.label, "predicted": self.predicted}
+        with replacing(path) as partial:
+            save_file(arrays, partial, metadata={"categories": json.dumps(self.categories)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Embeddings":
+        """Read what ``save`` wrote."""
+        with safe_open(path, framework="np") as file:
+            return cls(
+                embedding=file.get_tensor("embedding"),
+                label=file.get_tensor("label"),
+                predicted=file.get_tensor("predicted"),
+                categories=tuple(json.loads(file.metadata()["categories"])),
+            )
+
+
+@dataclass(frozen=True)
+class SegmentAttention:
+    """Attention of the last layer of every transformer for one test segment (paper, Fig. 4)."""
+
+    segment: np.ndarray
+    """float32 (T, 34), pixels."""
+    frame_number: np.ndarray
+    """int32 (T,): number of each frame in the video."""
+    attention: dict[str, np.ndarray]
+    """``body parts`` (H, 6, 6), class token first, and each part (H, n, n); rows sum to 1."""
+    text: dict[str, str]
+    """run, category, predicted, probability, video, person."""
+
+    def save(self, path: Path) -> None:
+        """Write to one safetensors file."""
+        arrays = {"segment": self.segment, "frame_number": self.frame_number}
+        arrays |= {f"attention {name}": weights for name, weights in self.attention.items()}
+        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        with replacing(path) as partial:
+            save_file(arrays, partial, metadata=self.text)
+
+    @classmethod
+    def load(cls, path: Path) -> "SegmentAttention":
+        """Read what ``save`` wrote."""
+        with safe_open(path, framework="np") as file:
+            names = [name for name in file.keys() if name.startswith("attention ")]  # noqa: SIM118
+            return cls(
+                segment=file.get_tensor("segment"),
+                frame_number=file.get_tensor("frame_number"),
+                attention={n.removeprefix("attention "): file.get_tensor(n) for n in names},
+                text=dict(file.metadata()),
+            )
+
+
+def sample_per_class(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
+    """Indices of at most ``per_class`` examples of each class, ascending, int64 (n,)."""
+    generator = np.random.default_rng(seed)
+    chosen = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        chosen.append(generator.permutation(members)[:per_class])
+    return np.sort(np.concatenate(chosen))
+
+
+def choose_segment(
+    labels: np.ndarray, logits: np.ndarray, categories: Sequence[str], category: str
+) -> int:
+    """The test segment to show: the surest correct one of ``category``.
+
+    The paper shows a segment of Abuse (section 4) and does not say how it was chosen. Where the
+    data has no such category, or no test segment of it, the surest of all; where none of the
+    category is classified correctly, the one nearest to it.
+
+    Args:
+        labels: int64 (n,), true class index.
+        logits: float32 (n, classes).
+        categories: class names.
+        category: whose segment to prefer.
+
+    Returns:
+        Position in ``labels``.
+    """
+    log_probability = log_softmax(logits, axis=1)
+    sureness = log_probability[np.arange(len(labels)), labels]
+    correct = logits.argmax(axis=1) == labels
+    wanted = np.ones(len(labels), dtype=bool)
+    if category in categories and (labels == categories.index(category)).any():
+        wanted = labels == categories.index(category)
+    if (wanted & correct).any():
+        wanted &= correct
+    return int(np.where(wanted, sureness, -np.inf).argmax())

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from bptubeformer.evaluation.inspection import (
+    Embeddings,
+    SegmentAttention,
+    choose_segment,
+    sample_per_class,
+)
+
+CATEGORIES = ["Abuse", "Arson"]
+
+
+def test_at_most_so_many_of_each_class_are_sampled():
+    labels = np.repeat([0, 1, 2], [10, 3, 5])
+    chosen = sample_per_class(labels, 4, seed=0)
+    assert np.bincount(labels[chosen]).tolist() == [4, 3, 4]
+    assert (np.diff(chosen) > 0).all()
+    assert chosen.tolist() == sample_per_class(labels, 4, seed=0).tolist()
+    assert chosen.tolist() != sample_per_class(labels, 4, seed=1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "logits", "category", "expected"),
+    [
+        # the surest correct segment of the category
+        ([0, 0, 0, 1], [[1, 0], [3, 0], [0, 9], [0, 9]], "Abuse", 1),
+        # none is correct: the one nearest to it
+        ([0, 0, 1], [[0, 5], [0, 1], [0, 9]], "Abuse", 1),
+        # no segment of the category, or no such category: the surest correct one of all
+        ([1, 1, 1], [[0, 5], [0, 7], [9, 0]], "Abuse", 1),
+        ([0, 1], [[5, 0], [0, 7]], "Fighting", 1),
+    ],
+)
+def test_the_segment_shown(labels, logits, category, expected):
+    logits = np.array(logits, dtype=np.float32)
+    assert choose_segment(np.array(labels), logits, CATEGORIES, category) == expected
+
+
+def test_records_survive_saving(tmp_path):
+    embeddings = Embeddings(
+        np.ones((2, 3), np.float32), np.array([0, 1]), np.array([1, 1]), ("a", "b")
+    )
+    embeddings.save(tmp_path / "embeddings.safetensors")
+    loaded = Embeddings.load(tmp_path / "embeddings.safetensors")
+    assert loaded.categories == ("a", "b")
+    assert np.array_equal(loaded.embedding, embeddings.embedding)
+    assert np.array_equal(loaded.predicted, embeddings.predicted)
+    attention = SegmentAttention(
+        segment=np.ones((4, 34), np.float32),
+        frame_number=np.arange(4, dtype=np.int32),
+        attention={"body parts": np.ones((8, 6, 6), np.float32)},
+        text={"category": "Abuse"},
+    )
+    attention.save(tmp_path / "attention.safetensors")
+    loaded = SegmentAttention.load(tmp_path / "attention.safetensors")
+    assert loaded.text == {"category": "Abuse"}
+    assert list(loaded.attention) == ["body parts"]
+    assert np.array_equal(loaded.segment, attention.segment)
