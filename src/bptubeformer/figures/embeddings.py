@@ -1,0 +1,88 @@
+"""Class-token embeddings: t-SNE and silhouettes (paper, Fig. 5)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.cluster import KMeans
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_samples
+
+from bptubeformer.figures.style import class_colours
+
+
+def tsne(embedding: np.ndarray, *, perplexity: float, seed: int) -> np.ndarray:
+    """Two dimensions of an embedding (n, D), float32 (n, 2).
+
+    The perplexity is lowered where there are too few points for it.
+    """
+    perplexity = min(perplexity, (len(embedding) - 1) / 3)
+    return TSNE(perplexity=perplexity, random_state=seed, init="pca").fit_transform(embedding)
+
+
+def cluster(embedding: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """k-means clusters of an embedding (n, D), int (n,)."""
+    return KMeans(clusters, n_init=10, random_state=seed).fit_predict(embedding)
+
+
+def draw_tsne(
+    points: np.ndarray, labels: np.ndarray, categories: Sequence[str], title: str
+) -> Figure:
+    """One point a test segment, one colour a class; every class has a colour of its own.
+
+    Args:
+        points: float32 (n, 2).
+        labels: int64 (n,), class index.
+        categories: class names.
+        title: stands above.
+    """
+    figure = Figure(figsize=(9.5, 7))
+    axes = figure.subplots()
+    for label, colour in enumerate(class_colours(len(categories))):
+        mine = labels == label
+        axes.scatter(*points[mine].T, s=14, color=colour, label=categories[label], linewidths=0)
+    axes.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
+    axes.legend(
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        frameon=False,
+        markerscale=2,
+        title="true class",
+        ncols=1 + (len(categories) - 1) // 20,
+    )
+    return figure
+
+
+def draw_silhouettes(
+    embedding: np.ndarray, groups: np.ndarray, names: Sequence[str], title: str
+) -> tuple[Figure, float]:
+    """A silhouette a group, its segments from the highest to the lowest; the mean as a red line.
+
+    Args:
+        embedding: float32 (n, D).
+        groups: int (n,), index into ``names``.
+        names: of the groups.
+        title: stands above.
+
+    Returns:
+        the figure, and the mean silhouette coefficient over all segments.
+    """
+    values = silhouette_samples(embedding, groups)
+    mean = float(values.mean())
+    gap = max(4, len(values) // 120)
+    figure = Figure(figsize=(8.5, 3 + 0.4 * len(names)))
+    axes = figure.subplots()
+    base, ticks = gap, []
+    for group, colour in enumerate(class_colours(len(names))):
+        mine = np.sort(values[groups == group])
+        axes.fill_betweenx(
+            np.arange(base, base + len(mine)), 0, mine, facecolor=colour, linewidth=0
+        )
+        ticks.append(base + len(mine) / 2)
+        base += len(mine) + gap
+    axes.axvline(mean, color="red", linestyle="--", linewidth=1.5, label=f"mean {mean:.4f}")
+    axes.axvline(0, color="0.3", linewidth=0.8)
+    axes.set_yticks(ticks, list(names))
+    axes.set(title=title, xlabel="silhouette coefficient", ylim=(base, 0))
+    axes.legend(loc="lower right", frameon=True)
+    return figure, mean

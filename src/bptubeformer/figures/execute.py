@@ -1,0 +1,57 @@
+"""Execute a notebook with parameters, and keep it with an HTML page of it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbconvert
+import nbformat
+import papermill
+
+from bptubeformer.atomic import replacing, write_text
+from bptubeformer.errors import InputError
+
+KERNEL = "python3"
+SOURCE = Path(__file__).resolve().parents[2]
+
+
+def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:
+    """Run ``notebook`` with papermill; write ``output`` and, beside it, an HTML page.
+
+    The kernel is the one of the running Python, and finds this package there or in this checkout.
+
+    Args:
+        notebook: with a cell tagged ``parameters``.
+        output: the executed notebook.
+        parameters: values for names in that cell.
+
+    Raises:
+        InputError: a parameter that the notebook does not have, or a cell that failed.
+    """
+    known = papermill.inspect_notebook(str(notebook))
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise InputError(
+            f"{notebook}: no parameter {unknown[0]} in the cell tagged parameters; "
+            f"known: {', '.join(known)}"
+        )
+    paths = [str(SOURCE), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    with replacing(output) as partial:
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(partial),
+                parameters=dict(parameters),
+                kernel_name=KERNEL,
+                progress_bar=False,
+                log_output=True,
+            )
+        except papermill.PapermillExecutionError as error:
+            raise InputError(f"{notebook}, cell {error.exec_count}: {error}") from error
+        executed = nbformat.read(partial, as_version=4)
+        executed.metadata["papermill"]["output_path"] = str(output)
+        nbformat.write(executed, partial)
+    page, _ = nbconvert.HTMLExporter(exclude_input_prompt=True).from_notebook_node(executed)
+    write_text(output.with_suffix(".html"), page)

@@ -1,0 +1,100 @@
+"""The skeleton over the frames of a segment, with a blob a body part (paper, Fig. 4 e)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bptubeformer.skeleton import JOINTS, LIMBS, PART_COLOURS, PARTS
+
+SHOWN = 8
+"""Frames drawn, evenly over the segment."""
+PANEL_IN = 3.0
+"""Height of a frame in inches."""
+LARGEST_BLOB = 1000.0
+"""Area of the blob of a part that has all the attention, in points squared."""
+
+
+def draw_skeletons(
+    segment: np.ndarray,
+    frame_number: np.ndarray,
+    attention_to_part: Mapping[str, float],
+    title: str,
+) -> Figure:
+    """Skeletons side by side; the blob of a part grows with the class token's attention to it.
+
+    Args:
+        segment: float32 (T, 34), pixels; a joint at 0, 0 is missing and not drawn.
+        frame_number: int32 (T,).
+        attention_to_part: weight of each part of ``skeleton.PARTS``.
+        title: stands above.
+    """
+    joints = segment.reshape(len(segment), len(JOINTS), 2)
+    present = (joints != 0).any(axis=-1)
+    shown = np.unique(np.linspace(0, len(joints) - 1, SHOWN).round().astype(int))
+    visible = joints[shown][present[shown]]
+    low, high = visible.min(axis=0), visible.max(axis=0)
+    margin = 0.12 * max(*(high - low), 1.0)
+    width, height = high - low + 2 * margin
+    panel = PANEL_IN * float(np.clip(width / height, 0.4, 1.6))
+    figure = Figure(figsize=(panel * len(shown), panel * height / width + 1.3))
+    row = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, frame in zip(row, shown, strict=True):
+        _draw_frame(axes, joints[frame], present[frame], attention_to_part)
+        axes.set_title(f"frame {frame + 1}\n(video {frame_number[frame]})", fontweight="normal")
+        axes.title.set_fontsize(9)
+    row[0].set_xlim(low[0] - margin, high[0] + margin)
+    row[0].set_ylim(high[1] + margin, low[1] - margin)
+    handles = [
+        Line2D(
+            [],
+            [],
+            marker="o",
+            linestyle="",
+            markersize=9,
+            color=colour,
+            label=f"{part} {weight:.2f}",
+        )
+        for (part, colour), weight in zip(
+            PART_COLOURS.items(), map(attention_to_part.get, PART_COLOURS), strict=True
+        )
+    ]
+    figure.legend(
+        handles=handles,
+        title="attention of the class token (mean over heads)",
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.06),
+        ncols=len(PARTS),
+        frameon=False,
+    )
+    figure.suptitle(title, fontweight="bold")
+    figure.subplots_adjust(
+        left=0, right=1, wspace=0.02, bottom=0.08, top=1 - 0.85 / figure.get_figheight()
+    )
+    return figure
+
+
+def _draw_frame(
+    axes: Axes, joints: np.ndarray, present: np.ndarray, attention_to_part: Mapping[str, float]
+) -> None:
+    for first, second in LIMBS:
+        if present[first] and present[second]:
+            axes.plot(*joints[[first, second]].T, color="0.35", linewidth=1.5, zorder=1)
+    axes.scatter(*joints[present].T, s=6, color="0.15", zorder=2)
+    for part, grid in PARTS.items():
+        members = [joint for line in grid for joint in line if present[joint]]
+        # One blob on each joint of a pair; one for a part of many joints, at their middle.
+        places = joints[members] if len(members) <= 2 else joints[members].mean(axis=0)[None]
+        for place in places:
+            axes.scatter(
+                *place,
+                s=LARGEST_BLOB * attention_to_part[part],
+                color=PART_COLOURS[part],
+                alpha=0.65,
+                linewidths=0,
+                zorder=3,
+            )
+    axes.set_aspect("equal")
+    axes.set_axis_off()

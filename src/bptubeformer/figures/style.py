@@ -1,0 +1,46 @@
+"""One look for all figures."""
+
+from pathlib import Path
+
+import matplotlib
+import seaborn
+from matplotlib.figure import Figure
+
+from bptubeformer.atomic import replacing
+
+HEATMAP = "viridis"
+CONFUSION = "Blues"
+RESOLUTION_DPI = 200
+
+
+def apply_style() -> None:
+    """White ground, readable type, text kept as text in SVG files; no window is opened."""
+    matplotlib.use("Agg")
+    seaborn.set_theme(style="ticks", context="notebook", font_scale=0.9)
+    matplotlib.rcParams.update(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "bptubeformer",
+            "figure.dpi": 100,
+            "axes.titleweight": "bold",
+            "axes.titlesize": "medium",
+        }
+    )
+
+
+def class_colours(classes: int) -> list[tuple[float, float, float]]:
+    """Colours that stay apart: ten of ``tab10``, then dark ones of ``Dark2``, then a wheel."""
+    if classes <= 10:
+        return list(seaborn.color_palette("tab10", classes))
+    if classes <= 16:
+        dark = [colour for i, colour in enumerate(seaborn.color_palette("tab20b")) if i % 4 == 0]
+        extra = [(0.0, 0.0, 0.0), *dark]
+        return [*seaborn.color_palette("tab10"), *extra][:classes]
+    return list(seaborn.color_palette("husl", classes))
+
+
+def save_figure(figure: Figure, stem: Path | str) -> None:
+    """Write ``<stem>.png`` and ``<stem>.svg``; no dates inside, so that equal figures are equal."""
+    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+        with replacing(Path(f"{stem}{suffix}")) as partial:
+            figure.savefig(partial, dpi=RESOLUTION_DPI, bbox_inches="tight", metadata=metadata)
