@@ -1,0 +1,278 @@
+"""One command a stage; a rule of the workflow is one call of one command.
+
+Each command imports what it needs itself, so that ``--help`` is quick, and so that a change in
+one stage does not touch the fingerprint of another.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bptubeformer.errors import InputError
+
+Option = tuple[str, dict[str, Any]]
+COMMANDS: dict[str, tuple[Callable[..., None], Sequence[Option]]] = {}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; wrong input ends in one line on standard error and exit status 1."""
+    parser = argparse.ArgumentParser(
+        prog="bptubeformer", description="Stages of the BPTubeFormer replication."
+    )
+    stages = parser.add_subparsers(metavar="<stage>", required=True)
+    for name, (function, options) in COMMANDS.items():
+        text = function.__doc__ or ""
+        stage = stages.add_parser(name, help=text.partition("\n")[0], description=text)
+        for flag, settings in options:
+            stage.add_argument(flag, **settings)
+        stage.set_defaults(function=function)
+    given = vars(parser.parse_args(arguments))
+    try:
+        given.pop("function")(**given)
+    except InputError as error:
+        sys.exit(f"bptubeformer: {error}")
+
+
+def command(*options: Option) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as the command of its name."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        COMMANDS[function.__name__] = (function, options)
+        return function
+
+    return register
+
+
+def option(flag: str, help: str, **settings: Any) -> Option:
+    """An option of a command; required unless it has a default."""
+    if "default" in settings:
+        if settings["default"] not in (None, ""):
+            help += " (default: %(default)s)"
+    else:
+        settings["required"] = True
+    return flag, {"help": help, **settings}
+
+
+def mapping(text: str) -> Mapping[str, Any]:
+    """A JSON or YAML mapping given on the command line."""
+    try:
+        # JSON first: YAML takes 1e-09 for text.
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise argparse.ArgumentTypeError(f"neither JSON nor YAML: {text}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"not a mapping like '{{key: value}}': {text}")
+    return value
+
+
+STORE = option("--store", "frame store, written by ingest", type=Path)
+SPLIT = option("--split", "windows of the fold, written by split", type=Path)
+MODEL = option("--model", "model.safetensors, written by train", type=Path)
+RUN = option("--run", "model and hyperparameters, as in config.yaml", type=mapping)
+RUNS = option("--runs", "experiment, model and hyperparameters of each run", type=mapping)
+DEVICE = option("--device", "auto, cpu, cuda or cuda:<n>", default="auto")
+THREADS = option("--threads", "CPU threads of torch", type=int, default=1)
+BATCH_SIZE = option("--batch-size", "segments of a batch", type=int, default=1000)
+SEED = option("--seed", "of the random choices", type=int, default=0)
+
+
+def output(help: str) -> Option:
+    """The option ``--output``."""
+    return option("--output", help, type=Path)
+
+
+@command(
+    option("--source", "doi:..., http(s) address, archive or folder"),
+    option("--server", "Dataverse installation of a doi: source", default=""),
+    option("--checksum", "algorithm:digest of an http(s) source", default=""),
+    option("--folder", "where downloads and unpacked archives go", type=Path),
+    output("manifest (JSON) of what was acquired"),
+)
+def acquire(source: str, server: str, checksum: str, folder: Path, output: Path) -> None:
+    """Download or find the trajectories, verify and unpack them."""
+    from bptubeformer.data.acquire import acquire
+
+    acquire(source, folder, output, server=server, checksum=checksum or None)
+
+
+@command(
+    SEED,
+    option("--size", "factor on the number of videos", type=float, default=1.0),
+    option("--folder", "where the dataset goes", type=Path),
+    output("manifest (JSON) of what was made"),
+)
+def synthetic(seed: int, size: float, folder: Path, output: Path) -> None:
+    """Make the demonstration dataset, in HR-Crime's layout."""
+    from bptubeformer.data.acquire import write_manifest
+    from bptubeformer.data.synthetic import write_dataset
+
+    write_dataset(folder, seed=seed, size=size)
+    write_manifest(output, f"synthetic, seed {seed}, size {size}", [folder])
+
+
+@command(
+    option("--manifest", "written by acquire or synthetic", type=Path),
+    option("--categories", "class names; left out: read from the folders", nargs="*", default=None),
+    output("frame store (safetensors)"),
+)
+def ingest(manifest: Path, categories: list[str] | None, output: Path) -> None:
+    """Read all trajectories into one frame store."""
+    from bptubeformer.data.acquire import manifest_folders
+    from bptubeformer.data.layout import find_trajectories
+    from bptubeformer.data.trajectories import ingest
+
+    layout = find_trajectories(manifest_folders(manifest), categories or None)
+    store = ingest(layout)
+    store.save(output)
+    print(
+        f"{len(layout.categories)} categories, {len(store.rows)} trajectories, "
+        f"{len(store.frames)} frames; {len(layout.passed_over)} files passed over"
+    )
+
+
+@command(
+    STORE,
+    option("--protocol", "as-published, trajectory or video"),
+    option("--segment-length", "frames of a segment", type=int),
+    option("--step", "rows between the starts of two windows", type=int, default=1),
+    option("--settings", "folds, seed and fractions, as under split in config.yaml", type=mapping),
+    output("folder for fold<k>.parquet and summary.csv"),
+)
+def split(
+    store: Path, protocol: str, segment_length: int, step: int, settings: Mapping[str, Any],
+    output: Path,
+) -> None:  # fmt: skip
+    """Cut the windows into training, validation and test, fold by fold."""
+    from bptubeformer.data.splits import SplitSettings, make_splits, summarise
+    from bptubeformer.data.trajectories import FrameStore
+    from bptubeformer.evaluation.tables import write_table
+
+    frames = FrameStore.load(store)
+    splits = make_splits(frames, protocol, segment_length, step, SplitSettings(**settings))
+    for fold, one in enumerate(splits):
+        one.save(output / f"fold{fold}.parquet")
+    summary = summarise(frames, splits)
+    write_table(output / "summary.csv", summary)
+    print(summary.groupby(["fold", "part"], sort=False)["windows"].sum().unstack().to_string())
+    for row in summary[summary["windows"] == 0].itertuples():
+        print(f"warning: fold {row.fold}: no window of {row.category} for {row.part}")
+
+
+@command(
+    STORE,
+    SPLIT,
+    RUN,
+    option("--training", "training settings, as in config.yaml", type=mapping, default="{}"),
+    DEVICE,
+    THREADS,
+    output("folder for model.safetensors, history.csv and run.json"),
+)
+def train(
+    store: Path, split: Path, run: Mapping[str, Any], training: Mapping[str, Any], device: str,
+    threads: int, output: Path,
+) -> None:  # fmt: skip
+    """Train one run on one fold."""
+    from bptubeformer.training.job import train_fold, training_settings
+
+    train_fold(store, split, run, training_settings(training), device, threads, output)
+
+
+@command(STORE, SPLIT, MODEL, BATCH_SIZE, DEVICE, THREADS, output("predictions (parquet)"))
+def predict(
+    store: Path, split: Path, model: Path, batch_size: int, device: str, threads: int, output: Path
+) -> None:
+    """Classify the test segments of a fold with a trained model."""
+    from bptubeformer.evaluation.job import predict_fold
+
+    predict_fold(store, split, model, batch_size, device, threads, output)
+
+
+@command(
+    option("--results", "results/<dataset>, with all predictions below it", type=Path),
+    RUNS,
+    option("--protocols", "names of the protocols", nargs="+"),
+    option("--folds", "number of folds", type=int),
+    output("accuracy.csv; .md and folds.csv are written beside it"),
+)
+def accuracy(
+    results: Path, runs: Mapping[str, Any], protocols: list[str], folds: int, output: Path
+) -> None:
+    """Table 1: balanced accuracy of all runs, beside the paper's."""
+    from bptubeformer.evaluation.accuracy import accuracy_markdown, accuracy_table, folds_table
+    from bptubeformer.evaluation.tables import write_table
+
+    by_fold = folds_table(results, list(runs), protocols, folds)
+    write_table(output.with_name("folds.csv"), by_fold)
+    table = accuracy_table(by_fold, runs)
+    write_table(output, table, accuracy_markdown(table, results.name))
+
+
+@command(
+    STORE,
+    RUNS,
+    BATCH_SIZE,
+    output("complexity.csv; .md is written beside it"),
+)
+def complexity(store: Path, runs: Mapping[str, Any], batch_size: int, output: Path) -> None:
+    """Table 2: MACs and parameters of all runs, beside the paper's."""
+    from bptubeformer.data.trajectories import read_categories
+    from bptubeformer.evaluation.complexity import complexity_markdown, complexity_table
+    from bptubeformer.evaluation.tables import write_table
+
+    table = complexity_table(runs, len(read_categories(store)), batch_size)
+    write_table(output, table, complexity_markdown(table))
+
+
+@command(
+    STORE,
+    SPLIT,
+    MODEL,
+    option("--per-class", "test segments of each class, at most", type=int, default=500),
+    SEED,
+    BATCH_SIZE,
+    DEVICE,
+    THREADS,
+    output("embeddings (safetensors)"),
+)
+def embed(
+    store: Path, split: Path, model: Path, per_class: int, seed: int, batch_size: int, device: str,
+    threads: int, output: Path,
+) -> None:  # fmt: skip
+    """Class-token embeddings of test segments, for t-SNE and silhouettes."""
+    from bptubeformer.evaluation.job import embed_fold
+
+    embed_fold(store, split, model, per_class, seed, batch_size, device, threads, output)
+
+
+@command(
+    STORE,
+    MODEL,
+    option("--predictions", "written by predict", type=Path),
+    option("--category", "whose surest correct test segment to take", default=""),
+    output("attention (safetensors)"),
+)
+def attend(store: Path, model: Path, predictions: Path, category: str, output: Path) -> None:
+    """Attention of a model for one test segment."""
+    from bptubeformer.evaluation.job import attend_segment
+
+    attend_segment(store, model, predictions, category, output)
+
+
+@command(
+    option("--notebook", "the notebook to execute", type=Path),
+    option("--parameters", "values for its cell tagged parameters", type=mapping),
+    output("the executed notebook; .html is written beside it"),
+)
+def notebook(notebook: Path, parameters: Mapping[str, Any], output: Path) -> None:
+    """Execute a notebook with papermill."""
+    from bptubeformer.figures.execute import execute_notebook
+
+    execute_notebook(notebook, output, parameters)

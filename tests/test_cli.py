@@ -1,0 +1,169 @@
+"""Every stage by hand, one after the other, as a person would call them."""
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from bptubeformer.cli import main, mapping
+from conftest import REPOSITORY, trajectory_rows, write_csv
+
+RUN = "{model: bptubeformer, segment_length: 24, token_width: 8, depth: 1}"
+TRAINING = "{batch_size: 16, max_epochs: 2}"
+SETTINGS = json.dumps(
+    {
+        "folds": 2, "seed": 42, "minimum_rows": 24, "test_fraction": 0.2,
+        "validation_fraction": 0.25,
+    }
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Folder with what all stages wrote for one run of two folds."""
+    folder = tmp_path_factory.mktemp("results")
+
+    def run(*arguments):
+        main([str(argument) for argument in arguments])
+
+    store, model = folder / "frames.safetensors", folder / "video" / "mine"
+    split = folder / "split"
+    run("synthetic", "--seed", 1, "--size", 0.6, "--folder", folder / "raw",
+        "--output", folder / "made.json")  # fmt: skip
+    run("acquire", "--source", folder / "raw", "--folder", folder / "none",
+        "--output", folder / "manifest.json")  # fmt: skip
+    run("ingest", "--manifest", folder / "manifest.json", "--output", store)
+    run("split", "--store", store, "--protocol", "video", "--segment-length", 24, "--step", 24,
+        "--settings", SETTINGS, "--output", split)  # fmt: skip
+    for fold in range(2):
+        shared = ["--store", store, "--split", split / f"fold{fold}.parquet"]
+        mine = model / f"fold{fold}"
+        trained = mine / "model.safetensors"
+        run("train", *shared, "--run", RUN, "--training", TRAINING, "--output", mine)
+        run("predict", *shared, "--model", trained, "--output", mine / "predictions.parquet")
+    run("embed", *shared, "--model", trained, "--per-class", 3,
+        "--output", mine / "embeddings.safetensors")  # fmt: skip
+    run("attend", "--store", store, "--model", trained, "--category", "Abuse",
+        "--predictions", mine / "predictions.parquet",
+        "--output", mine / "attention.safetensors")  # fmt: skip
+    runs = json.dumps({"mine": {"experiment": "x", **mapping(RUN)}})
+    run("accuracy", "--results", folder, "--runs", runs, "--protocols", "video", "--folds", 2,
+        "--output", folder / "tables" / "accuracy.csv")  # fmt: skip
+    run("complexity", "--store", store, "--runs", runs,
+        "--output", folder / "tables" / "complexity.csv")  # fmt: skip
+    return folder
+
+
+def test_a_fold_has_its_files(results):
+    fold = results / "video" / "mine" / "fold1"
+    assert {path.name for path in fold.iterdir()} == {
+        "model.safetensors", "history.csv", "run.json", "predictions.parquet",
+        "embeddings.safetensors", "attention.safetensors",
+    }  # fmt: skip
+    history = pd.read_csv(fold / "history.csv")
+    assert history["epoch"].tolist() == [1, 2]
+    assert history["best"].any()
+
+
+def test_a_run_records_what_it_was(results):
+    record = json.loads((results / "video" / "mine" / "fold0" / "run.json").read_text())
+    assert record["run"]["token_width"] == 8
+    assert record["training"]["seed"] == 0
+    assert record["training"]["max_epochs"] == 2
+    assert set(record["fingerprints"]) == {"data", "code"}
+    assert record["versions"]["torch"].startswith("2.13.0")
+    assert record["device"]
+    assert record["seconds"] > 0
+    assert record["peak_memory_mb"]["host"] > 0
+
+
+def test_tables_are_written_for_programs_and_for_people(results):
+    for name in ("accuracy", "complexity"):
+        assert len(pd.read_csv(results / "tables" / f"{name}.csv")) == 1
+        assert "| mine " in (results / "tables" / f"{name}.md").read_text()
+    assert len(pd.read_csv(results / "tables" / "folds.csv")) == 2
+
+
+def test_every_test_segment_of_the_fold_is_predicted(results):
+    for fold in range(2):
+        split = pd.read_parquet(results / "split" / f"fold{fold}.parquet")
+        made = pd.read_parquet(results / "video" / "mine" / f"fold{fold}" / "predictions.parquet")
+        tested = split[split["part"] == "test"]
+        assert made["window_start"].tolist() == tested["start"].tolist()
+        assert made["trajectory"].tolist() == tested["trajectory"].tolist()
+        assert len([name for name in made.columns if name.startswith("logit ")]) == 13
+
+
+def test_an_epoch_is_a_line(results, capsys, tmp_path):
+    main(
+        ["train", "--store", str(results / "frames.safetensors"), "--run", RUN,
+         "--split", str(results / "split" / "fold0.parquet"), "--training", TRAINING,
+         "--output", str(tmp_path / "video" / "mine" / "fold0")]
+    )  # fmt: skip
+    lines = capsys.readouterr().out.splitlines()
+    epochs = [line for line in lines if line.startswith("video/mine/fold0: epoch")]
+    assert len(epochs) == 2
+    assert "epoch 2/2" in epochs[1]
+    assert "validation loss" in epochs[1]
+
+
+def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path):
+    rows = trajectory_rows()
+    rows[3][7] = "abc"
+    write_csv(tmp_path / "data" / "walk" / "v" / "1.csv", rows)
+    main(["acquire", "--source", str(tmp_path / "data"), "--folder", str(tmp_path / "raw"),
+          "--output", str(tmp_path / "manifest.json")])  # fmt: skip
+    store = tmp_path / "out" / "frames.safetensors"
+    command = [sys.executable, "src", "ingest", "--manifest", str(tmp_path / "manifest.json"),
+               "--output", str(store)]  # fmt: skip
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert "walk/v/1.csv, row 4, column x3: 'abc'" in done.stderr
+    assert not store.exists()
+
+
+def test_a_model_of_other_classes_is_refused(results, tmp_path):
+    for category in ("walk", "jump"):
+        for video in "abcd":
+            write_csv(tmp_path / "data" / category / video / "1.csv", trajectory_rows())
+    main(["acquire", "--source", str(tmp_path / "data"), "--folder", str(tmp_path / "raw"),
+          "--output", str(tmp_path / "manifest.json")])  # fmt: skip
+    store = str(tmp_path / "frames.safetensors")
+    main(["ingest", "--manifest", str(tmp_path / "manifest.json"), "--output", store])
+    main(["split", "--store", store, "--protocol", "video", "--segment-length", "24",
+          "--settings", SETTINGS, "--output", str(tmp_path / "split")])  # fmt: skip
+    with pytest.raises(SystemExit, match="trained for the classes Abuse"):
+        main(["predict", "--store", store, "--split", str(tmp_path / "split" / "fold0.parquet"),
+              "--model", str(results / "video" / "mine" / "fold0" / "model.safetensors"),
+              "--output", str(tmp_path / "predictions.parquet")])  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["[1]", "word", "{a: [}"])
+def test_what_is_no_mapping_is_refused(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--store", "s", "--split", "s", "--run", text, "--output", "o"])
+    assert "argument --run" in capsys.readouterr().err
+
+
+def test_an_unknown_training_setting_is_refused():
+    with pytest.raises(SystemExit, match=r"training\.learning_rat: unknown key"):
+        main(["train", "--store", "s", "--split", "s", "--run", RUN,
+              "--training", "{learning_rat: 1}", "--output", "o"])  # fmt: skip
+
+
+def test_small_numbers_of_json_stay_numbers():
+    assert mapping('{"epsilon": 1e-09}') == {"epsilon": 1e-9}
+
+
+@pytest.mark.parametrize("stage", ["acquire", "train", "notebook"])
+def test_every_stage_explains_itself_without_torch(stage):
+    code = f"import sys; sys.modules['torch'] = None; sys.path.insert(0, 'src'); \
+import bptubeformer.cli as cli; cli.main(['{stage}', '--help'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True,
+                          text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "--output" in done.stdout

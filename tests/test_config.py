@@ -1,0 +1,131 @@
+import copy
+
+import pytest
+import yaml
+
+from bptubeformer.config import (
+    categories_of,
+    check_config,
+    model_of,
+    runs_in_order,
+    training_of,
+)
+from bptubeformer.errors import InputError
+from conftest import REPOSITORY
+
+SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
+BASE = REPOSITORY / "config.yaml"
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load(BASE.read_text())
+
+
+def overlay(config, changes):
+    """What Snakemake does with a second configuration file."""
+    merged = copy.deepcopy(config)
+
+    def merge(into, new):
+        for key, value in new.items():
+            if isinstance(value, dict) and isinstance(into.get(key), dict):
+                merge(into[key], value)
+            else:
+                into[key] = value
+
+    merge(merged, changes)
+    return merged
+
+
+def test_the_paper_is_valid(config):
+    check_config(config, SCHEMA)
+
+
+def test_the_demonstration_is_valid(config):
+    check_config(overlay(config, yaml.safe_load((REPOSITORY / "demo.yaml").read_text())), SCHEMA)
+
+
+def test_the_runs_of_table_1_are_declared(config):
+    assert list(config["runs"]) == [
+        "ST-Tran", "BPT-V1", "BPT-V2", "BPT-V3", "BPT-V4", "BPT-8-V1", "BPT-8-V2", "BPT-V2-T60",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"trainig": {}}, ["config: trainig = {}", "did you mean training"]),
+        ({"training": {"learning_rat": 1}}, ["training.learning_rat = 1", "learning_rate?"]),
+        ({"training": {"epsilon": "1e-9"}}, ["training.epsilon", "1.0e-9"]),
+        ({"training": {"batch_size": 0}}, ["training.batch_size = 0", "at least 1"]),
+        (
+            {"runs": {"BPT-V2": {"kernel": [25, 3, 3]}}},
+            ["runs.BPT-V2.kernel = [25, 3, 3]", "longer than the 24 frames", "use at most 24"],
+        ),
+        (
+            {"runs": {"BPT-V2": {"kernel": [2, 4, 3]}}},
+            ["runs.BPT-V2.kernel = [2, 4, 3]", "along rows", "use at most 3"],
+        ),
+        ({"runs": {"BPT-V2": {"kernel": [2, 3]}}}, ["runs.BPT-V2.kernel = [2, 3]", "three whole"]),
+        (
+            {"runs": {"BPT-V2": {"token_width": 30}}},
+            ["runs.BPT-V2.token_width = 30", "8 heads", "use 24 or 32"],
+        ),
+        ({"runs": {"ST-Tran": {"kernel": [2, 3, 3]}}}, ["runs.ST-Tran.kernel", "no such key"]),
+        ({"runs": {"BPT-V2": {"kernl": [2, 3, 3]}}}, ["runs.BPT-V2.kernl", "did you mean kernel"]),
+        ({"runs": {"X": {"model": "lstm", "experiment": "x", "segment_length": 24}}},
+         ["runs.X.model = lstm", "bptubeformer, sttran"]),
+        ({"runs": {"X": {"model": "sttran", "experiment": "x"}}},
+         ["runs.X.segment_length is missing"]),
+        ({"runs": {"a b": {"model": "sttran", "experiment": "x", "segment_length": 24}}},
+         ["a b", "a name of letters"]),
+        ({"dataset": {"source": "/no/such/folder"}},
+         ["dataset.source = /no/such/folder", "no such folder"]),
+        ({"dataset": {"server": "dataverse.nl"}}, ["dataset.server = dataverse.nl", "http(s)"]),
+        ({"protocols": ["by-video"]}, ["protocols.0 = by-video", "as-published, trajectory"]),
+        ({"device": "tpu"}, ["device = tpu", "auto, cpu, cuda"]),
+        ({"figures": {"run": "BPT-V9"}}, ["figures.run = BPT-V9", "no such run"]),
+        ({"figures": {"run": "ST-Tran"}}, ["figures.run = ST-Tran", "body parts"]),
+        ({"figures": {"fold": 3}}, ["figures.fold = 3", "at most 2"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_is_refused_in_one_line(config, changes, words):
+    with pytest.raises(InputError) as refusal:
+        check_config(overlay(config, changes), SCHEMA)
+    message = str(refusal.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+
+
+def test_a_missing_section_is_named(config):
+    del config["training"]
+    with pytest.raises(InputError, match="training is missing"):
+        check_config(config, SCHEMA)
+
+
+def test_a_run_takes_from_architecture_what_its_model_has(config):
+    assert "padding" not in model_of(config, "ST-Tran")
+    assert model_of(config, "BPT-V2")["padding"] == "constant"
+    assert model_of(config, "BPT-V2")["token_width"] == 32
+    assert model_of(config, "BPT-8-V1")["token_width"] == 8
+    assert "experiment" not in model_of(config, "BPT-V2")
+
+
+def test_a_run_may_change_the_training_of_all(config):
+    config["runs"]["BPT-V2"]["training"] = {"batch_size": 500}
+    assert training_of(config, "BPT-V2")["batch_size"] == 500
+    assert training_of(config, "BPT-V2")["learning_rate"] == 0.001
+    assert training_of(config, "ST-Tran")["batch_size"] == 1000
+
+
+def test_only_named_datasets_have_fixed_categories(config):
+    assert len(categories_of(config)) == 13
+    config["dataset"]["name"] = "mine"
+    assert categories_of(config) is None
+
+
+def test_runs_stand_in_the_order_of_the_paper_whatever_an_overlay_touches(config):
+    names = list(config["runs"])
+    touched = {"new": {}, **dict(reversed(config["runs"].items()))}
+    assert list(runs_in_order({"runs": touched}, BASE)) == [*names, "new"]

@@ -1,0 +1,84 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from bptubeformer.fingerprint import command_fingerprint, fingerprint
+from conftest import REPOSITORY
+
+PRINT = "import sys; sys.path.insert(0, sys.argv[1]); from bptubeformer.fingerprint import *; "
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the package, and a function that fingerprints a command in it."""
+    shutil.copytree(REPOSITORY / "src", tmp_path / "src")
+
+    def fingerprint_of(*arguments: str) -> str:
+        code = PRINT + f"print(command_fingerprint(*{arguments!r}))"
+        command = [sys.executable, "-c", code, str(tmp_path / "src")]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    return tmp_path / "src" / "bptubeformer", fingerprint_of
+
+
+def append(path, text):
+    path.write_text(path.read_text() + text)
+
+
+def test_comments_and_docstrings_do_not_count(copy):
+    package, fingerprint_of = copy
+    before = fingerprint_of("train", "sttran")
+    append(package / "training" / "loop.py", "\n# a comment\n")
+    path = package / "models" / "sttran.py"
+    path.write_text(path.read_text().replace("Spatial-temporal transformer.", "Something else."))
+    assert fingerprint_of("train", "sttran") == before
+
+
+def test_a_model_counts_for_its_own_runs_only(copy):
+    package, fingerprint_of = copy
+    before = {model: fingerprint_of("train", model) for model in ("sttran", "bptubeformer")}
+    append(package / "models" / "sttran.py", "\nNEW = 1\n")
+    assert fingerprint_of("train", "sttran") != before["sttran"]
+    assert fingerprint_of("train", "bptubeformer") == before["bptubeformer"]
+
+
+def test_figures_do_not_count_for_training_and_shared_code_counts_for_all(copy):
+    package, fingerprint_of = copy
+    before = fingerprint_of("train", "sttran")
+    append(package / "figures" / "style.py", "\nNEW = 1\n")
+    assert fingerprint_of("train", "sttran") == before
+    append(package / "atomic.py", "\nNEW = 1\n")
+    assert fingerprint_of("train", "sttran") != before
+
+
+def test_a_command_counts_what_it_refers_to_in_the_command_line_module(copy):
+    package, fingerprint_of = copy
+    before = {name: fingerprint_of(name) for name in ("train", "accuracy")}
+    path = package / "cli.py"
+    old = '"CPU threads of torch", type=int, default='
+    path.write_text(path.read_text().replace(f"{old}1", f"{old}2"))
+    assert fingerprint_of("train") != before["train"]
+    assert fingerprint_of("accuracy") == before["accuracy"]
+
+
+def test_a_notebook_counts_its_code_and_what_it_imports(tmp_path):
+    def notebook(*cells):
+        path = tmp_path / "a.ipynb"
+        path.write_text(json.dumps({"cells": list(cells)}))
+        return fingerprint(str(path))
+
+    code = {"cell_type": "code", "source": ["from bptubeformer.skeleton import PARTS\n"]}
+    text = {"cell_type": "markdown", "source": ["words"]}
+    assert notebook(code) == notebook(code, text)
+    assert notebook(code) != notebook({**code, "source": ["PARTS = 1"]})
+    assert notebook(code) != notebook({**code, "source": ["from bptubeformer import errors"]})
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="no module"):
+        fingerprint("bptubeformer.nothing")
+    with pytest.raises(ValueError, match="no top-level definition of nothing"):
+        command_fingerprint("nothing")
