@@ -1,0 +1,57 @@
+# Replication of BPTubeFormer (AVSS 2024). The stages are in workflow/rules, what they run is in
+# src/bptubeformer, what they run it with is in config.yaml.
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+sys.path.insert(0, str(Path(workflow.basedir, "src")))
+# Stages run with the Python that runs Snakemake, unless a conda environment is activated for them.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+from bptubeformer.config import (
+    SYNTHETIC,
+    categories_of,
+    check_config,
+    model_of,
+    runs_in_order,
+    training_of,
+)
+from bptubeformer.data.acquire import folder_state
+from bptubeformer.errors import InputError
+from bptubeformer.fingerprint import command_fingerprint, fingerprint
+from bptubeformer.training.device import count_gpus
+
+try:
+    check_config(config, Path(workflow.basedir, "workflow/schemas/config.schema.yaml"))
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    input:
+        TABLES,
+        FIGURES,
+        NOTEBOOK_PAGES,
+    default_target: True
+
+
+onsuccess:
+    print_results()

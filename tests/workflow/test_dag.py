@@ -1,0 +1,225 @@
+"""The workflow itself, run for real on a small dataset: two small runs, two folds."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from conftest import REPOSITORY, trajectory_rows, write_csv
+
+SMALL = {
+    "dataset": {"name": "small", "source": "synthetic"},
+    "synthetic": {"seed": 1, "size": 0.6},
+    "split": {"folds": 2},
+    "windows": {"step": 24},
+    "training": {"batch_size": 16, "max_epochs": 1},
+    "architecture": {"token_width": 8, "depth": 1},
+}
+RESULTS = Path("results", "small")
+
+
+def copy_checkout(target: Path) -> Path:
+    """A checkout with two runs instead of all."""
+    left_out = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", ".*_cache")
+    shutil.copytree(REPOSITORY, target, ignore=left_out)
+    config = yaml.safe_load((target / "config.yaml").read_text())
+    config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2")}
+    (target / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (target / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    return target
+
+
+def snakemake(checkout: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    environment = {**os.environ, "NO_COLOR": "1"}
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A checkout in which the workflow has run, and what it printed."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("checkout") / "bptubeformer")
+    done = snakemake(checkout, "--configfile", "small.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return checkout, done
+
+
+@pytest.fixture
+def planned(finished):
+    """Jobs that a dry run plans, by rule."""
+    checkout, _ = finished
+
+    def plan(*overlays: str) -> dict[str, int]:
+        done = snakemake(checkout, "-n", "--configfile", "small.yaml", *overlays)
+        assert done.returncode == 0, done.stdout + done.stderr
+        table = re.search(r"Job stats:\n.*?\n-+ .*?\n(.*?)\n\n", done.stdout + done.stderr, re.S)
+        rows = [line.split() for line in table[1].splitlines()] if table else []
+        return {rule: int(count) for rule, count in rows if rule not in ("total", "all")}
+
+    return plan
+
+
+@pytest.fixture
+def edited(finished):
+    """Change a file of the checkout for the time of a test; its times are put back too."""
+    checkout, _ = finished
+    before = {}
+
+    def edit(name: str, old: str, new: str) -> None:
+        path = checkout / name
+        before.setdefault(path, (path.read_text(), path.stat()))
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    yield edit
+    for path, (text, state) in before.items():
+        path.write_text(text)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def test_all_tables_figures_and_pages_are_there(finished):
+    checkout, _ = finished
+    names = {
+        "tables": {"accuracy.csv", "accuracy.md", "complexity.csv", "complexity.md", "folds.csv"},
+        "figures": {
+            f"{figure}.{suffix}"
+            for figure in (
+                "confusion", "attention_body_parts", "attention_tubelets", "attention_skeletons",
+                "tsne", "silhouette_classes", "silhouette_clusters",
+            )
+            for suffix in ("png", "svg")
+        },
+        "notebooks": {
+            f"{notebook}.{suffix}"
+            for notebook in ("confusion", "attention", "embeddings")
+            for suffix in ("ipynb", "html")
+        },
+    }  # fmt: skip
+    for folder, expected in names.items():
+        assert {path.name for path in (checkout / RESULTS / folder).iterdir()} == expected
+
+
+def test_every_fold_of_every_run_is_there(finished):
+    checkout, _ = finished
+    for run in ("ST-Tran", "BPT-V2"):
+        for fold in range(2):
+            folder = checkout / RESULTS / "as-published" / run / f"fold{fold}"
+            names = {path.name for path in folder.iterdir()}
+            assert names >= {"model.safetensors", "history.csv", "run.json", "predictions.parquet"}
+    table = pd.read_csv(checkout / RESULTS / "tables" / "accuracy.csv")
+    assert table["run"].tolist() == ["ST-Tran", "BPT-V2"]
+    assert table["balanced_accuracy_mean"].between(0, 1).all()
+
+
+def test_the_terminal_shows_epochs_tables_and_where_the_figures_stand(finished):
+    _, done = finished
+    shown = done.stdout + done.stderr
+    assert "as-published/BPT-V2/fold1: epoch 1/1" in shown
+    assert "# Table 1: balanced accuracy" in shown
+    assert "# Table 2: complexity" in shown
+    assert "Figures: results/small/figures" in shown
+
+
+def test_the_log_of_a_training_has_its_epochs(finished):
+    checkout, _ = finished
+    log = checkout / RESULTS / "logs" / "train" / "as-published" / "BPT-V2-fold0.log"
+    assert "epoch 1/1" in log.read_text()
+
+
+def test_nothing_is_written_outside_results(finished):
+    checkout, _ = finished
+    new = {path.name for path in checkout.iterdir()} - {p.name for p in REPOSITORY.iterdir()}
+    assert new <= {"small.yaml", "results", ".snakemake"}
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    checkout, _ = finished
+    done = snakemake(checkout, "--configfile", "small.yaml")
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_comments_and_docstrings_plan_nothing(planned, edited):
+    edited("src/bptubeformer/models/sttran.py", "Spatial-temporal transformer.", "Words.")
+    edited("src/bptubeformer/training/loop.py", "import copy", "import copy  # words")
+    assert planned() == {}
+
+
+def test_a_change_of_a_model_plans_its_runs_and_what_follows(planned, edited):
+    edited("src/bptubeformer/models/sttran.py", "__all__ = ", "WORD = 1\n__all__ = ")
+    plan = planned()
+    assert plan["train"] == plan["predict"] == 2
+    assert plan["accuracy"] == plan["complexity"] == plan["draw_confusion"] == 1
+    assert "draw_attention" not in plan
+    assert "ingest" not in plan
+
+
+def test_a_change_of_a_figure_plans_its_notebook(planned, edited):
+    edited("src/bptubeformer/figures/confusion.py", "0.55", "0.56")
+    assert planned() == {"draw_confusion": 1}
+
+
+def test_a_change_of_a_run_plans_this_run(planned, edited):
+    edited("config.yaml", "experiment: baseline\n    segment_length: 60",
+           "experiment: baseline\n    segment_length: 48")  # fmt: skip
+    plan = planned()
+    assert plan["train"] == plan["predict"] == 2
+    assert plan["split"] == 1
+
+
+def test_another_training_setting_plans_all_trainings(planned, tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("training: {max_epochs: 2}")
+    assert planned(str(overlay))["train"] == 4
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("dataset: {source: /no/such/folder}", "config: dataset.source = /no/such/folder"),
+        ("trainig: {}", "config: trainig = {}: unknown key; did you mean training?"),
+        ("runs: {BPT-V2: {kernel: [25, 3, 3]}}", "config: runs.BPT-V2.kernel = [25, 3, 3]"),
+    ],
+)
+def test_a_wrong_configuration_is_one_line_before_any_job(finished, tmp_path, setting, words):
+    checkout, _ = finished
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(setting)
+    done = snakemake(checkout, "--configfile", "small.yaml", str(overlay))
+    assert done.returncode == 1
+    shown = done.stdout + done.stderr
+    (line,) = [line for line in shown.splitlines() if line.startswith("config:")]
+    assert line.startswith(words)
+    assert "Traceback" not in shown
+
+
+def test_own_data_bad_then_mended(finished, tmp_path):
+    """A broken file is named, nothing half-written is taken for whole, and mending it is enough."""
+    checkout, _ = finished
+    for category in ("walk", "jump"):
+        for video in "abcde":
+            write_csv(tmp_path / category / video / "1.csv", trajectory_rows(70))
+    broken = write_csv(tmp_path / "walk" / "c" / "1.csv", [[1, 2, 3]])
+    settings = {**SMALL, "dataset": {"name": "own", "source": str(tmp_path)},
+                "protocols": ["video"]}  # fmt: skip
+    del settings["synthetic"]
+    (checkout / "own.yaml").write_text(yaml.safe_dump(settings))
+    target = "results/own/data/splits/video/T24/summary.csv"
+    done = snakemake(checkout, "--configfile", "own.yaml", "--", target)
+    assert done.returncode == 1
+    message = f"{broken}, row 1: 3 columns; expected 35 columns"
+    assert message in (checkout / "results/own/logs/ingest.log").read_text()
+    assert message in done.stdout + done.stderr
+    assert not list((checkout / "results/own/data").glob("*.safetensors"))
+    write_csv(broken, trajectory_rows(70))
+    done = snakemake(checkout, "--configfile", "own.yaml", "--", target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (checkout / "own.yaml").unlink()
+    summary = pd.read_csv(checkout / target)
+    assert sorted(summary["category"].unique()) == ["jump", "walk"]

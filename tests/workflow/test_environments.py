@@ -1,0 +1,87 @@
+"""The conda environments: versions of uv.lock, and all that their stages import."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from conftest import REPOSITORY
+
+ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
+PYPI_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+
+
+def pinned(path):
+    """Package and version of every line, by the names of the package index."""
+    pins = {}
+    for line in yaml.safe_load(path.read_text())["dependencies"]:
+        for entry in line["pip"] if isinstance(line, dict) else [line]:
+            name, _, version = re.sub("=+", "=", entry.replace(" ", "")).partition("=")
+            pins[PYPI_NAMES.get(name, name)] = version
+    return pins
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_versions_are_those_of_the_lock_file(path):
+    lock = (REPOSITORY / "uv.lock").read_text()
+    for name, version in pinned(path).items():
+        if name in ("python", "pip"):
+            continue
+        locked = re.findall(rf'\[\[package\]\]\nname = "{name}"\nversion = "([^"]+)"', lock)
+        assert version in locked, f"{name} is {version} in {path.name}, {locked} in uv.lock"
+
+
+def test_every_rule_names_an_environment_that_exists():
+    named = set()
+    for rules in (REPOSITORY / "workflow" / "rules").glob("*.smk"):
+        text = rules.read_text()
+        found = re.findall(r'conda:\n\s+"\.\./\.\./envs/(\w+)\.yaml"', text)
+        assert len(found) == len(re.findall(r"^ *rule \w+:", text, re.M)), rules.name
+        named |= set(found)
+    assert named == {path.stem for path in ENVIRONMENTS}
+
+
+IMPORTS = {
+    "data": "from bptubeformer.data import acquire, layout, splits, synthetic, trajectories\n"
+    "from bptubeformer.evaluation import tables",
+    "training": "from bptubeformer.training import job\n"
+    "from bptubeformer.evaluation import accuracy, complexity, job",
+    "figures": "from bptubeformer.figures import execute",
+}
+# What a stage may import from outside, as module names, is what its environment declares.
+MODULES = {"pyyaml": "yaml", "scikit-learn": "sklearn", "setuptools": "distutils"}
+OPTIONAL = ("torch", "thop", "pooch", "seaborn", "matplotlib", "papermill", "nbconvert", "sklearn")
+
+
+HIDE = """
+import sys
+sys.path.insert(0, "src")
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {hidden!r}:
+            raise ModuleNotFoundError("No module named " + name)
+sys.meta_path.insert(0, Hidden())
+"""
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_a_stage_imports_only_what_its_environment_has(path):
+    """The stage's modules are imported with everything hidden that the environment lacks."""
+    code = IMPORTS[path.stem]
+    if path.stem == "figures":
+        for notebook in (REPOSITORY / "notebooks").glob("*.ipynb"):
+            for cell in json.loads(notebook.read_text())["cells"]:
+                source = "".join(cell["source"]) if cell["cell_type"] == "code" else ""
+                for node in ast.parse(source).body:
+                    if isinstance(node, ast.Import | ast.ImportFrom):
+                        code += "\n" + ast.unparse(node)
+    has = {MODULES.get(name, name) for name in pinned(path)}
+    hidden = [name for name in OPTIONAL if name not in has]
+    hide = HIDE.format(hidden=hidden)
+    done = subprocess.run([sys.executable, "-c", hide + code], cwd=REPOSITORY, capture_output=True,
+                          text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,67 @@
+# Names and small functions that several stages share.
+
+DATASET = config["dataset"]["name"]
+RESULTS = f"results/{DATASET}"
+RUNS = runs_in_order(config, Path(workflow.basedir, "config.yaml"))
+DESCRIBED = {
+    name: {"experiment": run["experiment"], **model_of(config, name)} for name, run in RUNS.items()
+}
+PROTOCOLS = config["protocols"]
+FOLDS = range(config["split"]["folds"])
+
+STORE = f"{RESULTS}/data/frames.safetensors"
+FOLD = f"{RESULTS}/{{protocol}}/{{run}}/fold{{fold}}"
+SPLITS = f"{RESULTS}/data/splits/{{protocol}}/T{{length}}"
+
+# The figures show one fold of one run, under the first protocol.
+SHOWN = FOLD.format(
+    protocol=PROTOCOLS[0], run=config["figures"]["run"], fold=config["figures"]["fold"]
+)
+TABLES = [
+    f"{RESULTS}/tables/{table}.{suffix}"
+    for table in ("accuracy", "complexity")
+    for suffix in ("csv", "md")
+]
+
+
+wildcard_constraints:
+    protocol="as-published|trajectory|video",
+    run="|".join(RUNS),
+    fold=r"\d+",
+    length=r"\d+",
+
+
+# As many training jobs at a time as there are GPUs; without a GPU, as many as there are cores.
+workflow.global_resources.setdefault("gpu", count_gpus() or workflow.cores or 1)
+
+
+def split_of(wildcards):
+    """The windows that a run is trained and tested on."""
+    length = RUNS[wildcards.run]["segment_length"]
+    return f"{SPLITS}/fold{{fold}}.parquet".format(length=length, **wildcards)
+
+
+def predictions(protocols):
+    """Predictions of all folds of all runs."""
+    return expand(f"{FOLD}/predictions.parquet", protocol=protocols, run=RUNS, fold=FOLDS)
+
+
+def log_of(stage):
+    """Log of a stage that has no wildcards."""
+    return f"{RESULTS}/logs/{stage}.log"
+
+
+def benchmark_of(stage):
+    """Time and memory of a stage that has no wildcards."""
+    return f"{RESULTS}/benchmarks/{stage}.tsv"
+
+
+def print_results():
+    """Show the tables and say where the figures stand."""
+    for table in TABLES:
+        path = Path(table)
+        if path.suffix == ".md" and path.exists():
+            print(f"\n{path.read_text(encoding='utf-8').rstrip()}")
+    if Path(RESULTS, "figures").exists():
+        print(f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   ", end="")
+        print(f"Notebooks: {RESULTS}/notebooks\n", flush=True)

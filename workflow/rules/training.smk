@@ -1,0 +1,58 @@
+# One job a run and fold: train; another: predict its test segments.
+
+
+rule train:
+    message:
+        "Train {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
+    input:
+        store=STORE,
+        split=split_of,
+    output:
+        model=f"{FOLD}/model.safetensors",
+        history=f"{FOLD}/history.csv",
+        record=f"{FOLD}/run.json",
+    log:
+        f"{RESULTS}/logs/train/{{protocol}}/{{run}}-fold{{fold}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{protocol}}/{{run}}-fold{{fold}}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    resources:
+        gpu=1,
+    params:
+        folder=subpath(output.model, parent=True),
+        run=lambda wildcards: json.dumps(model_of(config, wildcards.run)),
+        training=lambda wildcards: json.dumps(training_of(config, wildcards.run)),
+        device=config["device"],
+        code=lambda wildcards: command_fingerprint("train", RUNS[wildcards.run]["model"]),
+    shell:
+        "python src train --store {input.store} --split {input.split} --run {params.run:q} "
+        "--training {params.training:q} --device {params.device} --threads {threads} "
+        "--output {params.folder} 2>&1 | tee {log}"
+
+
+rule predict:
+    message:
+        "Predict the test segments of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
+    input:
+        store=STORE,
+        split=split_of,
+        model=f"{FOLD}/model.safetensors",
+    output:
+        predictions=f"{FOLD}/predictions.parquet",
+    log:
+        f"{RESULTS}/logs/predict/{{protocol}}/{{run}}-fold{{fold}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict/{{protocol}}/{{run}}-fold{{fold}}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    resources:
+        gpu=1,
+    params:
+        batch_size=lambda wildcards: training_of(config, wildcards.run)["batch_size"],
+        device=config["device"],
+        code=lambda wildcards: command_fingerprint("predict", RUNS[wildcards.run]["model"]),
+    shell:
+        "python src predict --store {input.store} --split {input.split} --model {input.model} "
+        "--batch-size {params.batch_size} --device {params.device} --threads {threads} "
+        "--output {output.predictions} 2>&1 | tee {log}"
