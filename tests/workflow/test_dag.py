@@ -105,6 +105,14 @@ def test_all_tables_figures_and_pages_are_there(finished):
         assert {path.name for path in (checkout / RESULTS / folder).iterdir()} == expected
 
 
+def test_the_pages_show_the_figures_without_a_network(finished):
+    checkout, _ = finished
+    for notebook, figures in (("confusion", 1), ("attention", 3), ("embeddings", 3)):
+        page = (checkout / RESULTS / "notebooks" / f"{notebook}.html").read_text()
+        assert page.count('src="data:image/png') == figures
+        assert 'src="http' not in page
+
+
 def test_every_fold_of_every_run_is_there(finished):
     checkout, _ = finished
     for run in ("ST-Tran", "BPT-V2"):

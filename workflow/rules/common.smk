@@ -31,8 +31,10 @@ wildcard_constraints:
     length=r"\d+",
 
 
-# As many training jobs at a time as there are GPUs; without a GPU, as many as there are cores.
-workflow.global_resources.setdefault("gpu", count_gpus() or workflow.cores or 1)
+# On this machine: as many training jobs at a time as there are GPUs; without a GPU, as many as
+# there are cores. On a cluster, which has no number of cores, its scheduler decides.
+if workflow.cores:
+    workflow.global_resources.setdefault("gpu", count_gpus() or workflow.cores)
 
 
 def split_of(wildcards):

@@ -190,15 +190,18 @@ def summarise(store: FrameStore, splits: list[Split]) -> pd.DataFrame:
         columns fold, part, category, videos, trajectories, windows; a category that a part lacks
         has a row of zeros.
     """
-    table = store.trajectories
+    video = store.trajectories.groupby(["category", "video"], sort=False).ngroup().to_numpy()
+    classes = len(store.categories)
     rows = []
     for fold, split in enumerate(splits):
         for part in PARTS_OF_SPLIT:
             _, trajectory = split.windows(part)
-            for category in store.categories:
-                mine = trajectory[table["category"].to_numpy()[trajectory] == category]
-                distinct = np.unique(mine)
-                videos = table["video"].iloc[distinct].nunique()
-                rows.append((fold, part, category, videos, len(distinct), len(mine)))
+            distinct = np.unique(trajectory)
+            _, first = np.unique(video[distinct], return_index=True)
+            counts = [
+                np.bincount(store.labels[members], minlength=classes)
+                for members in (distinct[first], distinct, trajectory)
+            ]
+            rows += [(fold, part, *row) for row in zip(store.categories, *counts, strict=True)]
     columns = ["fold", "part", "category", "videos", "trajectories", "windows"]
     return pd.DataFrame(rows, columns=columns)

@@ -76,7 +76,7 @@ class SegmentAttention:
                 segment=file.get_tensor("segment"),
                 frame_number=file.get_tensor("frame_number"),
                 attention={n.removeprefix("attention "): file.get_tensor(n) for n in names},
-                text=dict(file.metadata()),
+                text=dict(sorted(file.metadata().items())),
             )
 
 

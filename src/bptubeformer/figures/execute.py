@@ -1,6 +1,7 @@
 """Execute a notebook with parameters, and keep it with an HTML page of it."""
 
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,15 @@ from typing import Any
 import nbconvert
 import nbformat
 import papermill
+from traitlets.config import Config
 
 from bptubeformer.atomic import replacing, write_text
 from bptubeformer.errors import InputError
 
 KERNEL = "python3"
+# Sockets in a folder of one's own instead of ports: nobody else on the machine can reach the
+# kernel, and notebooks executed at the same time cannot take each other's.
+LOCAL_KERNEL = Config(KernelManager={"transport": "ipc"})
 SOURCE = Path(__file__).resolve().parents[2]
 
 
@@ -38,7 +43,8 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
         )
     paths = [str(SOURCE), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    with replacing(output) as partial:
+    with replacing(output) as partial, tempfile.TemporaryDirectory() as sockets:
+        os.environ["JUPYTER_RUNTIME_DIR"] = sockets
         try:
             papermill.execute_notebook(
                 str(notebook),
@@ -47,11 +53,15 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
                 kernel_name=KERNEL,
                 progress_bar=False,
                 log_output=True,
+                config=LOCAL_KERNEL,
             )
         except papermill.PapermillExecutionError as error:
             raise InputError(f"{notebook}, cell {error.exec_count}: {error}") from error
         executed = nbformat.read(partial, as_version=4)
         executed.metadata["papermill"]["output_path"] = str(output)
         nbformat.write(executed, partial)
-    page, _ = nbconvert.HTMLExporter(exclude_input_prompt=True).from_notebook_node(executed)
+    exporter = nbconvert.HTMLExporter(
+        exclude_input_prompt=True, exclude_output_prompt=True, mathjax_url="", require_js_url=""
+    )
+    page, _ = exporter.from_notebook_node(executed)
     write_text(output.with_suffix(".html"), page)

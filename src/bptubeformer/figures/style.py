@@ -39,8 +39,13 @@ def class_colours(classes: int) -> list[tuple[float, float, float]]:
     return list(seaborn.color_palette("husl", classes))
 
 
-def save_figure(figure: Figure, stem: Path | str) -> None:
-    """Write ``<stem>.png`` and ``<stem>.svg``; no dates inside, so that equal figures are equal."""
-    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+def save_figure(figure: Figure, stem: Path | str) -> Path:
+    """Write ``<stem>.png`` and ``<stem>.svg``; no dates inside, so that equal figures are equal.
+
+    Returns:
+        the PNG file, to be shown in a notebook.
+    """
+    for suffix, metadata in ((".svg", {"Date": None}), (".png", {"Software": None})):
         with replacing(Path(f"{stem}{suffix}")) as partial:
             figure.savefig(partial, dpi=RESOLUTION_DPI, bbox_inches="tight", metadata=metadata)
+    return Path(f"{stem}.png")
