@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
 
-from bptubeformer.errors import InputError
 from bptubeformer.evaluation.accuracy import accuracy_markdown, accuracy_table, folds_table
 from bptubeformer.evaluation.predictions import (
-    load_predictions,
     prediction_table,
     predictions_file,
     save_predictions,
@@ -34,20 +32,6 @@ def folds(tmp_path):
         write(tmp_path, "BPT-V2", fold, [0, 0, 1, 1], predicted)
         write(tmp_path, "mine", fold, [0, 0], [0, 1])
     return folds_table(tmp_path, list(RUNS), ["video"], 3)
-
-
-def test_predictions_survive_saving(tmp_path):
-    path = write(tmp_path, "BPT-V2", 0, [0, 2], [1, 2], classes=3)
-    labels, logits, categories = load_predictions(path)
-    assert labels.tolist() == [0, 2]
-    assert logits.argmax(axis=1).tolist() == [1, 2]
-    assert categories == ["c0", "c1", "c2"]
-
-
-def test_what_is_no_table_of_predictions_is_refused(tmp_path):
-    (tmp_path / "predictions.parquet").write_bytes(b"PAR0")
-    with pytest.raises(InputError, match="not a table of predictions"):
-        load_predictions(tmp_path / "predictions.parquet")
 
 
 def test_every_fold_has_its_row(folds):

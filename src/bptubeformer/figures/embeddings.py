@@ -69,7 +69,8 @@ def draw_silhouettes(
     """
     values = silhouette_samples(embedding, groups)
     mean = float(values.mean())
-    gap = max(4, len(values) // 120)
+    # Wide enough for the names of two tiny groups to stand one above the other.
+    gap = max(1, round(0.03 * len(values)))
     figure = Figure(figsize=(8.5, 3 + 0.4 * len(names)))
     axes = figure.subplots()
     base, ticks = gap, []

@@ -12,7 +12,7 @@ from bptubeformer.skeleton import JOINTS, LIMBS, PART_COLOURS, PARTS
 SHOWN = 8
 """Frames drawn, evenly over the segment."""
 PANEL_IN = 3.0
-"""Height of a frame in inches."""
+"""Longer side of a frame in inches."""
 LARGEST_BLOB = 1000.0
 """Area of the blob of a part that has all the attention, in points squared."""
 
@@ -35,18 +35,26 @@ def draw_skeletons(
     present = (joints != 0).any(axis=-1)
     shown = np.unique(np.linspace(0, len(joints) - 1, SHOWN).round().astype(int))
     visible = joints[shown][present[shown]]
+    if not len(visible):
+        visible = np.array([[0.0, 0.0], [1.0, 1.0]])
     low, high = visible.min(axis=0), visible.max(axis=0)
     margin = 0.12 * max(*(high - low), 1.0)
     width, height = high - low + 2 * margin
-    panel = PANEL_IN * float(np.clip(width / height, 0.4, 1.6))
-    figure = Figure(figsize=(panel * len(shown), panel * height / width + 1.3))
-    row = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, frame in zip(row, shown, strict=True):
+    # Upright skeletons stand in one row, wide ones in two.
+    rows = 1 if width < height else 2
+    columns = -(-len(shown) // rows)
+    panel = np.array([width, height]) * min(PANEL_IN / height, PANEL_IN / width)
+    size = panel * (max(columns, 2), rows) + (0, 1.3 + 0.4 * (rows - 1))
+    figure = Figure(figsize=tuple(size))
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, frame in zip(grid.flat, shown, strict=False):
         _draw_frame(axes, joints[frame], present[frame], attention_to_part)
         axes.set_title(f"frame {frame + 1}\n(video {frame_number[frame]})", fontweight="normal")
         axes.title.set_fontsize(9)
-    row[0].set_xlim(low[0] - margin, high[0] + margin)
-    row[0].set_ylim(high[1] + margin, low[1] - margin)
+    grid[0, 0].set_xlim(low[0] - margin, high[0] + margin)
+    grid[0, 0].set_ylim(high[1] + margin, low[1] - margin)
     handles = [
         Line2D(
             [],
@@ -97,4 +105,3 @@ def _draw_frame(
                 zorder=3,
             )
     axes.set_aspect("equal")
-    axes.set_axis_off()
