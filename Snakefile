@@ -17,7 +17,11 @@ configfile: "config.yaml"
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 # Stages run with the Python that runs Snakemake, unless a conda environment is activated for them.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ.update(
+    PATH=os.pathsep.join(
+        [str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]
+    )
+)
 
 from bptubeformer.config import (
     SYNTHETIC,
@@ -27,7 +31,7 @@ from bptubeformer.config import (
     runs_in_order,
     training_of,
 )
-from bptubeformer.data.acquire import folder_state
+from bptubeformer.data.layout import folder_state
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint, fingerprint
 from bptubeformer.training.device import count_gpus
@@ -46,11 +50,11 @@ include: "workflow/rules/figures.smk"
 
 
 rule all:
+    default_target: True
     input:
         TABLES,
         FIGURES,
         NOTEBOOK_PAGES,
-    default_target: True
 
 
 onsuccess:

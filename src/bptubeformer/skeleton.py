@@ -3,8 +3,6 @@
 Another skeleton would be another set of tables here, not another code path elsewhere.
 """
 
-import numpy as np
-
 JOINTS = (
     "nose",
     "left eye",
@@ -85,7 +83,7 @@ NO_JOINT = len(JOINTS)
 PADDINGS = ("constant", "replicate")
 
 
-def part_grids(padding: str) -> np.ndarray:
+def part_grids(padding: str) -> list[list[list[int]]]:
     """Joint index of every cell of every part, padded to the largest part.
 
     A smaller grid is centred by rows and stands at the right edge by columns: a 1 x 2 part takes
@@ -97,20 +95,22 @@ def part_grids(padding: str) -> np.ndarray:
             (they hold the nearest joint of the part; Experiment "padding").
 
     Returns:
-        int64 array (5, 3, 3); ``NO_JOINT`` where the cell holds 0.
+        whole numbers (5, 3, 3); ``NO_JOINT`` where the cell holds 0.
     """
     if padding not in PADDINGS:
         raise ValueError(f"padding {padding!r} is not one of {', '.join(PADDINGS)}")
     rows, columns = GRID_SHAPE
-    grids = []
-    for grid in PARTS.values():
-        cells = np.array(grid, dtype=np.int64)
-        above = (rows - cells.shape[0]) // 2
-        below = rows - cells.shape[0] - above
-        left = columns - cells.shape[1]
-        width = ((above, below), (left, 0))
-        if padding == "constant":
-            grids.append(np.pad(cells, width, constant_values=NO_JOINT))
-        else:
-            grids.append(np.pad(cells, width, mode="edge"))
-    return np.stack(grids)
+
+    def cell(grid: tuple[tuple[int, ...], ...], row: int, column: int) -> int:
+        row -= (rows - len(grid)) // 2
+        column -= columns - len(grid[0])
+        nearest_row = min(max(row, 0), len(grid) - 1)
+        nearest_column = max(column, 0)
+        if padding == "constant" and (row, column) != (nearest_row, nearest_column):
+            return NO_JOINT
+        return grid[nearest_row][nearest_column]
+
+    return [
+        [[cell(grid, row, column) for column in range(columns)] for row in range(rows)]
+        for grid in PARTS.values()
+    ]

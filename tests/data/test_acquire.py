@@ -11,7 +11,8 @@ from pathlib import Path
 import pooch.core
 import pytest
 
-from bptubeformer.data.acquire import acquire, folder_state, manifest_folders
+from bptubeformer.data.acquire import acquire, manifest_folders
+from bptubeformer.data.layout import folder_state
 from bptubeformer.errors import InputError
 from conftest import trajectory_rows, write_csv
 from data.dataverse_server import DOI, RemoteFile, dataverse

@@ -85,3 +85,13 @@ def test_a_stage_imports_only_what_its_environment_has(path):
     done = subprocess.run([sys.executable, "-c", hide + code], cwd=REPOSITORY, capture_output=True,
                           text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_the_snakefile_needs_only_what_comes_with_snakemake():
+    text = (REPOSITORY / "Snakefile").read_text()
+    code = "\n".join(re.findall(r"^from bptubeformer[^(\n]*(?:\([^)]*\))?", text, re.M))
+    assert "check_config" in code
+    hidden = [*OPTIONAL, "numpy", "pandas", "pyarrow", "safetensors", "scipy"]
+    done = subprocess.run([sys.executable, "-c", HIDE.format(hidden=hidden) + code],
+                          cwd=REPOSITORY, capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -4,7 +4,8 @@ DATASET = config["dataset"]["name"]
 RESULTS = f"results/{DATASET}"
 RUNS = runs_in_order(config, Path(workflow.basedir, "config.yaml"))
 DESCRIBED = {
-    name: {"experiment": run["experiment"], **model_of(config, name)} for name, run in RUNS.items()
+    name: {"experiment": run["experiment"], **model_of(config, name)}
+    for name, run in RUNS.items()
 }
 PROTOCOLS = config["protocols"]
 FOLDS = range(config["split"]["folds"])
@@ -45,7 +46,9 @@ def split_of(wildcards):
 
 def predictions(protocols):
     """Predictions of all folds of all runs."""
-    return expand(f"{FOLD}/predictions.parquet", protocol=protocols, run=RUNS, fold=FOLDS)
+    return expand(
+        f"{FOLD}/predictions.parquet", protocol=protocols, run=RUNS, fold=FOLDS
+    )
 
 
 def log_of(stage):
@@ -56,6 +59,24 @@ def log_of(stage):
 def benchmark_of(stage):
     """Time and memory of a stage that has no wildcards."""
     return f"{RESULTS}/benchmarks/{stage}.tsv"
+
+
+def svg(figure):
+    """A figure as SVG, with its caption in the report."""
+    path, label = f"{RESULTS}/figures/{figure}.svg", figure.replace("_", " ")
+    caption = f"../report/{figure}.rst"
+    return report(path, caption=caption, category="Figures", labels={"figure": label})
+
+
+def png(*figures):
+    """Figures as PNG."""
+    return [f"{RESULTS}/figures/{figure}.png" for figure in figures]
+
+
+def notebook_fingerprint(notebook):
+    """Of the notebook's own code, all it imports, and the command that executes it."""
+    path = str(Path(workflow.basedir, "notebooks", f"{notebook}.ipynb"))
+    return fingerprint(path) + command_fingerprint("notebook")
 
 
 def print_results():

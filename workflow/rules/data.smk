@@ -6,8 +6,6 @@ RAW = f"{RESULTS}/data/raw"
 if config["dataset"]["source"] == SYNTHETIC:
 
     rule synthetic:
-        message:
-            "Make the demonstration dataset"
         output:
             MANIFEST,
         log:
@@ -21,6 +19,8 @@ if config["dataset"]["source"] == SYNTHETIC:
             seed=config.get("synthetic", {}).get("seed", 0),
             size=config.get("synthetic", {}).get("size", 1.0),
             code=command_fingerprint("synthetic"),
+        message:
+            "Make the demonstration dataset"
         shell:
             "python src synthetic --seed {params.seed} --size {params.size} "
             "--folder {params.folder} --output {output} 2>&1 | tee {log}"
@@ -30,17 +30,15 @@ else:
     # Downloads stand beside the manifest and are no declared output: they outlive a failed job,
     # and the next one goes on with the first missing file.
     rule acquire:
-        message:
-            "Acquire {params.source}"
         output:
             MANIFEST,
         log:
             log_of("acquire"),
         benchmark:
             benchmark_of("acquire")
+        retries: 2
         conda:
             "../../envs/data.yaml"
-        retries: 2
         params:
             source=config["dataset"]["source"],
             server=config["dataset"]["server"],
@@ -48,6 +46,8 @@ else:
             folder=RAW,
             state=folder_state(config["dataset"]["source"]),
             code=command_fingerprint("acquire"),
+        message:
+            "Acquire {params.source}"
         shell:
             "python src acquire --source {params.source:q} --server {params.server:q} "
             "--checksum={params.checksum:q} --folder {params.folder} --output {output} "
@@ -55,8 +55,6 @@ else:
 
 
 rule ingest:
-    message:
-        "Read all trajectories into one frame store"
     input:
         manifest=MANIFEST,
     output:
@@ -70,14 +68,14 @@ rule ingest:
     params:
         categories=categories_of(config) or [],
         code=command_fingerprint("ingest"),
+    message:
+        "Read all trajectories into one frame store"
     shell:
         "python src ingest --manifest {input.manifest} --categories {params.categories:q} "
         "--output {output.store} 2>&1 | tee {log}"
 
 
 rule split:
-    message:
-        "Cut windows of {wildcards.length} frames by the protocol {wildcards.protocol}"
     input:
         store=STORE,
     output:
@@ -94,6 +92,8 @@ rule split:
         settings=json.dumps(config["split"]),
         step=config["windows"]["step"],
         code=command_fingerprint("split"),
+    message:
+        "Cut windows of {wildcards.length} frames by the protocol {wildcards.protocol}"
     shell:
         "python src split --store {input.store} --protocol {wildcards.protocol} "
         "--segment-length {wildcards.length} --step {params.step} --settings {params.settings:q} "

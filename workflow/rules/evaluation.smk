@@ -4,8 +4,6 @@ PAPER = "src/bptubeformer/evaluation/paper.yaml"
 
 
 rule accuracy:
-    message:
-        "Table 1: balanced accuracy"
     input:
         predictions=predictions(PROTOCOLS),
         paper=PAPER,
@@ -25,11 +23,13 @@ rule accuracy:
     conda:
         "../../envs/training.yaml"
     params:
-        results=RESULTS,
+        results=subpath(output.table, ancestor=2),
         runs=json.dumps(DESCRIBED),
         protocols=PROTOCOLS,
         folds=len(FOLDS),
         code=command_fingerprint("accuracy"),
+    message:
+        "Table 1: balanced accuracy"
     shell:
         "python src accuracy --results {params.results} --runs {params.runs:q} "
         "--protocols {params.protocols} --folds {params.folds} --output {output.table} "
@@ -37,8 +37,6 @@ rule accuracy:
 
 
 rule complexity:
-    message:
-        "Table 2: MACs and parameters"
     input:
         store=STORE,
         paper=PAPER,
@@ -59,7 +57,11 @@ rule complexity:
     params:
         runs=json.dumps(DESCRIBED),
         batch_size=config["complexity"]["batch_size"],
-        code=command_fingerprint("complexity", *sorted({run["model"] for run in RUNS.values()})),
+        code=command_fingerprint(
+            "complexity", *sorted({run["model"] for run in RUNS.values()})
+        ),
+    message:
+        "Table 2: MACs and parameters"
     shell:
         "python src complexity --store {input.store} --runs {params.runs:q} "
         "--batch-size {params.batch_size} --output {output.table} "
@@ -67,8 +69,6 @@ rule complexity:
 
 
 rule embed:
-    message:
-        "Class-token embeddings of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
     input:
         store=STORE,
         split=split_of,
@@ -88,7 +88,11 @@ rule embed:
         seed=config["figures"]["seed"],
         batch_size=lambda wildcards: training_of(config, wildcards.run)["batch_size"],
         device=config["device"],
-        code=lambda wildcards: command_fingerprint("embed", RUNS[wildcards.run]["model"]),
+        code=lambda wildcards: command_fingerprint(
+            "embed", RUNS[wildcards.run]["model"]
+        ),
+    message:
+        "Class-token embeddings of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
     shell:
         "python src embed --store {input.store} --split {input.split} --model {input.model} "
         "--per-class {params.per_class} --seed {params.seed} --batch-size {params.batch_size} "
@@ -97,8 +101,6 @@ rule embed:
 
 
 rule attend:
-    message:
-        "Attention of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
     input:
         store=STORE,
         model=f"{FOLD}/model.safetensors",
@@ -113,7 +115,11 @@ rule attend:
         "../../envs/training.yaml"
     params:
         category=config["figures"]["category"],
-        code=lambda wildcards: command_fingerprint("attend", RUNS[wildcards.run]["model"]),
+        code=lambda wildcards: command_fingerprint(
+            "attend", RUNS[wildcards.run]["model"]
+        ),
+    message:
+        "Attention of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
     shell:
         "python src attend --store {input.store} --model {input.model} "
         "--predictions {input.predictions} --category {params.category:q} "

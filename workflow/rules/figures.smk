@@ -14,27 +14,7 @@ FIGURES = [
 NOTEBOOK_PAGES = [f"{RESULTS}/notebooks/{notebook}.html" for notebook in NOTEBOOKS]
 
 
-def svg(figure):
-    """A figure as SVG, with its caption in the report."""
-    path, label = f"{RESULTS}/figures/{figure}.svg", figure.replace("_", " ")
-    caption = f"../report/{figure}.rst"
-    return report(path, caption=caption, category="Figures", labels={"figure": label})
-
-
-def png(*figures):
-    """Figures as PNG."""
-    return [f"{RESULTS}/figures/{figure}.png" for figure in figures]
-
-
-def notebook_fingerprint(notebook):
-    """Of the notebook's own code, all it imports, and the command that executes it."""
-    path = str(Path(workflow.basedir, "notebooks", f"{notebook}.ipynb"))
-    return fingerprint(path) + command_fingerprint("notebook")
-
-
 rule draw_confusion:
-    message:
-        "Figure: confusion matrix of the best run"
     input:
         notebook="notebooks/confusion.ipynb",
         accuracy=f"{RESULTS}/tables/accuracy.csv",
@@ -60,14 +40,14 @@ rule draw_confusion:
             }
         ),
         code=notebook_fingerprint("confusion"),
+    message:
+        "Figure: confusion matrix of the best run"
     shell:
         "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
         "--output {output.notebook} 2>&1 | tee {log}"
 
 
 rule draw_attention:
-    message:
-        "Figures: attention of one test segment"
     input:
         notebook="notebooks/attention.ipynb",
         attention=f"{SHOWN}/attention.safetensors",
@@ -95,14 +75,14 @@ rule draw_attention:
             }
         ),
         code=notebook_fingerprint("attention"),
+    message:
+        "Figures: attention of one test segment"
     shell:
         "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
         "--output {output.notebook} 2>&1 | tee {log}"
 
 
 rule draw_embeddings:
-    message:
-        "Figures: t-SNE and silhouettes of the class tokens"
     input:
         notebook="notebooks/embeddings.ipynb",
         embeddings=f"{SHOWN}/embeddings.safetensors",
@@ -130,6 +110,8 @@ rule draw_embeddings:
             }
         ),
         code=notebook_fingerprint("embeddings"),
+    message:
+        "Figures: t-SNE and silhouettes of the class tokens"
     shell:
         "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
         "--output {output.notebook} 2>&1 | tee {log}"

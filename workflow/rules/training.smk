@@ -2,8 +2,6 @@
 
 
 rule train:
-    message:
-        "Train {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
     input:
         store=STORE,
         split=split_of,
@@ -24,7 +22,11 @@ rule train:
         run=lambda wildcards: json.dumps(model_of(config, wildcards.run)),
         training=lambda wildcards: json.dumps(training_of(config, wildcards.run)),
         device=config["device"],
-        code=lambda wildcards: command_fingerprint("train", RUNS[wildcards.run]["model"]),
+        code=lambda wildcards: command_fingerprint(
+            "train", RUNS[wildcards.run]["model"]
+        ),
+    message:
+        "Train {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
     shell:
         "python src train --store {input.store} --split {input.split} --run {params.run:q} "
         "--training {params.training:q} --device {params.device} --threads {threads} "
@@ -32,8 +34,6 @@ rule train:
 
 
 rule predict:
-    message:
-        "Predict the test segments of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
     input:
         store=STORE,
         split=split_of,
@@ -51,7 +51,11 @@ rule predict:
     params:
         batch_size=lambda wildcards: training_of(config, wildcards.run)["batch_size"],
         device=config["device"],
-        code=lambda wildcards: command_fingerprint("predict", RUNS[wildcards.run]["model"]),
+        code=lambda wildcards: command_fingerprint(
+            "predict", RUNS[wildcards.run]["model"]
+        ),
+    message:
+        "Predict the test segments of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
     shell:
         "python src predict --store {input.store} --split {input.split} --model {input.model} "
         "--batch-size {params.batch_size} --device {params.device} --threads {threads} "

@@ -82,25 +82,6 @@ def manifest_folders(manifest: Path) -> list[Path]:
     return [Path(folder) for folder in json.loads(manifest.read_text(encoding="utf-8"))["folders"]]
 
 
-def folder_state(source: str) -> str:
-    """Names, sizes and times of a local source in one hash, so that a change of it is noticed.
-
-    Empty for a source that is not on this machine.
-    """
-    path = Path(source)
-    if path.is_dir():
-        files = walk_files(path)
-    elif path.is_file():
-        files = [path]
-    else:
-        return ""
-    digest = hashlib.sha256()
-    for file in files:
-        state = file.stat()
-        digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
-
-
 def _download(url: str, folder: Path, checksum: str | None) -> Path:
     name = Path(unquote(urlparse(url).path)).name
     if not name:

@@ -4,6 +4,7 @@ Nobody who wrote this has seen the archive of HR-Crime, so nothing here depends 
 above the categories, on their spelling, or on whether they came out of one zip or several.
 """
 
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -56,6 +57,25 @@ def walk_files(folder: Path) -> list[Path]:
         folders[:] = sorted(name for name in folders if not is_junk(name))
         found += [Path(parent, name) for name in sorted(files) if not is_junk(name)]
     return found
+
+
+def folder_state(source: str) -> str:
+    """Names, sizes and times of a local source in one hash, so that a change of it is noticed.
+
+    Empty for a source that is not on this machine.
+    """
+    path = Path(source)
+    if path.is_dir():
+        files = walk_files(path)
+    elif path.is_file():
+        files = [path]
+    else:
+        return ""
+    digest = hashlib.sha256()
+    for file in files:
+        state = file.stat()
+        digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def find_trajectories(folders: Sequence[Path], categories: Sequence[str] | None) -> Layout:

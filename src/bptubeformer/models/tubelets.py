@@ -17,7 +17,7 @@ class BodyPartGrids(nn.Module):
 
     def __init__(self, padding: str):
         super().__init__()
-        self.register_buffer("cells", torch.from_numpy(part_grids(padding)), persistent=False)
+        self.register_buffer("cells", torch.tensor(part_grids(padding)), persistent=False)
 
     def forward(self, segments: Tensor) -> Tensor:
         """(B, T, 34) -> (B, P, 2, T, 3, 3), channels x and y."""
