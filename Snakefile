@@ -30,12 +30,14 @@ from bptubeformer.config import (
     model_of,
     runs_in_order,
     training_of,
+    without_left_out,
 )
 from bptubeformer.data.layout import folder_state
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint, fingerprint
 from bptubeformer.training.device import count_gpus
 
+config["runs"] = without_left_out(config["runs"])
 try:
     check_config(config, Path(workflow.basedir, "workflow/schemas/config.schema.yaml"))
 except InputError as error:

@@ -113,6 +113,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path):
     rows = trajectory_rows()
     rows[3][7] = "abc"
     write_csv(tmp_path / "data" / "walk" / "v" / "1.csv", rows)
+    write_csv(tmp_path / "data" / "jump" / "v" / "1.csv", trajectory_rows())
     main(["acquire", "--source", str(tmp_path / "data"), "--folder", str(tmp_path / "raw"),
           "--output", str(tmp_path / "manifest.json")])  # fmt: skip
     store = tmp_path / "out" / "frames.safetensors"
@@ -140,6 +141,12 @@ def test_a_model_of_other_classes_is_refused(results, tmp_path):
         main(["predict", "--store", store, "--split", str(tmp_path / "split" / "fold0.parquet"),
               "--model", str(results / "video" / "mine" / "fold0" / "model.safetensors"),
               "--output", str(tmp_path / "predictions.parquet")])  # fmt: skip
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path):
+    missing = tmp_path / "manifest.json"
+    with pytest.raises(SystemExit, match=r"manifest\.json: no such file"):
+        main(["ingest", "--manifest", str(missing), "--output", str(tmp_path / "store")])
 
 
 @pytest.mark.parametrize("text", ["[1]", "word", "{a: [}"])

@@ -9,6 +9,7 @@ from bptubeformer.config import (
     model_of,
     runs_in_order,
     training_of,
+    without_left_out,
 )
 from bptubeformer.errors import InputError
 from conftest import REPOSITORY
@@ -71,6 +72,12 @@ def test_the_runs_of_table_1_are_declared(config):
             {"runs": {"BPT-V2": {"token_width": 30}}},
             ["runs.BPT-V2.token_width = 30", "8 heads", "use 24 or 32"],
         ),
+        ({"runs": {"X": {"model": "bptubeformer", "experiment": "x", "segment_length": 1}}},
+         ["runs.X.kernel is missing", "bptubeformer needs it"]),
+        ({"architecture": {"token_width": 30}}, ["architecture.token_width = 30", "8 heads"]),
+        ({"dataset": {"source": "https://doi.org/10.34894/IRRDJE"}},
+         ["write a DOI as doi:10.34894/IRRDJE"]),
+        ({"dataset": {"source": "10.34894/IRRDJE"}}, ["write a DOI as doi:10.34894/IRRDJE"]),
         ({"runs": {"ST-Tran": {"kernel": [2, 3, 3]}}}, ["runs.ST-Tran.kernel", "no such key"]),
         ({"runs": {"BPT-V2": {"kernl": [2, 3, 3]}}}, ["runs.BPT-V2.kernl", "did you mean kernel"]),
         ({"runs": {"X": {"model": "lstm", "experiment": "x", "segment_length": 24}}},
@@ -96,6 +103,13 @@ def test_what_cannot_run_is_refused_in_one_line(config, changes, words):
     assert "\n" not in message
     for word in words:
         assert word in message, message
+
+
+def test_an_overlay_leaves_a_run_out_with_null(config):
+    merged = overlay(config, {"runs": {"ST-Tran": None}})
+    merged["runs"] = without_left_out(merged["runs"])
+    check_config(merged, SCHEMA)
+    assert next(iter(merged["runs"])) == "BPT-V1"
 
 
 def test_a_missing_section_is_named(config):

@@ -37,6 +37,20 @@ def test_comments_and_docstrings_do_not_count(copy):
     assert fingerprint_of("train", "sttran") == before
 
 
+def test_the_version_does_not_count(copy):
+    package, fingerprint_of = copy
+    before = fingerprint_of("train", "sttran")
+    (package / "__init__.py").write_text('"""Words."""\n\n__version__ = "9.9.9"\n')
+    assert fingerprint_of("train", "sttran") == before
+
+
+def test_the_package_holds_no_more_than_its_version():
+    lines = (REPOSITORY / "src" / "bptubeformer" / "__init__.py").read_text().splitlines()
+    code = [line for line in lines if line and not line.startswith('"""')]
+    assert len(code) == 1
+    assert code[0].startswith("__version__ = ")
+
+
 def test_a_model_counts_for_its_own_runs_only(copy):
     package, fingerprint_of = copy
     before = {model: fingerprint_of("train", model) for model in ("sttran", "bptubeformer")}
@@ -65,14 +79,15 @@ def test_a_command_counts_what_it_refers_to_in_the_command_line_module(copy):
 
 
 def test_a_notebook_counts_its_code_and_what_it_imports(tmp_path):
-    def notebook(*cells):
-        path = tmp_path / "a.ipynb"
+    def notebook(*cells, folder="here"):
+        path = tmp_path / folder / "a.ipynb"
+        path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"cells": list(cells)}))
         return fingerprint(str(path))
 
     code = {"cell_type": "code", "source": ["from bptubeformer.skeleton import PARTS\n"]}
     text = {"cell_type": "markdown", "source": ["words"]}
-    assert notebook(code) == notebook(code, text)
+    assert notebook(code) == notebook(code, text) == notebook(code, folder="there")
     assert notebook(code) != notebook({**code, "source": ["PARTS = 1"]})
     assert notebook(code) != notebook({**code, "source": ["from bptubeformer import errors"]})
 

@@ -8,14 +8,16 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from bptubeformer.errors import InputError
 
 Option = tuple[str, dict[str, Any]]
+Settings = TypeVar("Settings")
 COMMANDS: dict[str, tuple[Callable[..., None], Sequence[Option]]] = {}
 
 
@@ -36,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given.pop("function")(**given)
     except InputError as error:
         sys.exit(f"bptubeformer: {error}")
+    except FileNotFoundError as error:
+        sys.exit(f"bptubeformer: {error.filename}: no such file; check the path given")
 
 
 def command(*options: Option) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -71,6 +75,19 @@ def mapping(text: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"not a mapping like '{{key: value}}': {text}")
     return value
+
+
+def settings_of(kind: type[Settings], given: Mapping[str, Any], section: str) -> Settings:
+    """A settings dataclass from a section of ``config.yaml``; what is left out keeps its default.
+
+    Raises:
+        InputError: a key that the dataclass does not have.
+    """
+    known = [field.name for field in fields(kind)]
+    for key in given:
+        if key not in known:
+            raise InputError(f"{section}.{key}: unknown key; known: {', '.join(known)}")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
 
 
 STORE = option("--store", "frame store, written by ingest", type=Path)
@@ -136,11 +153,16 @@ def ingest(manifest: Path, categories: list[str] | None, output: Path) -> None:
         f"{len(layout.categories)} categories, {len(store.rows)} trajectories, "
         f"{len(store.frames)} frames; {len(layout.passed_over)} files passed over"
     )
+    if layout.left_out:
+        print(
+            f"left out as normal videos: {', '.join(layout.left_out)} (list the categories in "
+            "config.yaml to have them as a class)"
+        )
 
 
 @command(
     STORE,
-    option("--protocol", "as-published, trajectory or video"),
+    option("--protocol", "how to split", choices=("as-published", "trajectory", "video")),
     option("--segment-length", "frames of a segment", type=int),
     option("--step", "rows between the starts of two windows", type=int, default=1),
     option("--settings", "folds, seed and fractions, as under split in config.yaml", type=mapping),
@@ -156,7 +178,8 @@ def split(
     from bptubeformer.evaluation.tables import write_table
 
     frames = FrameStore.load(store)
-    splits = make_splits(frames, protocol, segment_length, step, SplitSettings(**settings))
+    how = settings_of(SplitSettings, settings, "split")
+    splits = make_splits(frames, protocol, segment_length, step, how)
     for fold, one in enumerate(splits):
         one.save(output / f"fold{fold}.parquet")
     summary = summarise(frames, splits)
@@ -180,9 +203,11 @@ def train(
     threads: int, output: Path,
 ) -> None:  # fmt: skip
     """Train one run on one fold."""
-    from bptubeformer.training.job import train_fold, training_settings
+    from bptubeformer.training.job import train_fold
+    from bptubeformer.training.loop import TrainingSettings
 
-    train_fold(store, split, run, training_settings(training), device, threads, output)
+    settings = settings_of(TrainingSettings, training, "training")
+    train_fold(store, split, run, settings, device, threads, output)
 
 
 @command(STORE, SPLIT, MODEL, BATCH_SIZE, DEVICE, THREADS, output("predictions (parquet)"))

@@ -5,6 +5,7 @@ read from their source, so that a clean checkout is checked before any environme
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,11 @@ def runs_in_order(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
     return {name: config["runs"][name] for name in names}
 
 
+def without_left_out(runs: Mapping[str, Any]) -> dict[str, Any]:
+    """The runs but those that an overlay sets to null, to leave them out."""
+    return {name: run for name, run in runs.items() if run is not None}
+
+
 def categories_of(config: Mapping[str, Any]) -> list[str] | None:
     """The categories a dataset must have; None where they are read from its folders."""
     return config["categories"].get(config["dataset"]["name"])
@@ -95,6 +101,9 @@ def categories_of(config: Mapping[str, Any]) -> list[str] | None:
 
 def _check_source(dataset: Mapping[str, Any]) -> None:
     source = dataset["source"]
+    if re.search(r"doi\.org/|^(DOI:|10\.\d+/)", source):
+        doi = source[source.index("10.") :] if "10." in source else "<prefix>/<suffix>"
+        raise _wrong("dataset.source", source, f"write a DOI as doi:{doi}")
     if source == SYNTHETIC or source.startswith(REMOTE) or Path(source).exists():
         return
     raise _wrong(
@@ -116,9 +125,10 @@ def _check_run(config: Mapping[str, Any], name: str) -> None:
             f"{entry['model']} has no such key; {_nearest(unknown, known)}",
         )  # fmt: skip
     model = model_of(config, name)
+    for needed in ("kernel", "stride"):
+        if needed in known and needed not in model:
+            raise InputError(f"config: {key}.{needed} is missing; {entry['model']} needs it")
     if "kernel" in model:
-        if "stride" not in model:
-            raise _wrong(f"{key}.kernel", model["kernel"], "the run has no stride; add one")
         try:
             tubelet_grid(model["segment_length"], model["kernel"], model["stride"])
         except ValueError as error:
@@ -127,7 +137,8 @@ def _check_run(config: Mapping[str, Any], name: str) -> None:
         try:
             check_heads(model["token_width"], model["heads"])
         except ValueError as error:
-            raise _wrong(f"{key}.token_width", model["token_width"], str(error)) from error
+            place = key if "token_width" in entry else "architecture"
+            raise _wrong(f"{place}.token_width", model["token_width"], str(error)) from error
 
 
 def _explain(fault: jsonschema.ValidationError) -> str:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PACKAGE = __name__.split(".")[0]
 ROOT = Path(__file__).resolve().parent
@@ -31,20 +32,21 @@ def fingerprint(*roots: str) -> str:
     for root in roots:
         if root.endswith(".ipynb"):
             trees = [_meaning(tree) for tree in _notebook(root)]
-            reached[root] = "\n".join(map(ast.dump, trees))
+            reached[Path(root).name] = "\n".join(map(_text, trees))
         elif ":" in root:
             module, name = root.split(":")
             trees = list(_definitions(_parse(module), name))
-            reached[root] = "\n".join(map(ast.dump, trees))
+            reached[root] = "\n".join(map(_text, trees))
         else:
             trees = []
             waiting.append(root)
         waiting += [found for tree in trees for found in _imports(tree)]
     while waiting:
         module = waiting.pop()
-        if module not in reached:
+        # The package itself holds no more than its version, which changes no number.
+        if module not in (PACKAGE, *reached):
             tree = _parse(module)
-            reached[module] = ast.dump(tree)
+            reached[module] = _text(tree)
             waiting += _imports(tree)
             waiting += [module.rsplit(".", 1)[0]] if "." in module else []
     digest = hashlib.sha256()
@@ -89,6 +91,18 @@ def _meaning(tree: ast.Module) -> ast.Module:
             kept = [line for line in body if not _is_text(line)]
             node.body = kept or [ast.Pass()]
     return tree
+
+
+def _text(node: Any) -> str:
+    """A syntax tree as text that is the same under every version of Python."""
+    if isinstance(node, ast.AST):
+        # Empty fields are left out: newer versions have some that older ones have not.
+        parts = {name: getattr(node, name, None) for name in node._fields}
+        inside = ", ".join(f"{k}={_text(v)}" for k, v in parts.items() if v not in (None, []))
+        return f"{type(node).__name__}({inside})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_text, node))}]"
+    return repr(node)
 
 
 def _is_text(node: ast.stmt) -> bool:

@@ -110,7 +110,7 @@ def test_a_doi_is_downloaded_and_unpacked(archive, get, tmp_path):
     assert manifest["source"] == DOI
     assert csv_names(manifest) == [["Abuse", "Abuse001", "1.csv"]]
     assert manifest_folders(tmp_path / "manifest.json") == [
-        tmp_path / "raw" / "download",
+        *(tmp_path / "raw" / "download").iterdir(),
         tmp_path / "raw" / "unpacked",
     ]
 
@@ -149,6 +149,39 @@ def test_a_damaged_archive_is_reported_and_leaves_no_manifest(archive, get, tmp_
     with pytest.raises(InputError, match="cannot be unpacked"):
         get(archive)
     assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_byte_that_changed_in_an_archive_is_reported(archive, get, tmp_path):
+    content = bytearray(archive.read_bytes())
+    content[content.index(b".csv") + 20] ^= 0xFF
+    archive.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        get(archive)
+    assert not list((tmp_path / "raw" / "unpacked").iterdir())
+
+
+def test_a_zip_of_one_video_keeps_its_place(folder, get, tmp_path):
+    category = tmp_path / "zips" / "Trajectories" / "Abuse"
+    category.mkdir(parents=True)
+    shutil.make_archive(category / "Abuse001", "zip", folder / "Abuse" / "Abuse001")
+    assert csv_names(get(tmp_path / "zips")) == [["Abuse", "Abuse001", "1.csv"]]
+
+
+def test_another_address_never_finds_the_files_of_the_one_before(archive, folder, get, web):
+    root, address = web
+    for version in ("v1", "v2"):
+        (root / version).mkdir()
+    shutil.copy(archive, root / "v1" / "data.zip")
+    write_csv(folder / "Abuse" / "Abuse001" / "2.csv", trajectory_rows())
+    shutil.make_archive(root / "v2" / "data", "zip", folder)
+    assert len(csv_names(get(f"{address}/v1/data.zip"))) == 1
+    assert len(csv_names(get(f"{address}/v2/data.zip"))) == 2
+
+
+def test_what_is_no_manifest_is_refused(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(InputError, match="not a manifest"):
+        manifest_folders(tmp_path / "manifest.json")
 
 
 def test_an_archive_cannot_write_outside_its_folder(get, tmp_path):

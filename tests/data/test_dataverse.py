@@ -120,6 +120,14 @@ def test_no_server_is_reported(tmp_path):
         download(DOI, address, tmp_path)
 
 
+def test_a_listing_elsewhere_is_not_asked_with_the_token(tmp_path, monkeypatch):
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    with dataverse(RemoteFile("a", b"a")) as server:
+        server.listing_faults = [302]
+        with pytest.raises(InputError, match=r"sends the request on.*dataset\.server"):
+            download(DOI, server.address, tmp_path)
+
+
 def test_an_empty_dataset_is_reported(tmp_path):
     with dataverse() as server, pytest.raises(InputError, match="no files"):
         download(DOI, server.address, tmp_path)

@@ -57,6 +57,27 @@ def test_own_categories_are_read_from_the_folders_in_sorted_order(tmp_path):
     assert found(layout) == [("jump", "v", "1"), ("jump", "v", "2"), ("walk", "v", "1")]
 
 
+def test_normal_videos_are_left_out_by_name_and_said_so(tmp_path):
+    add(tmp_path, *(f"{name}/v/1.csv" for name in ("abnormal", "fall", "Testing_Normal_Videos")))
+    layout = find_trajectories([tmp_path], None)
+    assert layout.categories == ("abnormal", "fall")
+    assert layout.left_out == ("Testing_Normal_Videos",)
+    listed = find_trajectories([tmp_path], ["fall", "testing normal videos"])
+    assert listed.categories == ("fall", "testing normal videos")
+
+
+def test_one_category_is_not_enough(tmp_path):
+    add(tmp_path, "fall/v/1.csv", "normal/v/1.csv")
+    with pytest.raises(InputError, match=r"1 category \(fall\); expected at least two"):
+        find_trajectories([tmp_path], None)
+
+
+def test_a_category_without_video_folders_is_refused(tmp_path):
+    add(tmp_path, "fall/v/1.csv", "walk/v/1.csv", "jump/1.csv")
+    with pytest.raises(InputError, match=r"category jump, found jump/1\.csv"):
+        find_trajectories([tmp_path], None)
+
+
 def test_when_nothing_fits_the_tree_is_shown_beside_what_was_expected(tmp_path):
     add(tmp_path, "deep/Fighting/v/1.csv")
     with pytest.raises(InputError) as refusal:

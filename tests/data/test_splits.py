@@ -138,9 +138,9 @@ def test_too_few_videos_are_refused_by_category():
 
 def test_a_part_without_windows_is_refused():
     store = store_of([[[30]] * 4] * 2)
-    with pytest.raises(InputError, match="use a shorter segment_length"):
+    with pytest.raises(InputError, match="leave out the runs of this segment_length"):
         make_splits(store, "video", 60, 1, SplitSettings())
-    with pytest.raises(InputError, match="use a shorter segment_length"):
+    with pytest.raises(InputError, match="leave out the runs of this segment_length"):
         make_splits(store, "as-published", 60, 1, SplitSettings())
 
 

@@ -56,6 +56,16 @@ def test_what_is_no_trajectory_is_refused_by_file_and_row(tmp_path, rows, words)
         assert word in message, message
 
 
+def test_a_blank_line_is_no_row(tmp_path):
+    rows = trajectory_rows(3)
+    path = write_csv(tmp_path / "1.csv", rows)
+    path.write_text(path.read_text() + "\n")
+    assert len(read_trajectory(path)[0]) == 3
+    path.write_text("\n" + path.read_text() + "4,5\n")
+    with pytest.raises(InputError, match="row 6: 2 columns"):
+        read_trajectory(path)
+
+
 def test_a_binary_file_is_refused(tmp_path):
     (tmp_path / "1.csv").write_bytes(bytes(range(256)) * 10)
     with pytest.raises(InputError, match=r"1\.csv"):

@@ -26,7 +26,7 @@ RESULTS = Path("results", "small")
 
 def copy_checkout(target: Path) -> Path:
     """A checkout with two runs instead of all."""
-    left_out = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", ".*_cache")
+    left_out = shutil.ignore_patterns(".git", ".venv", ".uv", ".snakemake", "results", ".*_cache")
     shutil.copytree(REPOSITORY, target, ignore=left_out)
     config = yaml.safe_load((target / "config.yaml").read_text())
     config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2")}

@@ -4,7 +4,9 @@ DATASET = config["dataset"]["name"]
 RESULTS = f"results/{DATASET}"
 RUNS = runs_in_order(config, Path(workflow.basedir, "config.yaml"))
 DESCRIBED = {
-    name: {"experiment": run["experiment"], **model_of(config, name)}
+    name: dict(
+        sorted({"experiment": run["experiment"], **model_of(config, name)}.items())
+    )
     for name, run in RUNS.items()
 }
 PROTOCOLS = config["protocols"]
@@ -32,10 +34,10 @@ wildcard_constraints:
     length=r"\d+",
 
 
-# On this machine: as many training jobs at a time as there are GPUs; without a GPU, as many as
-# there are cores. On a cluster, which has no number of cores, its scheduler decides.
+# On this machine: one training job at a time where there is a GPU, as many as there are cores where
+# there is none. On a cluster, which has no number of cores, its scheduler decides.
 if workflow.cores:
-    workflow.global_resources.setdefault("gpu", count_gpus() or workflow.cores)
+    workflow.global_resources.setdefault("gpu", 1 if count_gpus() else workflow.cores)
 
 
 def split_of(wildcards):
@@ -49,6 +51,11 @@ def predictions(protocols):
     return expand(
         f"{FOLD}/predictions.parquet", protocol=protocols, run=RUNS, fold=FOLDS
     )
+
+
+def in_order(settings):
+    """Settings as JSON that does not depend on the order in which files name them."""
+    return json.dumps(settings, sort_keys=True)
 
 
 def log_of(stage):

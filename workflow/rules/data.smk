@@ -89,7 +89,7 @@ rule split:
         "../../envs/data.yaml"
     params:
         folder=subpath(output.summary, parent=True),
-        settings=json.dumps(config["split"]),
+        settings=in_order(config["split"]),
         step=config["windows"]["step"],
         code=command_fingerprint("split"),
     message:

@@ -81,13 +81,14 @@ rule embed:
         f"{RESULTS}/benchmarks/embed/{{protocol}}/{{run}}-fold{{fold}}.tsv"
     conda:
         "../../envs/training.yaml"
+    # The device is no param: the same numbers stand, whichever it is.
     resources:
         gpu=1,
+        device=config["device"],
     params:
         per_class=config["figures"]["per_class"],
         seed=config["figures"]["seed"],
         batch_size=lambda wildcards: training_of(config, wildcards.run)["batch_size"],
-        device=config["device"],
         code=lambda wildcards: command_fingerprint(
             "embed", RUNS[wildcards.run]["model"]
         ),
@@ -96,7 +97,7 @@ rule embed:
     shell:
         "python src embed --store {input.store} --split {input.split} --model {input.model} "
         "--per-class {params.per_class} --seed {params.seed} --batch-size {params.batch_size} "
-        "--device {params.device} --threads {threads} --output {output.embeddings} "
+        "--device {resources.device} --threads {threads} --output {output.embeddings} "
         "2>&1 | tee {log}"
 
 

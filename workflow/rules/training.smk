@@ -15,13 +15,14 @@ rule train:
         f"{RESULTS}/benchmarks/train/{{protocol}}/{{run}}-fold{{fold}}.tsv"
     conda:
         "../../envs/training.yaml"
+    # The device is no param: the same numbers stand, whichever it is.
     resources:
         gpu=1,
+        device=config["device"],
     params:
         folder=subpath(output.model, parent=True),
-        run=lambda wildcards: json.dumps(model_of(config, wildcards.run)),
-        training=lambda wildcards: json.dumps(training_of(config, wildcards.run)),
-        device=config["device"],
+        run=lambda wildcards: in_order(model_of(config, wildcards.run)),
+        training=lambda wildcards: in_order(training_of(config, wildcards.run)),
         code=lambda wildcards: command_fingerprint(
             "train", RUNS[wildcards.run]["model"]
         ),
@@ -29,7 +30,7 @@ rule train:
         "Train {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
     shell:
         "python src train --store {input.store} --split {input.split} --run {params.run:q} "
-        "--training {params.training:q} --device {params.device} --threads {threads} "
+        "--training {params.training:q} --device {resources.device} --threads {threads} "
         "--output {params.folder} 2>&1 | tee {log}"
 
 
@@ -46,11 +47,12 @@ rule predict:
         f"{RESULTS}/benchmarks/predict/{{protocol}}/{{run}}-fold{{fold}}.tsv"
     conda:
         "../../envs/training.yaml"
+    # The device is no param: the same numbers stand, whichever it is.
     resources:
         gpu=1,
+        device=config["device"],
     params:
         batch_size=lambda wildcards: training_of(config, wildcards.run)["batch_size"],
-        device=config["device"],
         code=lambda wildcards: command_fingerprint(
             "predict", RUNS[wildcards.run]["model"]
         ),
@@ -58,5 +60,5 @@ rule predict:
         "Predict the test segments of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
     shell:
         "python src predict --store {input.store} --split {input.split} --model {input.model} "
-        "--batch-size {params.batch_size} --device {params.device} --threads {threads} "
+        "--batch-size {params.batch_size} --device {resources.device} --threads {threads} "
         "--output {output.predictions} 2>&1 | tee {log}"

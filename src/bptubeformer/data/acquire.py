@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import lzma
 import shutil
 import tarfile
+import zipfile
+import zlib
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -16,6 +19,18 @@ from bptubeformer.data.layout import walk_files
 from bptubeformer.errors import InputError
 
 ARCHIVES = tuple(suffix for _, suffixes, _ in shutil.get_unpack_formats() for suffix in suffixes)
+UNPACKING_FAULTS = (
+    shutil.ReadError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,  # an encrypted zip
+    NotImplementedError,  # a compression that Python does not know
+)
 NESTING = 3
 """How deep archives inside archives are unpacked."""
 
@@ -41,11 +56,13 @@ def acquire(
         InputError: the source cannot be had or is not what it should be.
     """
     if source.startswith("doi:"):
-        paths = dataverse.download(source, server, folder / "download")
-        folders = [folder / "download"]
+        place = _place_of(folder, f"{server} {source}")
+        paths = dataverse.download(source, server, place)
+        folders = [place]
     elif source.startswith(("http://", "https://")):
-        paths = [_download(source, folder / "download", checksum)]
-        folders = [folder / "download"]
+        place = _place_of(folder, source)
+        paths = [_download(source, place, checksum)]
+        folders = [place]
     elif Path(source).is_dir():
         paths = walk_files(Path(source))
         folders = [Path(source)]
@@ -57,8 +74,7 @@ def acquire(
             f"dataset.source: {source} is no folder and no file; expected doi:..., an http(s) "
             "address, an archive or a folder"
         )
-    unpacked = _unpack_all(paths, folder / "unpacked")
-    if unpacked:
+    if _unpack_all(paths, folders, folder / "unpacked"):
         folders.append(folder / "unpacked")
     if not folders:
         raise InputError(f"{source}: not an archive; expected one of {', '.join(ARCHIVES)}")
@@ -78,8 +94,18 @@ def write_manifest(manifest: Path, source: str, folders: list[Path]) -> None:
 
 
 def manifest_folders(manifest: Path) -> list[Path]:
-    """The folders of a manifest, to be searched for trajectories."""
-    return [Path(folder) for folder in json.loads(manifest.read_text(encoding="utf-8"))["folders"]]
+    """The folders of a manifest, to be searched for trajectories.
+
+    Raises:
+        InputError: the file is no manifest.
+    """
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        return [Path(folder) for folder in content["folders"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{manifest}: not a manifest; write it with: bptubeformer acquire"
+        ) from error
 
 
 def _download(url: str, folder: Path, checksum: str | None) -> Path:
@@ -114,18 +140,29 @@ def _download(url: str, folder: Path, checksum: str | None) -> Path:
         ) from error
 
 
-def _unpack_all(paths: list[Path], folder: Path) -> bool:
-    """Unpack every archive among ``paths``, and archives inside them; whether there was one."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _place_of(folder: Path, source: str) -> Path:
+    """Where a source is downloaded to; another source never finds the files of this one."""
+    return folder / "download" / hashlib.sha256(source.encode()).hexdigest()[:12]
+
+
+def _unpack_all(paths: list[Path], folders: list[Path], target: Path) -> bool:
+    """Unpack every archive among ``paths``, and archives inside them; whether there was one.
+
+    An archive becomes a folder of its name, in the folders that it stood in: a zip of one category
+    or of one video keeps its place.
+    """
+    shutil.rmtree(target, ignore_errors=True)
     for depth in range(NESTING):
         archives = [path for path in paths if path.name.lower().endswith(ARCHIVES)]
         if not archives:
             return depth > 0
         paths = []
         for archive in archives:
-            target = _free_name(folder / _stem(archive))
-            _unpack(archive, target)
-            paths += walk_files(target)
+            above = [folder for folder in (target, *folders) if archive.is_relative_to(folder)]
+            place = archive.parent.relative_to(above[0]) if above else Path()
+            unpacked = _free_name(target / place / _stem(archive))
+            _unpack(archive, unpacked)
+            paths += walk_files(unpacked)
     return True
 
 
@@ -133,7 +170,7 @@ def _unpack(archive: Path, target: Path) -> None:
     target.mkdir(parents=True)
     try:
         shutil.unpack_archive(archive, target, filter=_filter_for(archive))
-    except (shutil.ReadError, tarfile.TarError, OSError, EOFError, ValueError) as error:
+    except UNPACKING_FAULTS as error:
         shutil.rmtree(target)
         raise InputError(
             f"{archive}: the archive cannot be unpacked ({error}); download it again"

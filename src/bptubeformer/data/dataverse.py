@@ -80,10 +80,20 @@ def list_files(doi: str, server: str, session: requests.Session) -> list[RemoteF
     url = urljoin(server, "/api/datasets/:persistentId/")
     try:
         response = session.get(
-            url, params={"persistentId": doi}, headers=_headers(), timeout=TIMEOUT_S
+            url,
+            params={"persistentId": doi},
+            headers=_headers(),
+            timeout=TIMEOUT_S,
+            allow_redirects=False,
         )
     except requests.RequestException as error:
         raise InputError(_no_answer(url, error)) from error
+    if response.status_code in REDIRECTS:
+        # Not followed: the token would go along.
+        raise InputError(
+            f"{server} sends the request on to {response.headers.get('Location')}; give the "
+            "address that answers itself as dataset.server"
+        )
     if response.status_code != 200:
         raise InputError(_refusal(response, f"{server} does not list {doi}"))
     try:

@@ -6,6 +6,7 @@ above the categories, on their spelling, or on whether they came out of one zip 
 
 import hashlib
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ class Layout:
 
     passed_over: tuple[Path, ...]
     """Files that are no trajectory of one of the categories."""
+
+    left_out: tuple[str, ...] = ()
+    """Folders beside the categories that are named after normal videos."""
 
 
 def plain(name: str) -> str:
@@ -84,8 +88,8 @@ def find_trajectories(folders: Sequence[Path], categories: Sequence[str] | None)
     Args:
         folders: where to look, at any depth.
         categories: the names expected, in class order, matched up to case, spaces, hyphens and
-            underscores; or None to read them from the folders (those with ``Normal`` in their
-            name are then left out: the normal videos of HR-Crime are no class of crime).
+            underscores; or None to read them from the folders (those named after normal
+            videos are then left out: in HR-Crime they are no class of crime).
 
     Raises:
         InputError: nothing fits, a category is missing or empty, or one trajectory stands in two
@@ -96,9 +100,10 @@ def find_trajectories(folders: Sequence[Path], categories: Sequence[str] | None)
             raise InputError(f"{folder}: no such folder; give the folder that holds the categories")
     files = [(folder, path) for folder in folders for path in walk_files(folder)]
     if categories is None:
-        trajectories, names = _by_place(folders, files)
+        trajectories, names, left_out = _by_place(folders, files)
     else:
         trajectories, names = _by_name(folders, files, categories)
+        left_out = []
     _refuse_doubles(trajectories)
     _refuse_empty(folders, trajectories, names)
     rank = {name: position for position, name in enumerate(names)}
@@ -108,6 +113,7 @@ def find_trajectories(folders: Sequence[Path], categories: Sequence[str] | None)
         categories=tuple(names),
         files=tuple(trajectories),
         passed_over=tuple(path for _, path in files if path not in used),
+        left_out=tuple(left_out),
     )
 
 
@@ -142,7 +148,7 @@ def _by_name(
 
 def _by_place(
     folders: Sequence[Path], files: Iterable[tuple[Path, Path]]
-) -> tuple[list[TrajectoryFile], list[str]]:
+) -> tuple[list[TrajectoryFile], list[str], list[str]]:
     """Files grouped by the folder three levels above them; one such folder holds the categories."""
     groups: dict[Path, list[Path]] = defaultdict(list)
     for folder, path in files:
@@ -162,23 +168,41 @@ def _by_place(
             f"{', '.join(map(str, sorted(roots)))}; point dataset.source at one of them"
         )
     (root,) = roots
+    with_trajectories = {path.parts[-3] for path in groups[root]}
+    names, left_out = [], []
+    for entry in sorted(root.iterdir()):
+        if not entry.is_dir() or is_junk(entry.name):
+            continue
+        files = walk_files(entry)
+        if _is_normal(entry.name):
+            left_out.append(entry.name)
+        elif entry.name in with_trajectories:
+            names.append(entry.name)
+        elif any(map(_is_trajectory, files)):
+            raise InputError(
+                f"{entry}: expected <Video>/<person>.csv in the category {entry.name}, found "
+                f"{next(filter(_is_trajectory, files)).relative_to(root)}; give each video a folder"
+            )
+        elif not files:
+            # Other files make it something else; no file at all, a category nobody has filled.
+            names.append(entry.name)
     trajectories = [
         TrajectoryFile(path.parts[-3], path.parts[-2], path.stem, path)
         for path in groups[root]
-        if "normal" not in plain(path.parts[-3])
+        if path.parts[-3] in names
     ]
-    # A folder beside the categories that holds other files is something else; one that holds no
-    # file at all is a category somebody forgot to fill.
-    filled = {file.category for file in trajectories}
-    names = sorted(
-        entry.name
-        for entry in root.iterdir()
-        if entry.is_dir()
-        and not is_junk(entry.name)
-        and "normal" not in plain(entry.name)
-        and (entry.name in filled or not walk_files(entry))
-    )
-    return trajectories, names
+    if len(names) < 2:
+        raise InputError(
+            f"{root}: {len(names)} category ({', '.join(names)}); expected at least two folders "
+            "<Category>/<Video>/<person>.csv; folders of normal videos do not count unless they "
+            "are listed in config.yaml under categories"
+        )
+    return trajectories, names, left_out
+
+
+def _is_normal(name: str) -> bool:
+    """Whether a folder is named after normal videos: ``Normal``, ``Training-Normal-Videos``."""
+    return re.search(r"(?<![a-z])normal", name, re.IGNORECASE) is not None
 
 
 def _refuse_doubles(trajectories: Iterable[TrajectoryFile]) -> None:

@@ -106,7 +106,8 @@ def make_splits(
                 raise InputError(
                     f"protocol {protocol}, fold {fold}: no window of {length} frames for {part}; "
                     f"{(store.rows >= length).sum()} of {len(store.rows)} trajectories have "
-                    f"{length} rows; use a shorter segment_length or more data"
+                    f"{length} rows; leave out the runs of this segment_length (runs: "
+                    "{<name>: null}), or add data"
                 )
     return splits
 
@@ -130,7 +131,8 @@ def _as_published(
     if len(rest) < settings.folds:
         raise InputError(
             f"protocol as-published: {len(rest)} windows are not for the test, fewer than the "
-            f"{settings.folds} folds; use a shorter segment_length or more data"
+            f"{settings.folds} folds; leave out the runs of this segment_length (runs: "
+            "{<name>: null}), or add data"
         )
     parts = []
     folds = KFold(settings.folds, shuffle=True, random_state=settings.seed)

@@ -78,7 +78,6 @@ class FrameStore:
         metadata = {
             "trajectories": self._table(),
             "categories": json.dumps(self.categories),
-            "fingerprint": self.fingerprint,
         }
         with replacing(path) as partial:
             save_file(arrays, partial, metadata=metadata)
@@ -192,6 +191,8 @@ def _first_fault(path: Path, content: bytes) -> str:
     seen: dict[int, int] = {}
     text = content.decode("utf-8", errors="replace")
     for row, cells in enumerate(csv.reader(io.StringIO(text)), start=1):
+        if not cells:
+            continue  # a blank line, which the fast reader passes over too
         if len(cells) != VALUES + 1:
             return f"{path}, row {row}: {len(cells)} columns; {expected}; correct or remove the row"
         for column, cell in zip(COLUMNS, cells, strict=True):

@@ -57,7 +57,7 @@ class SegmentAttention:
     attention: dict[str, np.ndarray]
     """``body parts`` (H, 6, 6), class token first, and each part (H, n, n); rows sum to 1."""
     text: dict[str, str]
-    """run, category, predicted, probability, video, person."""
+    """category, predicted, probability (of the predicted class), video, person."""
 
     def save(self, path: Path) -> None:
         """Write to one safetensors file."""

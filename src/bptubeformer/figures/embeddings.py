@@ -21,7 +21,8 @@ def tsne(embedding: np.ndarray, *, perplexity: float, seed: int) -> np.ndarray:
 
 
 def cluster(embedding: np.ndarray, clusters: int, seed: int) -> np.ndarray:
-    """k-means clusters of an embedding (n, D), int (n,)."""
+    """k-means clusters of an embedding (n, D), int (n,); fewer where there are too few points."""
+    clusters = min(clusters, len(embedding))
     return KMeans(clusters, n_init=10, random_state=seed).fit_predict(embedding)
 
 
@@ -67,7 +68,11 @@ def draw_silhouettes(
     Returns:
         the figure, and the mean silhouette coefficient over all segments.
     """
-    values = silhouette_samples(embedding, groups)
+    # A silhouette needs at least two groups, and one group of at least two.
+    if 2 <= len(np.unique(groups)) < len(groups):
+        values = silhouette_samples(embedding, groups)
+    else:
+        values = np.zeros(len(groups))
     mean = float(values.mean())
     # Wide enough for the names of two tiny groups to stand one above the other.
     gap = max(1, round(0.03 * len(values)))

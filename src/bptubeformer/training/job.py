@@ -17,7 +17,6 @@ from bptubeformer.atomic import replacing, write_text
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.trajectories import FrameStore
-from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint
 from bptubeformer.models import build_model, save_model
 from bptubeformer.training.device import choose_device
@@ -101,22 +100,6 @@ def train_fold(
     }
     write_text(output / "run.json", json.dumps(record, indent=1) + "\n")
     print(f"{label}: best epoch {training.best.epoch} of {len(training.history)}", flush=True)
-
-
-def training_settings(given: Mapping[str, Any]) -> TrainingSettings:
-    """Settings from a mapping as in ``config.yaml``; what is left out keeps its default.
-
-    Raises:
-        InputError: an unknown key.
-    """
-    known = TrainingSettings.__dataclass_fields__
-    for key in given:
-        if key not in known:
-            raise InputError(f"training.{key}: unknown key; known: {', '.join(known)}")
-    values = dict(given)
-    if "betas" in values:
-        values["betas"] = tuple(values["betas"])
-    return TrainingSettings(**values)
 
 
 def _device_name(device: torch.device) -> str:

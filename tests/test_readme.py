@@ -1,0 +1,36 @@
+"""The README says what is there."""
+
+import re
+
+import pytest
+
+from conftest import REPOSITORY
+
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text()):
+        assert (document.parent / target).exists(), f"{document.name} links {target}"
+
+
+def test_continuous_integration_calls_the_readmes_test_command():
+    commands = re.findall(r"^(python3 -m venv .*)$", (REPOSITORY / "README.md").read_text(), re.M)
+    assert len(commands) == 2
+    assert commands[1] in (REPOSITORY / ".ci" / "run").read_text()
+    assert commands[1].endswith("uv run pytest")
+
+
+def test_every_choice_names_a_key_that_exists():
+    """Keys in docs/fidelity.md are keys of config.yaml, or files or names of the code."""
+    config = (REPOSITORY / "config.yaml").read_text()
+    code = {path.name for path in (REPOSITORY / "src").rglob("*.py")}
+    code |= {f"notebooks/{path.name}" for path in (REPOSITORY / "notebooks").glob("*.ipynb")}
+    rows = re.findall(r"^\|.*\| ([^|]*) \|$", (REPOSITORY / "docs/fidelity.md").read_text(), re.M)
+    keys = [key for cell in rows for key in re.findall(r"`([^`]+)`", cell)]
+    assert len(keys) > 30
+    source = "".join(path.read_text() for path in (REPOSITORY / "src").rglob("*.py"))
+    for key in keys:
+        last = key.split(".")[-1].rstrip("*")
+        assert key in code or f"{last}" in config or key in source, key
