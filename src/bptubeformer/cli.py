@@ -215,9 +215,9 @@ def predict(
     store: Path, split: Path, model: Path, batch_size: int, device: str, threads: int, output: Path
 ) -> None:
     """Classify the test segments of a fold with a trained model."""
-    from bptubeformer.evaluation.job import predict_fold
+    from bptubeformer.evaluation.job import TrainedFold, predict_fold
 
-    predict_fold(store, split, model, batch_size, device, threads, output)
+    predict_fold(TrainedFold.open(store, split, model, device, threads), batch_size, output)
 
 
 @command(
@@ -272,9 +272,10 @@ def embed(
     threads: int, output: Path,
 ) -> None:  # fmt: skip
     """Class-token embeddings of test segments, for t-SNE and silhouettes."""
-    from bptubeformer.evaluation.job import embed_fold
+    from bptubeformer.evaluation.job import TrainedFold, embed_fold
 
-    embed_fold(store, split, model, per_class, seed, batch_size, device, threads, output)
+    fold = TrainedFold.open(store, split, model, device, threads)
+    embed_fold(fold, per_class, seed, batch_size, output)
 
 
 @command(

@@ -116,6 +116,14 @@ def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
         load_model(path)
 
 
+def test_only_models_of_this_package_are_built(model, run, tmp_path):
+    with pytest.raises(ValueError, match="'layers' is not one of bptubeformer, sttran"):
+        build_model({"model": "layers"}, 3)
+    save_model(tmp_path / "model.safetensors", model, {**run, "model": "os"}, CLASSES)
+    with pytest.raises(InputError, match="'os' is not one of"):
+        load_model(tmp_path / "model.safetensors")
+
+
 def test_a_missing_parameter_is_named(model, run, tmp_path):
     path = tmp_path / "model.safetensors"
     save_model(path, model, run, CLASSES)

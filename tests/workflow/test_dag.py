@@ -181,10 +181,20 @@ def test_a_change_of_a_run_plans_this_run(planned, edited):
     assert plan["split"] == 1
 
 
-def test_another_training_setting_plans_all_trainings(planned, tmp_path):
-    overlay = tmp_path / "overlay.yaml"
-    overlay.write_text("training: {max_epochs: 2}")
-    assert planned(str(overlay))["train"] == 4
+@pytest.mark.parametrize(
+    ("overlay", "plan"),
+    [
+        ("training: {max_epochs: 2}", {"train": 4, "predict": 4}),
+        ("training: {plateau_patience: 3}", {}),  # what it was; only the order of keys differs
+        ("device: cpu", {}),
+        ("runs: {ST-Tran: null}", {"accuracy": 1, "complexity": 1, "draw_confusion": 1}),
+    ],
+)
+def test_an_overlay_plans_what_it_changes(planned, tmp_path, overlay, plan):
+    (tmp_path / "overlay.yaml").write_text(overlay)
+    planned_now = planned(str(tmp_path / "overlay.yaml"))
+    assert planned_now.items() >= plan.items()
+    assert bool(planned_now) == bool(plan)
 
 
 @pytest.mark.parametrize(

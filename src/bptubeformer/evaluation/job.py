@@ -1,10 +1,13 @@
 """Jobs on a trained model: predict a fold's test segments, embed them, attend to one of them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from scipy.special import softmax
+from torch import nn
 
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
@@ -27,53 +30,74 @@ from bptubeformer.training.device import choose_device
 from bptubeformer.training.loop import predict
 
 
-def predict_fold(
-    store_file: Path,
-    split_file: Path,
-    model_file: Path,
-    batch_size: int,
-    device_name: str,
-    threads: int,
-    output: Path,
-) -> None:
+@dataclass(frozen=True)
+class TrainedFold:
+    """A trained model and the test windows of its fold, ready on a device."""
+
+    store: FrameStore
+    model: nn.Module
+    length: int
+    categories: tuple[str, ...]
+    starts: np.ndarray
+    """int64 (n,): first frame of each test window."""
+    trajectory: np.ndarray
+    """int64 (n,): trajectory of each test window."""
+    device: torch.device
+
+    @classmethod
+    def open(
+        cls, store_file: Path, split_file: Path, model_file: Path, device_name: str, threads: int
+    ) -> "TrainedFold":
+        """Read the files of a fold.
+
+        Args:
+            store_file: the frame store.
+            split_file: windows of the fold.
+            model_file: the trained model.
+            device_name: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
+            threads: CPU threads of torch.
+        """
+        torch.set_num_threads(threads)
+        device = choose_device(device_name)
+        store = FrameStore.load(store_file)
+        model, run, categories = load_model(model_file)
+        check_categories(model_file, categories, store)
+        starts, trajectory = Split.load(split_file).windows("test")
+        return cls(
+            store=store,
+            model=model.to(device),
+            length=run["segment_length"],
+            categories=tuple(categories),
+            starts=starts,
+            trajectory=trajectory,
+            device=device,
+        )
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 (n,): true class index of each test window."""
+        return self.store.labels[self.trajectory]
+
+    def segments(self, chosen: np.ndarray | slice = slice(None)) -> Segments:
+        """The test segments, or those at ``chosen``."""
+        starts, trajectory = self.starts[chosen], self.trajectory[chosen]
+        return Segments.of(self.store, starts, trajectory, self.length, self.device)
+
+
+def predict_fold(fold: TrainedFold, batch_size: int, output: Path) -> None:
     """Logits of all test segments of a fold, written as ``predictions.parquet``."""
-    torch.set_num_threads(threads)
-    device = choose_device(device_name)
-    store, split = FrameStore.load(store_file), Split.load(split_file)
-    model, run, categories = load_model(model_file)
-    check_categories(model_file, categories, store)
-    starts, trajectory = split.windows("test")
-    segments = Segments.of(store, starts, trajectory, run["segment_length"], device)
-    logits = predict(model.to(device), segments, batch_size).cpu().numpy()
-    labels = store.labels[trajectory]
-    save_predictions(output, prediction_table(starts, trajectory, labels, logits, categories))
-    correct = float((logits.argmax(axis=1) == labels).mean())
-    print(f"{len(starts)} test segments, {100 * correct:.1f} % classified correctly")
+    logits = predict(fold.model, fold.segments(), batch_size).cpu().numpy()
+    table = prediction_table(fold.starts, fold.trajectory, fold.labels, logits, fold.categories)
+    save_predictions(output, table)
+    correct = float((logits.argmax(axis=1) == fold.labels).mean())
+    print(f"{len(logits)} test segments, {100 * correct:.1f} % classified correctly")
 
 
-def embed_fold(
-    store_file: Path,
-    split_file: Path,
-    model_file: Path,
-    per_class: int,
-    seed: int,
-    batch_size: int,
-    device_name: str,
-    threads: int,
-    output: Path,
-) -> None:
+def embed_fold(fold: TrainedFold, per_class: int, seed: int, batch_size: int, output: Path) -> None:
     """Class-token embeddings of at most ``per_class`` test segments of each class."""
-    torch.set_num_threads(threads)
-    device = choose_device(device_name)
-    store, split = FrameStore.load(store_file), Split.load(split_file)
-    model, run, categories = load_model(model_file)
-    check_categories(model_file, categories, store)
-    starts, trajectory = split.windows("test")
-    chosen = sample_per_class(store.labels[trajectory], per_class, seed)
-    starts, trajectory = starts[chosen], trajectory[chosen]
-    segments = Segments.of(store, starts, trajectory, run["segment_length"], device)
-    embedding, predicted = embed(model.to(device), segments, batch_size)
-    Embeddings(embedding, store.labels[trajectory], predicted, tuple(categories)).save(output)
+    chosen = sample_per_class(fold.labels, per_class, seed)
+    embedding, predicted = embed(fold.model, fold.segments(chosen), batch_size)
+    Embeddings(embedding, fold.labels[chosen], predicted, fold.categories).save(output)
 
 
 def attend_segment(

@@ -86,9 +86,10 @@ def draw_silhouettes(
         )
         ticks.append(base + len(mine) / 2)
         base += len(mine) + gap
-    axes.axvline(mean, color="red", linestyle="--", linewidth=1.5, label=f"mean {mean:.4f}")
+    axes.axvline(mean, color="red", linestyle="--", linewidth=1.5)
     axes.axvline(0, color="0.3", linewidth=0.8)
     axes.set_yticks(ticks, list(names))
-    axes.set(title=title, xlabel="silhouette coefficient", ylim=(base, 0))
-    axes.legend(loc="lower right", frameon=True)
+    axes.set(
+        title=title, xlabel=f"silhouette coefficient (red line: mean {mean:.4f})", ylim=(base, 0)
+    )
     return figure, mean

@@ -47,7 +47,12 @@ def build_model(run: Mapping[str, Any], classes: int) -> "nn.Module":
     Args:
         run: ``model`` (one of ``available()``) and its hyperparameters, as in ``config.yaml``.
         classes: number of classes.
+
+    Raises:
+        ValueError: no such model, or hyperparameters that do not fit together.
     """
+    if run["model"] not in available():
+        raise ValueError(f"model {run['model']!r} is not one of {', '.join(available())}")
     module = importlib.import_module(f"bptubeformer.models.{run['model']}")
     (name,) = module.__all__
     arguments = {key: value for key, value in run.items() if key != "model"}
@@ -80,7 +85,7 @@ def load_model(path: Path) -> tuple["nn.Module", dict[str, Any], list[str]]:
             model = build_model(run, len(categories))
             # A parameter that is missing, left over or of another shape is refused by name.
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ModuleNotFoundError, RuntimeError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{path}: not a model of this package ({reason}); train it with: bptubeformer train"
