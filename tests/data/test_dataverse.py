@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pooch.core
 import pytest
 
@@ -50,6 +52,17 @@ def test_a_second_download_fetches_only_what_is_missing_or_damaged(tmp_path):
         assert server.asked[access(1)] > 0
         assert server.asked[access(2)] > 0
     assert (tmp_path / "damaged").read_bytes() == b"damaged"
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_files_of_an_earlier_version_are_removed(tmp_path, monkeypatch, relative):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("raw") if relative else tmp_path / "raw"
+    with dataverse(RemoteFile("kept", b"1"), RemoteFile("dropped", b"2")) as server:
+        download(DOI, server.address, folder)
+        del server.files[1]
+        assert download(DOI, server.address, folder) == [folder / "kept"]
+    assert [path.name for path in folder.iterdir()] == ["kept"]
 
 
 def test_a_wrong_checksum_is_refused_and_nothing_is_kept(tmp_path):

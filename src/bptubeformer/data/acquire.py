@@ -123,7 +123,8 @@ def _download(url: str, folder: Path, checksum: str | None) -> Path:
         retry_if_failed=dataverse.RETRIES,
     )
     try:
-        return Path(keeper.fetch(name, downloader=downloader))
+        keeper.fetch(name, downloader=downloader)
+        return folder / name
     except ValueError as error:
         raise InputError(
             f"{url}: the file does not have the checksum {checksum} of dataset.checksum; nothing "

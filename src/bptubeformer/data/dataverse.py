@@ -16,6 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from bptubeformer.data.layout import walk_files
 from bptubeformer.errors import InputError
 
 TOKEN_VARIABLE = "DATAVERSE_API_TOKEN"
@@ -44,7 +45,7 @@ def download(doi: str, server: str, folder: Path) -> list[Path]:
     Args:
         doi: ``doi:10.34894/IRRDJE``.
         server: base address of the Dataverse installation, ``https://dataverse.nl``.
-        folder: where the files go, in the folders of the dataset.
+        folder: where the files go, in the folders of the dataset; it then holds nothing else.
 
     Returns:
         The files, in the order of the listing.
@@ -71,7 +72,11 @@ def download(doi: str, server: str, folder: Path) -> list[Path]:
     paths = []
     for number, file in enumerate(remote, start=1):
         print(f"{number}/{len(remote)} {file.path}", flush=True)
-        paths.append(_fetch(keeper, file, session, server))
+        _fetch(keeper, file, session, server)
+        paths.append(folder / file.path)
+    # What an earlier version of the dataset had and this one has not would be taken for data.
+    for stale in set(walk_files(folder)) - set(paths):
+        stale.unlink()
     return paths
 
 
@@ -125,7 +130,7 @@ def _remote_file(entry: dict[str, Any], server: str) -> RemoteFile:
     return RemoteFile(path, url, checksum.lower(), bool(entry.get("restricted", False)))
 
 
-def _fetch(keeper: pooch.Pooch, file: RemoteFile, session: requests.Session, server: str) -> Path:
+def _fetch(keeper: pooch.Pooch, file: RemoteFile, session: requests.Session, server: str) -> None:
     def downloader(url: str, output_file: str, pooch_: pooch.Pooch) -> None:
         url, headers = _storage_address(session, url)
         pooch.HTTPDownloader(
@@ -133,7 +138,7 @@ def _fetch(keeper: pooch.Pooch, file: RemoteFile, session: requests.Session, ser
         )(url, output_file, pooch_)
 
     try:
-        return Path(keeper.fetch(str(file.path), downloader=downloader))
+        keeper.fetch(str(file.path), downloader=downloader)
     except ValueError as error:
         raise InputError(
             f"{file.path}: what {server} sent does not have the checksum of the listing "
