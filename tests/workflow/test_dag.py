@@ -35,8 +35,11 @@ def copy_checkout(target: Path) -> Path:
     return target
 
 
-def snakemake(checkout: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+def snakemake(
+    checkout: Path, *arguments: str, cores: int | None = 2
+) -> subprocess.CompletedProcess:
+    number = ["--cores", str(cores)] if cores else []
+    command = [sys.executable, "-m", "snakemake", *number, *arguments]
     environment = {**os.environ, "NO_COLOR": "1"}
     return subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=environment)
 
@@ -151,6 +154,16 @@ def test_a_second_run_has_nothing_to_do(finished):
     done = snakemake(checkout, "--configfile", "small.yaml")
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_a_report_is_made_of_a_finished_run(finished, tmp_path):
+    checkout, _ = finished
+    page = tmp_path / "report.html"
+    done = snakemake(checkout, "--configfile", "small.yaml", "--report", str(page), cores=None)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = page.read_text()
+    assert "Table 1: balanced accuracy" in text
+    assert "attention skeletons" in text
 
 
 def test_comments_and_docstrings_plan_nothing(planned, edited):

@@ -36,8 +36,8 @@ wildcard_constraints:
 
 # On this machine: one training job at a time where there is a GPU, as many as there are cores where
 # there is none. On a cluster, which has no number of cores, its scheduler decides.
-if workflow.cores:
-    workflow.global_resources.setdefault("gpu", 1 if count_gpus() else workflow.cores)
+if cores := workflow.resource_settings.cores:
+    workflow.global_resources.setdefault("gpu", 1 if count_gpus() else cores)
 
 
 def split_of(wildcards):
