@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bptubeformer.data.layout import find_trajectories
+from bptubeformer.data.splits import SplitSettings, make_splits
 from bptubeformer.data.synthetic import write_dataset
 from bptubeformer.data.trajectories import FrameStore, ingest
 
@@ -26,6 +27,16 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(dataset: Path) -> FrameStore:
     """The frame store of that dataset."""
     return ingest(find_trajectories([dataset], None))
+
+
+@pytest.fixture(scope="session")
+def fold_files(store: FrameStore, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """That store as a file, and the split of its first fold by video."""
+    folder = tmp_path_factory.mktemp("fold")
+    store.save(folder / "frames.safetensors")
+    split, *_ = make_splits(store, "video", 24, 24, SplitSettings())
+    split.save(folder / "fold0.parquet")
+    return folder / "frames.safetensors", folder / "fold0.parquet"
 
 
 @pytest.fixture(scope="session")

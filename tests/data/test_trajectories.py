@@ -109,6 +109,14 @@ def test_a_store_survives_saving(store, tmp_path):
     assert read_categories(tmp_path / "frames.safetensors") == store.categories
 
 
+def test_equal_stores_are_equal_files(store, tmp_path):
+    contents = set()
+    for number in range(5):
+        store.save(tmp_path / f"{number}.safetensors")
+        contents.add((tmp_path / f"{number}.safetensors").read_bytes())
+    assert len(contents) == 1
+
+
 def test_what_is_no_store_is_refused(tmp_path):
     (tmp_path / "frames.safetensors").write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="not a frame store"):

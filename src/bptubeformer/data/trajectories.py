@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from bptubeformer.atomic import replacing
 from bptubeformer.data.layout import Layout, TrajectoryFile
 from bptubeformer.errors import InputError
+from bptubeformer.metadata import pack, unpack
 from bptubeformer.skeleton import COLUMNS, VALUES
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -75,12 +76,9 @@ class FrameStore:
             "frame_number": self.frame_number,
             "offsets": self.offsets,
         }
-        metadata = {
-            "trajectories": self._table(),
-            "categories": json.dumps(self.categories),
-        }
+        about = {"trajectories": self._table(), "categories": self.categories}
         with replacing(path) as partial:
-            save_file(arrays, partial, metadata=metadata)
+            save_file(arrays, partial, metadata=pack(about))
 
     @classmethod
     def load(cls, path: Path) -> "FrameStore":
@@ -91,17 +89,17 @@ class FrameStore:
         """
         try:
             with safe_open(path, framework="np") as file:
-                metadata = file.metadata()
+                about = unpack(file.metadata())
                 store = cls(
                     frames=file.get_tensor("frames"),
                     frame_number=file.get_tensor("frame_number"),
                     offsets=file.get_tensor("offsets"),
                     trajectories=pd.read_csv(
-                        io.StringIO(metadata["trajectories"]),
+                        io.StringIO(about["trajectories"]),
                         dtype={"category": str, "video": str, "person": str, "rows": np.int64},
                         keep_default_na=False,
                     ),
-                    categories=tuple(json.loads(metadata["categories"])),
+                    categories=tuple(about["categories"]),
                 )
         except (OSError, SafetensorError, KeyError, TypeError) as error:
             raise InputError(
@@ -116,7 +114,7 @@ class FrameStore:
 def read_categories(path: Path) -> tuple[str, ...]:
     """Class names of a store, without reading its frames."""
     with safe_open(path, framework="np") as file:
-        return tuple(json.loads(file.metadata()["categories"]))
+        return tuple(unpack(file.metadata())["categories"])
 
 
 def ingest(layout: Layout) -> FrameStore:

@@ -3,7 +3,6 @@
 Without torch: the notebooks read these records.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.numpy import save_file
 from scipy.special import log_softmax
 
 from bptubeformer.atomic import replacing
+from bptubeformer.metadata import pack, unpack
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Embeddings:
         """Write to one safetensors file."""
         arrays = {"embedding": self.embedding, "label": self.label, "predicted": self.predicted}
         with replacing(path) as partial:
-            save_file(arrays, partial, metadata={"categories": json.dumps(self.categories)})
+            save_file(arrays, partial, metadata=pack({"categories": self.categories}))
 
     @classmethod
     def load(cls, path: Path) -> "Embeddings":
@@ -42,7 +42,7 @@ class Embeddings:
                 embedding=file.get_tensor("embedding"),
                 label=file.get_tensor("label"),
                 predicted=file.get_tensor("predicted"),
-                categories=tuple(json.loads(file.metadata()["categories"])),
+                categories=tuple(unpack(file.metadata())["categories"]),
             )
 
 
@@ -65,7 +65,7 @@ class SegmentAttention:
         arrays |= {f"attention {name}": weights for name, weights in self.attention.items()}
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         with replacing(path) as partial:
-            save_file(arrays, partial, metadata=self.text)
+            save_file(arrays, partial, metadata=pack(self.text))
 
     @classmethod
     def load(cls, path: Path) -> "SegmentAttention":
@@ -76,7 +76,7 @@ class SegmentAttention:
                 segment=file.get_tensor("segment"),
                 frame_number=file.get_tensor("frame_number"),
                 attention={n.removeprefix("attention "): file.get_tensor(n) for n in names},
-                text=dict(sorted(file.metadata().items())),
+                text=unpack(file.metadata()),
             )
 
 

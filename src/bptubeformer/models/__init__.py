@@ -14,13 +14,13 @@ environment with torch is needed.
 
 import ast
 import importlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bptubeformer.atomic import replacing
 from bptubeformer.errors import InputError
+from bptubeformer.metadata import pack, unpack
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,9 +65,9 @@ def save_model(
     """Write the weights with what is needed to use them: the run and the class names."""
     from safetensors.torch import save_file
 
-    metadata = {"run": json.dumps(run), "categories": json.dumps(categories)}
+    about = {"run": dict(run), "categories": list(categories)}
     with replacing(path) as partial:
-        save_file(model.state_dict(), partial, metadata=metadata)
+        save_file(model.state_dict(), partial, metadata=pack(about))
 
 
 def load_model(path: Path) -> tuple["nn.Module", dict[str, Any], list[str]]:
@@ -80,8 +80,8 @@ def load_model(path: Path) -> tuple["nn.Module", dict[str, Any], list[str]]:
 
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            run, categories = json.loads(metadata["run"]), json.loads(metadata["categories"])
+            about = unpack(file.metadata())
+            run, categories = about["run"], about["categories"]
             model = build_model(run, len(categories))
             # A parameter that is missing, left over or of another shape is refused by name.
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118

@@ -1,0 +1,69 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bptubeformer.data.splits import Split
+from bptubeformer.errors import InputError
+from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
+from bptubeformer.evaluation.job import TrainedFold, attend_segment, embed_fold, predict_fold
+from bptubeformer.evaluation.predictions import load_predictions
+from bptubeformer.models import build_model, save_model
+
+RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
+
+
+@pytest.fixture
+def model_file(store, tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "model.safetensors"
+    save_model(path, build_model(RUN, len(store.categories)), RUN, store.categories)
+    return path
+
+
+@pytest.fixture
+def fold(fold_files, model_file):
+    return TrainedFold.open(*fold_files, model_file, "cpu", 1)
+
+
+def test_every_test_segment_of_the_fold_is_predicted(fold, fold_files, store, tmp_path):
+    predict_fold(fold, 7, tmp_path / "predictions.parquet")
+    starts, trajectory = Split.load(fold_files[1]).windows("test")
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert table["window_start"].tolist() == starts.tolist()
+    assert table["trajectory"].tolist() == trajectory.tolist()
+    labels, logits, categories = load_predictions(tmp_path / "predictions.parquet")
+    assert labels.tolist() == store.labels[trajectory].tolist()
+    assert tuple(categories) == store.categories
+    segment = torch.tensor(store.frames[starts[5] : starts[5] + 24])
+    with torch.no_grad():
+        expected = fold.model.eval()(segment[None])[0].numpy()
+    np.testing.assert_allclose(logits[5], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_few_segments_of_each_class_are_embedded(fold, tmp_path):
+    embed_fold(fold, 2, 0, 7, tmp_path / "embeddings.safetensors")
+    embeddings = Embeddings.load(tmp_path / "embeddings.safetensors")
+    assert embeddings.embedding.shape == (len(embeddings.label), 96)
+    assert np.bincount(embeddings.label).max() == 2
+    assert set(embeddings.label) == set(fold.labels)
+
+
+def test_attention_is_that_of_a_test_segment(fold, fold_files, model_file, store, tmp_path):
+    predict_fold(fold, 7, tmp_path / "predictions.parquet")
+    attend_segment(
+        fold_files[0], model_file, tmp_path / "predictions.parquet", "Abuse",
+        tmp_path / "attention.safetensors",
+    )  # fmt: skip
+    shown = SegmentAttention.load(tmp_path / "attention.safetensors")
+    assert shown.text["category"] == "Abuse"
+    assert shown.text["predicted"] in store.categories
+    assert any(np.array_equal(store.frames[s : s + 24], shown.segment) for s in fold.starts)
+    assert shown.attention["body parts"].shape == (8, 6, 6)
+
+
+def test_a_model_of_other_classes_is_refused(fold_files, tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_model(path, build_model(RUN, 2), RUN, ["walk", "jump"])
+    with pytest.raises(InputError, match="trained for the classes walk, jump, but the data has"):
+        TrainedFold.open(*fold_files, path, "cpu", 1)

@@ -1,0 +1,64 @@
+import json
+
+import pandas as pd
+import pytest
+
+from bptubeformer.fingerprint import command_fingerprint
+from bptubeformer.models import load_model
+from bptubeformer.training.job import train_fold
+from bptubeformer.training.loop import TrainingSettings
+
+RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
+SETTINGS = TrainingSettings(batch_size=16, max_epochs=2, seed=3)
+
+
+@pytest.fixture
+def trained(fold_files, tmp_path):
+    store_file, split_file = fold_files
+    output = tmp_path / "video" / "mine" / "fold0"
+    train_fold(store_file, split_file, RUN, SETTINGS, "cpu", 1, output)
+    return output
+
+
+def test_a_fold_has_its_files(trained, store):
+    assert {path.name for path in trained.iterdir()} == {
+        "model.safetensors",
+        "history.csv",
+        "run.json",
+    }
+    _, run, categories = load_model(trained / "model.safetensors")
+    assert (run, tuple(categories)) == (RUN, store.categories)
+    history = pd.read_csv(trained / "history.csv")
+    assert history["epoch"].tolist() == [1, 2]
+    assert history["best"].any()
+
+
+def test_a_run_records_what_it_was(trained, store):
+    record = json.loads((trained / "run.json").read_text())
+    assert record["run"] == RUN
+    assert record["training"]["seed"] == 3
+    assert record["training"]["max_epochs"] == 2
+    assert record["fingerprints"] == {
+        "data": store.fingerprint,
+        "code": command_fingerprint("train", "bptubeformer"),
+    }
+    assert record["versions"]["torch"].startswith("2.13.0")
+    assert record["device"].startswith("cpu")
+    assert record["best_epoch"] <= record["epochs"] == 2
+    assert record["seconds"] > 0
+    assert record["peak_memory_mb"]["host"] > 0
+
+
+def test_an_epoch_is_a_line(capsys, trained):
+    lines = capsys.readouterr().out.splitlines()
+    epochs = [line for line in lines if line.startswith("video/mine/fold0: epoch")]
+    assert len(epochs) == 2
+    assert "epoch 2/2" in epochs[1]
+    assert "validation loss" in epochs[1]
+
+
+def test_the_same_job_gives_the_same_bytes(trained, fold_files, tmp_path):
+    again = tmp_path / "again"
+    train_fold(*fold_files, RUN, SETTINGS, "cpu", 1, again)
+    name = "model.safetensors"
+    assert (again / name).read_bytes() == (trained / name).read_bytes()
