@@ -1,8 +1,10 @@
 import copy
+import inspect
 
 import pytest
 import yaml
 
+from bptubeformer.cli import COMMANDS, settings_of
 from bptubeformer.config import (
     categories_of,
     check_config,
@@ -11,7 +13,11 @@ from bptubeformer.config import (
     training_of,
     without_left_out,
 )
+from bptubeformer.data.splits import PROTOCOLS, SplitSettings
 from bptubeformer.errors import InputError
+from bptubeformer.models.bptubeformer import BPTubeFormer
+from bptubeformer.models.sttran import STTran
+from bptubeformer.training.loop import TrainingSettings
 from conftest import REPOSITORY
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
@@ -110,6 +116,28 @@ def test_an_overlay_leaves_a_run_out_with_null(config):
     merged["runs"] = without_left_out(merged["runs"])
     check_config(merged, SCHEMA)
     assert next(iter(merged["runs"])) == "BPT-V1"
+
+
+def test_defaults_of_the_code_are_the_values_of_the_paper(config):
+    assert settings_of(TrainingSettings, config["training"], "training") == TrainingSettings()
+    assert settings_of(SplitSettings, config["split"], "split") == SplitSettings()
+    for name, model in (("ST-Tran", STTran), ("BPT-V2", BPTubeFormer)):
+        defaults = {
+            key: list(parameter.default) if isinstance(parameter.default, tuple)
+            else parameter.default
+            for key, parameter in inspect.signature(model).parameters.items()
+            if key != "classes"
+        }  # fmt: skip
+        assert {key: model_of(config, name)[key] for key in defaults} == defaults
+
+
+def test_protocols_have_the_same_names_everywhere():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert tuple(schema["properties"]["protocols"]["items"]["enum"]) == PROTOCOLS
+    (choices,) = [o["choices"] for flag, o in COMMANDS["split"][1] if flag == "--protocol"]
+    assert choices == PROTOCOLS
+    rules = (REPOSITORY / "workflow" / "rules" / "common.smk").read_text()
+    assert f'protocol="{"|".join(PROTOCOLS)}"' in rules
 
 
 def test_a_missing_section_is_named(config):

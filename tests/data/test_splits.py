@@ -157,6 +157,15 @@ def test_a_split_survives_saving(store, tmp_path):
         assert np.array_equal(getattr(loaded, name), getattr(split, name))
 
 
+def test_what_is_no_split_is_refused(tmp_path):
+    pd.DataFrame({"start": [1]}).to_parquet(tmp_path / "fold0.parquet")
+    with pytest.raises(InputError, match="not a split"):
+        Split.load(tmp_path / "fold0.parquet")
+    (tmp_path / "fold1.parquet").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="not a split"):
+        Split.load(tmp_path / "fold1.parquet")
+
+
 def test_the_summary_counts_everything(store):
     splits = make_splits(store, "video", 24, 1, SplitSettings())
     summary = summarise(store, splits)

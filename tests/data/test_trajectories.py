@@ -119,8 +119,9 @@ def test_equal_stores_are_equal_files(store, tmp_path):
 
 def test_what_is_no_store_is_refused(tmp_path):
     (tmp_path / "frames.safetensors").write_bytes(b"nothing of the kind")
-    with pytest.raises(InputError, match="not a frame store"):
-        FrameStore.load(tmp_path / "frames.safetensors")
+    for read in (FrameStore.load, read_categories):
+        with pytest.raises(InputError, match="not a frame store"):
+            read(tmp_path / "frames.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -59,5 +59,5 @@ def test_markdown_says_what_was_not_tested(folds):
     assert "0.7500 ± 0.2500 " in text
     assert "0.4982 ± 0.0004" in text
     assert "0.5000 ± 0.0000 *" in text
-    assert "1 of 2 (mine)" in text
+    assert "1 of 2 (mine, video)" in text
     assert "chance is 0.5000 (2 classes)" in text

@@ -66,13 +66,22 @@ class Split:
 
     @classmethod
     def load(cls, path: Path) -> "Split":
-        """Read what ``save`` wrote."""
-        table = pd.read_parquet(path)
-        return cls(
-            starts=table["start"].to_numpy(),
-            trajectory=table["trajectory"].to_numpy(),
-            part=table["part"].cat.codes.to_numpy(),
-        )
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: the file is no split.
+        """
+        try:
+            table = pd.read_parquet(path)
+            return cls(
+                starts=table["start"].to_numpy(),
+                trajectory=table["trajectory"].to_numpy(),
+                part=table["part"].cat.codes.to_numpy(),
+            )
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise InputError(
+                f"{path}: not a split ({error}); write it with: bptubeformer split"
+            ) from error
 
 
 def make_splits(

@@ -21,6 +21,7 @@ from bptubeformer.errors import InputError
 from bptubeformer.metadata import pack, unpack
 from bptubeformer.skeleton import COLUMNS, VALUES
 
+NOT_A_STORE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
 LARGEST = float(np.finfo(np.float32).max)
 TABLE = ("category", "video", "person", "rows")
 
@@ -101,10 +102,8 @@ class FrameStore:
                     ),
                     categories=tuple(about["categories"]),
                 )
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{path}: not a frame store ({error}); write it with: bptubeformer ingest"
-            ) from error
+        except NOT_A_STORE as error:
+            raise _no_store(path, error) from error
         return store
 
     def _table(self) -> str:
@@ -112,9 +111,20 @@ class FrameStore:
 
 
 def read_categories(path: Path) -> tuple[str, ...]:
-    """Class names of a store, without reading its frames."""
-    with safe_open(path, framework="np") as file:
-        return tuple(unpack(file.metadata())["categories"])
+    """Class names of a store, without reading its frames.
+
+    Raises:
+        InputError: the file is no frame store.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            return tuple(unpack(file.metadata())["categories"])
+    except NOT_A_STORE as error:
+        raise _no_store(path, error) from error
+
+
+def _no_store(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: not a frame store ({error}); write it with: bptubeformer ingest")
 
 
 def ingest(layout: Layout) -> FrameStore:

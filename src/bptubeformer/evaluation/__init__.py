@@ -1,1 +1,1 @@
-"""Floor 2: from trained models to predictions, metrics and tables."""
+"""Floor 3: from trained models to predictions, metrics and tables."""

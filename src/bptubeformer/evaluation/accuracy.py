@@ -118,7 +118,7 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str) -> str:
         notes.append(
             "\\* Not every class has a test segment of this length: the mean is over "
             + ", ".join(
-                f"{row.classes_tested} of {row.classes} ({row.run})"
+                f"{row.classes_tested} of {row.classes} ({row.run}, {row.protocol})"
                 for row in table[missing].itertuples()
             )
             + "."

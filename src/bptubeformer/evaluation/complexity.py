@@ -104,10 +104,10 @@ def complexity_markdown(table: pd.DataFrame) -> str:
             "Run": table["run"],
             "Segment length": table["segment_length"],
             "MACs": table["macs_thop"].map("{:.1f}".format),
-            "Paper": table["paper_macs"].map(_blank_or("{:.1f}")),
+            "MACs, paper": table["paper_macs"].map(_blank_or("{:.1f}")),
             "MACs with attention": table["macs_with_attention"].map("{:.1f}".format),
             "Parameters": table["params"].map("{:.1f}".format),
-            "Paper ": table["paper_params"].map(_blank_or("{:.1f}")),
+            "Parameters, paper": table["paper_params"].map(_blank_or("{:.1f}")),
             "All parameters": table["params_trainable"].map("{:.2f}".format),
         }
     )

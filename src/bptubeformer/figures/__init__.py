@@ -1,1 +1,1 @@
-"""Floor 3: functions from arrays to matplotlib figures; the notebooks call them."""
+"""Floor 4: functions from arrays to matplotlib figures; the notebooks call them."""
