@@ -40,6 +40,6 @@ def draw_confusion(counts: np.ndarray, categories: Sequence[str], title: str) ->
         yticklabels=labels,
         cbar_kws={"label": "share of the true class (%)", "shrink": 0.8},
     )
-    axes.set(xlabel="predicted class", ylabel="true class (test segments)", title=title)
+    axes.set(xlabel="predicted class", ylabel="true class (predictions)", title=title)
     axes.set_xticklabels(axes.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
     return figure
