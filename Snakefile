@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -27,18 +28,19 @@ from bptubeformer.config import (
     SYNTHETIC,
     categories_of,
     check_config,
+    declared,
     model_of,
-    runs_in_order,
+    settle_runs,
     training_of,
-    without_left_out,
 )
 from bptubeformer.data.layout import folder_state
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint, fingerprint
+from bptubeformer.places import repeats
 from bptubeformer.training.device import count_gpus
 
-config["runs"] = without_left_out(config["runs"])
 try:
+    config.update(settle_runs(config, Path(workflow.basedir, "config.yaml")))
     check_config(config, Path(workflow.basedir, "workflow/schemas/config.schema.yaml"))
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -49,6 +51,8 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/verdict.smk"
+include: "workflow/rules/extended.smk"
 
 
 rule all:
@@ -57,6 +61,14 @@ rule all:
         TABLES,
         FIGURES,
         NOTEBOOK_PAGES,
+        PROJECTOR,
+        SUMMARY,
+
+
+rule extended:
+    input:
+        rules.all.input,
+        EXTENDED,
 
 
 onsuccess:

@@ -6,6 +6,7 @@ import sys
 
 import pandas as pd
 import pytest
+import yaml
 
 from bptubeformer.cli import main, mapping
 from conftest import REPOSITORY, trajectory_rows, write_csv
@@ -28,7 +29,7 @@ def results(tmp_path_factory):
     def run(*arguments):
         main([str(argument) for argument in arguments])
 
-    store, model = folder / "frames.safetensors", folder / "video" / "mine"
+    store, model = folder / "data" / "frames.safetensors", folder / "video" / "mine"
     split = folder / "split"
     run("synthetic", "--seed", 1, "--size", 0.6, "--folder", folder / "raw",
         "--output", folder / "made.json")  # fmt: skip
@@ -43,14 +44,25 @@ def results(tmp_path_factory):
         trained = mine / "model.safetensors"
         run("train", *shared, "--run", RUN, "--training", TRAINING, "--output", mine)
         run("predict", *shared, "--model", trained, "--output", mine / "predictions.parquet")
+        run("relate", *shared, "--model", trained, "--output", mine / "movement.parquet")
     run("embed", *shared, "--model", trained, "--per-class", 3,
         "--output", mine / "embeddings.safetensors")  # fmt: skip
     run("attend", "--store", store, "--model", trained, "--category", "Abuse",
         "--predictions", mine / "predictions.parquet",
         "--output", mine / "attention.safetensors")  # fmt: skip
     runs = json.dumps({"mine": {"experiment": "x", **mapping(RUN)}})
-    run("accuracy", "--results", folder, "--runs", runs, "--protocols", "video", "--folds", 2,
-        "--output", folder / "tables" / "accuracy.csv")  # fmt: skip
+    tables = folder / "tables"
+    folds = ["--results", folder, "--store", store, "--protocols", "video", "--folds", 2]
+    run("accuracy", *folds, "--runs", runs, "--baseline", "mine", "--bootstrap", 100, 0,
+        "--output", tables / "accuracy.csv")  # fmt: skip
+    run("leakage", *folds, "--runs", "mine", "--bootstrap", 100, 0,
+        "--output", tables / "leakage.csv")  # fmt: skip
+    run("movement", "--store", store, "--bootstrap", 100, 0,
+        "--folds", *(model / f"fold{fold}" / "movement.parquet" for fold in range(2)),
+        "--output", tables / "movement.csv")  # fmt: skip
+    embeddings = ["--embeddings", mine / "embeddings.safetensors"]
+    run("silhouettes", *embeddings, "--output", tables / "silhouettes.csv")
+    run("projector", *embeddings, "--name", "mine", "--output", folder / "projector" / "p.pbtxt")
     run("complexity", "--store", store, "--runs", runs,
         "--output", folder / "tables" / "complexity.csv")  # fmt: skip
     return folder
@@ -60,7 +72,7 @@ def test_a_fold_has_its_files(results):
     fold = results / "video" / "mine" / "fold1"
     assert {path.name for path in fold.iterdir()} == {
         "model.safetensors", "history.csv", "run.json", "predictions.parquet",
-        "embeddings.safetensors", "attention.safetensors",
+        "embeddings.safetensors", "attention.safetensors", "movement.parquet",
     }  # fmt: skip
     history = pd.read_csv(fold / "history.csv")
     assert history["epoch"].tolist() == [1, 2]
@@ -68,10 +80,28 @@ def test_a_fold_has_its_files(results):
 
 
 def test_tables_are_written_for_programs_and_for_people(results):
-    for name in ("accuracy", "complexity"):
+    for name in ("accuracy", "complexity", "leakage"):
         assert len(pd.read_csv(results / "tables" / f"{name}.csv")) == 1
         assert "| mine " in (results / "tables" / f"{name}.md").read_text()
-    assert len(pd.read_csv(results / "tables" / "folds.csv")) == 2
+    assert len(pd.read_csv(results / "tables" / "folds.csv")) == 2 * 3  # folds, units
+    assert len(pd.read_csv(results / "tables" / "recalls.csv")) == 2 * 3 * 13
+    assert "| wrists " in (results / "tables" / "movement.md").read_text()
+
+
+def test_verdict_and_summary_of_what_was_made(results, tmp_path):
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config["dataset"] = {**config["dataset"], "name": "mine", "source": "synthetic"}
+    config["runs"] = {"mine": {"experiment": "x", **mapping(RUN)}}
+    config |= {"protocols": ["video"], "split": {**config["split"], "folds": 2}}
+    given = ["--results", str(results), "--config", json.dumps(config)]
+    main(["verdict", *given, "--output", str(tmp_path / "verdict.csv")])
+    table = pd.read_csv(tmp_path / "verdict.csv").set_index("id")
+    assert table.at["S04", "verdict"] == "differs"  # two folds
+    assert table.at["S02", "verdict"] == "not run"  # two epochs
+    assert "<!doctype html>" in (tmp_path / "verdict.html").read_text()
+    main(["summary", *given, "--base", str(REPOSITORY / "config.yaml"),
+          "--output", str(tmp_path / "summary.md")])  # fmt: skip
+    assert "# Results on" in (tmp_path / "summary.md").read_text()
 
 
 def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path):

@@ -8,15 +8,17 @@ from bptubeformer.cli import COMMANDS, settings_of
 from bptubeformer.config import (
     categories_of,
     check_config,
+    declared,
     model_of,
-    runs_in_order,
+    settle_runs,
     training_of,
-    without_left_out,
 )
 from bptubeformer.data.splits import PROTOCOLS, SplitSettings
 from bptubeformer.errors import InputError
 from bptubeformer.models.bptubeformer import BPTubeFormer
+from bptubeformer.models.m12 import M12
 from bptubeformer.models.sttran import STTran
+from bptubeformer.models.ttubeformer import TTubeFormer
 from bptubeformer.training.loop import TrainingSettings
 from conftest import REPOSITORY
 
@@ -54,8 +56,25 @@ def test_the_demonstration_is_valid(config):
 
 def test_the_runs_of_table_1_are_declared(config):
     assert list(config["runs"]) == [
-        "ST-Tran", "BPT-V1", "BPT-V2", "BPT-V3", "BPT-V4", "BPT-8-V1", "BPT-8-V2", "BPT-V2-T60",
+        "ST-Tran", "M1.2", "BPT-V1", "BPT-V2", "BPT-k3x3x3", "BPT-V3", "BPT-V4", "BPT-k6x3x3",
+        "BPT-k7x3x3", "BPT-k8x3x3", "BPT-8-V1", "BPT-8-V2", "BPT-V2-replicate", "BPT-V2-T60",
+        "TTubeFormer",
     ]  # fmt: skip
+
+
+def test_the_controls_undo_what_the_paper_confounds(config):
+    controls = {name: model_of(config, name) for name in config["controls"]}
+    kernels = [
+        run["kernel"][0] for run in controls.values()
+        if run.get("body_part_width") == 384 and run["kernel"] == run["stride"]
+    ]  # fmt: skip
+    assert kernels == list(range(1, 9))
+    assert controls["ST-Tran-T24"]["segment_length"] == 24
+    assert (controls["BPT-k2x3x3-s1x3x3"]["kernel"], controls["BPT-k2x3x3-s1x3x3"]["stride"]) == (
+        [2, 3, 3], [1, 3, 3],
+    )  # fmt: skip
+    lengths = {run["segment_length"] for run in controls.values() if run["model"] == "bptubeformer"}
+    assert lengths == {12, 24, 36, 48}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +106,7 @@ def test_the_runs_of_table_1_are_declared(config):
         ({"runs": {"ST-Tran": {"kernel": [2, 3, 3]}}}, ["runs.ST-Tran.kernel", "no such key"]),
         ({"runs": {"BPT-V2": {"kernl": [2, 3, 3]}}}, ["runs.BPT-V2.kernl", "did you mean kernel"]),
         ({"runs": {"X": {"model": "lstm", "experiment": "x", "segment_length": 24}}},
-         ["runs.X.model = lstm", "bptubeformer, sttran"]),
+         ["runs.X.model = lstm", "bptubeformer, m12, sttran, ttubeformer"]),
         ({"runs": {"X": {"model": "sttran", "experiment": "x"}}},
          ["runs.X.segment_length is missing"]),
         ({"runs": {"a b": {"model": "sttran", "experiment": "x", "segment_length": 24}}},
@@ -99,6 +118,18 @@ def test_the_runs_of_table_1_are_declared(config):
         ({"device": "tpu"}, ["device = tpu", "auto, cpu, cuda"]),
         ({"figures": {"run": "BPT-V9"}}, ["figures.run = BPT-V9", "no such run"]),
         ({"figures": {"run": "ST-Tran"}}, ["figures.run = ST-Tran", "body parts"]),
+        ({"figures": {"run": "TTubeFormer"}}, ["figures.run = TTubeFormer", "body parts"]),
+        ({"runs": {"BPT-V9": {"training": {"max_epochs": 1}}}},
+         ["runs.BPT-V9", "no such run; known: ST-Tran, M1.2", "a new one needs model"]),
+        ({"controls": {"BPT-V2": {"model": "sttran", "experiment": "x", "segment_length": 24}}},
+         ["BPT-V2 stands in runs and in controls", "rename"]),
+        ({"controls": {"BPT-V2-w384": {"body_part_width": 380}}},
+         ["controls.BPT-V2-w384.body_part_width = 380", "8 heads; use 376 or 384"]),
+        ({"runs": {"TTubeFormer": {"kernel": [5, 6, 2]}}},
+         ["runs.TTubeFormer.kernel = [5, 6, 2]", "along rows", "use at most 5"]),
+        ({"seeds": []}, ["seeds = []", "one or more"]),
+        ({"seeds": [1, 1]}, ["seeds = [1, 1]", "different"]),
+        ({"statistics": {"bootstrap_samples": 10}}, ["bootstrap_samples = 10", "at least 100"]),
         ({"figures": {"fold": 3}}, ["figures.fold = 3", "at most 2"]),
     ],
 )  # fmt: skip
@@ -113,15 +144,32 @@ def test_what_cannot_run_is_refused_in_one_line(config, changes, words):
 
 def test_an_overlay_leaves_a_run_out_with_null(config):
     merged = overlay(config, {"runs": {"ST-Tran": None}})
-    merged["runs"] = without_left_out(merged["runs"])
+    merged.update(settle_runs(merged, BASE))
     check_config(merged, SCHEMA)
-    assert next(iter(merged["runs"])) == "BPT-V1"
+    assert next(iter(merged["runs"])) == "M1.2"
+    assert merged["leakage"] == {"runs": ["BPT-V2"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"runs": {"BPT-V9": None}}, "runs.BPT-V9 = null: no such run; known: ST-Tran, M1.2"),
+        ({"leakage": {"runs": ["BPT-V9"]}}, "leakage.runs.0 = BPT-V9: no such run; known"),
+        ({"statistics": {"baseline": "X"}}, "statistics.baseline = X: no such run; known"),
+    ],
+)
+def test_a_run_that_is_named_must_be_known(config, changes, words):
+    with pytest.raises(InputError) as refusal:
+        settle_runs(overlay(config, changes), BASE)
+    assert words in str(refusal.value)
+    assert "BPT-V2-w384" in str(refusal.value)
 
 
 def test_defaults_of_the_code_are_the_values_of_the_paper(config):
     assert settings_of(TrainingSettings, config["training"], "training") == TrainingSettings()
     assert settings_of(SplitSettings, config["split"], "split") == SplitSettings()
-    for name, model in (("ST-Tran", STTran), ("BPT-V2", BPTubeFormer)):
+    models = {"ST-Tran": STTran, "BPT-V2": BPTubeFormer, "M1.2": M12, "TTubeFormer": TTubeFormer}
+    for name, model in models.items():
         defaults = {
             key: list(parameter.default) if isinstance(parameter.default, tuple)
             else parameter.default
@@ -138,6 +186,8 @@ def test_protocols_have_the_same_names_everywhere():
     assert choices == PROTOCOLS
     rules = (REPOSITORY / "workflow" / "rules" / "common.smk").read_text()
     assert f'protocol="{"|".join(PROTOCOLS)}"' in rules
+    evaluation = (REPOSITORY / "workflow" / "rules" / "evaluation.smk").read_text()
+    assert f"EVERY_PROTOCOL = {list(PROTOCOLS)}".replace("'", '"') in evaluation
 
 
 def test_a_missing_section_is_named(config):
@@ -152,6 +202,8 @@ def test_a_run_takes_from_architecture_what_its_model_has(config):
     assert model_of(config, "BPT-V2")["token_width"] == 32
     assert model_of(config, "BPT-8-V1")["token_width"] == 8
     assert "experiment" not in model_of(config, "BPT-V2")
+    assert model_of(config, "BPT-V2")["body_part_width"] is None
+    assert model_of(config, "BPT-V2-w384")["body_part_width"] == 384
 
 
 def test_a_run_may_change_the_training_of_all(config):
@@ -169,5 +221,7 @@ def test_only_named_datasets_have_fixed_categories(config):
 
 def test_runs_stand_in_the_order_of_the_paper_whatever_an_overlay_touches(config):
     names = list(config["runs"])
-    touched = {"new": {}, **dict(reversed(config["runs"].items()))}
-    assert list(runs_in_order({"runs": touched}, BASE)) == [*names, "new"]
+    touched = {"new": {"model": "m12"}, **dict(reversed(config["runs"].items()))}
+    settled = settle_runs({**config, "runs": touched}, BASE)
+    assert list(settled["runs"]) == [*names, "new"]
+    assert list(declared({**config, **settled})) == [*names, "new", *config["controls"]]

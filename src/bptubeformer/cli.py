@@ -99,6 +99,12 @@ DEVICE = option("--device", "auto, cpu, cuda or cuda:<n>", default="auto")
 THREADS = option("--threads", "CPU threads of torch", type=int, default=1)
 BATCH_SIZE = option("--batch-size", "segments of a batch", type=int, default=1000)
 SEED = option("--seed", "of the random choices", type=int, default=0)
+RESULTS = option("--results", "results/<dataset>, with all folds below it", type=Path)
+PROTOCOLS = option("--protocols", "names of the protocols", nargs="+")
+FOLDS = option("--folds", "number of folds", type=int)
+SEEDS = option("--seeds", "each fold was trained with each", type=int, nargs="+", default=[0])
+BOOTSTRAP = option("--bootstrap", "resamples and seed", type=int, nargs=2, default=[2000, 0])
+CONFIG = option("--config", "the configuration of the run, as JSON or YAML", type=mapping)
 
 
 def output(help: str) -> Option:
@@ -221,39 +227,86 @@ def predict(
 
 
 @command(
-    option("--results", "results/<dataset>, with all predictions below it", type=Path),
+    RESULTS,
+    STORE,
     RUNS,
-    option("--protocols", "names of the protocols", nargs="+"),
-    option("--folds", "number of folds", type=int),
-    output("accuracy.csv; .md and folds.csv are written beside it"),
+    PROTOCOLS,
+    FOLDS,
+    SEEDS,
+    option("--baseline", "the run that the others are compared with"),
+    BOOTSTRAP,
+    output("accuracy.csv; .md, and metrics, recalls and folds, are written beside it"),
 )
 def accuracy(
-    results: Path, runs: Mapping[str, Any], protocols: list[str], folds: int, output: Path
-) -> None:
-    """Table 1: balanced accuracy of all runs, beside the paper's."""
-    from bptubeformer.evaluation.accuracy import accuracy_markdown, accuracy_table, folds_table
+    results: Path, store: Path, runs: Mapping[str, Any], protocols: list[str], folds: int,
+    seeds: list[int], baseline: str, bootstrap: list[int], output: Path,
+) -> None:  # fmt: skip
+    """Table 1: balanced accuracy of all runs, beside the paper's, with intervals."""
+    from bptubeformer.evaluation.accuracy import (
+        accuracy_markdown,
+        accuracy_table,
+        evaluate,
+        metrics_markdown,
+        metrics_table,
+    )
     from bptubeformer.evaluation.tables import write_table
 
-    by_fold = folds_table(results, list(runs), protocols, folds)
-    write_table(output.with_name("folds.csv"), by_fold)
-    table = accuracy_table(by_fold, runs)
-    write_table(output, table, accuracy_markdown(table, results.name))
+    evaluation = evaluate(results, store, list(runs), protocols, folds, seeds)
+    write_table(output.with_name("folds.csv"), evaluation.folds)
+    write_table(output.with_name("recalls.csv"), evaluation.recalls)
+    metrics = metrics_table(evaluation.folds)
+    write_table(output.with_name("metrics.csv"), metrics, metrics_markdown(metrics, results.name))
+    table = accuracy_table(evaluation, runs, baseline, *bootstrap)
+    write_table(output, table, accuracy_markdown(table, results.name, baseline))
+
+
+@command(
+    RESULTS,
+    STORE,
+    option("--runs", "names of the runs", nargs="+"),
+    PROTOCOLS,
+    FOLDS,
+    SEEDS,
+    BOOTSTRAP,
+    output("leakage.csv; .md is written beside it"),
+)
+def leakage(
+    results: Path, store: Path, runs: list[str], protocols: list[str], folds: int,
+    seeds: list[int], bootstrap: list[int], output: Path,
+) -> None:  # fmt: skip
+    """The same runs under each protocol, and the gaps."""
+    from bptubeformer.evaluation.accuracy import evaluate
+    from bptubeformer.evaluation.leakage import leakage_markdown, leakage_table
+    from bptubeformer.evaluation.tables import write_table
+
+    evaluation = evaluate(results, store, runs, protocols, folds, seeds)
+    table = leakage_table(results, evaluation, *bootstrap)
+    write_table(output, table, leakage_markdown(table, results.name))
 
 
 @command(
     STORE,
     RUNS,
     BATCH_SIZE,
-    output("complexity.csv; .md is written beside it"),
+    output("complexity.csv; .md and the tables of stages, transformers and ratios beside it"),
 )
 def complexity(store: Path, runs: Mapping[str, Any], batch_size: int, output: Path) -> None:
-    """Table 2: MACs and parameters of all runs, beside the paper's."""
-    from bptubeformer.data.trajectories import read_categories
-    from bptubeformer.evaluation.complexity import complexity_markdown, complexity_table
+    """Table 2: MACs and parameters of all runs, beside the paper's, and where they arise."""
+    from bptubeformer.data.trajectories import read_trajectories
+    from bptubeformer.evaluation.complexity import (
+        complexity_markdown,
+        complexity_tables,
+        ratios_table,
+    )
     from bptubeformer.evaluation.tables import write_table
 
-    table = complexity_table(runs, len(read_categories(store)), batch_size)
-    write_table(output, table, complexity_markdown(table))
+    _, categories = read_trajectories(store)
+    tables = complexity_tables(runs, len(categories), batch_size)
+    ratios = ratios_table(tables.runs)
+    write_table(output, tables.runs, complexity_markdown(tables, ratios))
+    write_table(output.with_name("complexity_stages.csv"), tables.stages)
+    write_table(output.with_name("complexity_ratios.csv"), ratios)
+    write_table(output.with_name("transformers.csv"), tables.transformers)
 
 
 @command(
@@ -290,6 +343,100 @@ def attend(store: Path, model: Path, predictions: Path, category: str, output: P
     from bptubeformer.evaluation.job import attend_segment
 
     attend_segment(store, model, predictions, category, output)
+
+
+@command(STORE, SPLIT, MODEL, SEED, BATCH_SIZE, DEVICE, THREADS, output("movement (parquet)"))
+def relate(
+    store: Path, split: Path, model: Path, seed: int, batch_size: int, device: str, threads: int,
+    output: Path,
+) -> None:  # fmt: skip
+    """Attention and movement of all test segments, in true and in shuffled order of frames."""
+    from bptubeformer.evaluation.job import TrainedFold, relate_movement
+
+    fold = TrainedFold.open(store, split, model, device, threads)
+    relate_movement(fold, batch_size, seed, output)
+
+
+@command(
+    STORE,
+    option("--folds", "movement.parquet of each fold, written by relate", type=Path, nargs="+"),
+    BOOTSTRAP,
+    output("movement.csv; .md is written beside it"),
+)
+def movement(store: Path, folds: list[Path], bootstrap: list[int], output: Path) -> None:
+    """Rank correlation of attention and movement, with intervals."""
+    import pandas as pd
+
+    from bptubeformer.evaluation.movement import movement_markdown, movement_table
+    from bptubeformer.evaluation.tables import write_table
+
+    tables = [pd.read_parquet(path) for path in folds]
+    table = movement_table(tables, store, *bootstrap)
+    write_table(output, table, movement_markdown(table))
+
+
+@command(
+    option("--embeddings", "written by embed", type=Path),
+    SEED,
+    output("silhouettes.csv"),
+)
+def silhouettes(embeddings: Path, seed: int, output: Path) -> None:
+    """Silhouettes of class tokens, by true class and by k-means cluster."""
+    from bptubeformer.evaluation.clusters import silhouettes_table
+    from bptubeformer.evaluation.inspection import Embeddings
+    from bptubeformer.evaluation.tables import write_table
+
+    write_table(output, silhouettes_table(Embeddings.load(embeddings), seed))
+
+
+@command(
+    option("--embeddings", "written by embed", type=Path),
+    option("--name", "of the embedding, as TensorBoard shows it"),
+    output("projector_config.pbtxt; the vectors and classes are written beside it"),
+)
+def projector(embeddings: Path, name: str, output: Path) -> None:
+    """Class tokens for TensorBoard's embedding projector (tensorboard --logdir <folder>)."""
+    from bptubeformer.evaluation.inspection import Embeddings
+    from bptubeformer.figures.projector import write_projector
+
+    write_projector(Embeddings.load(embeddings), name, output)
+
+
+@command(
+    RESULTS,
+    CONFIG,
+    option("--scope", "folder of the tables on accuracy: tables or extended", default="tables"),
+    output("verdict.csv; .md and .html are written beside it"),
+)
+def verdict(results: Path, config: Mapping[str, Any], scope: str, output: Path) -> None:
+    """A verdict on every claim of the paper."""
+    from bptubeformer.atomic import write_text
+    from bptubeformer.evaluation.tables import write_table
+    from bptubeformer.verdict.evidence import Evidence
+    from bptubeformer.verdict.judge import verdict_table
+    from bptubeformer.verdict.page import count_verdicts, verdict_markdown, verdict_page
+
+    evidence = Evidence(results, config, scope)
+    table = verdict_table(evidence)
+    write_table(output, table, verdict_markdown(table, evidence))
+    write_text(output.with_suffix(".html"), verdict_page(table, evidence))
+    print(count_verdicts(table).to_string())
+
+
+@command(
+    RESULTS,
+    CONFIG,
+    option("--base", "config.yaml as it is in the repository", type=Path),
+    output("Markdown file"),
+)
+def summary(results: Path, config: Mapping[str, Any], base: Path, output: Path) -> None:
+    """All tables of a finished run on one page, with its data, machine and settings."""
+    from bptubeformer.atomic import write_text
+    from bptubeformer.verdict.evidence import Evidence
+    from bptubeformer.verdict.summary import results_summary
+
+    given = yaml.safe_load(base.read_text(encoding="utf-8"))
+    write_text(output, results_summary(Evidence(results, config), given))
 
 
 @command(

@@ -15,7 +15,7 @@ import yaml
 
 from bptubeformer.errors import InputError
 from bptubeformer.models import available, hyperparameters
-from bptubeformer.models.geometry import check_heads, tubelet_grid
+from bptubeformer.models.geometry import GRID_OF, check_heads, tubelet_grid
 
 SYNTHETIC = "synthetic"
 """``dataset.source`` of the demonstration dataset, made instead of acquired."""
@@ -23,6 +23,10 @@ SYNTHETIC = "synthetic"
 REMOTE = ("doi:", "http://", "https://")
 NOT_OF_THE_MODEL = ("model", "experiment", "training")
 """Keys of a run that are no hyperparameters of its model."""
+
+
+SECTIONS = ("runs", "controls")
+"""Where runs are declared: those of the paper, and those that its comparisons need besides."""
 
 
 def check_config(config: Mapping[str, Any], schema: Path) -> None:
@@ -35,6 +39,7 @@ def check_config(config: Mapping[str, Any], schema: Path) -> None:
     Raises:
         InputError: one line: the key, its value, and what to do.
     """
+    _check_names(config)
     validator = jsonschema.Draft202012Validator(
         yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
     )
@@ -42,19 +47,19 @@ def check_config(config: Mapping[str, Any], schema: Path) -> None:
     if fault is not None:
         raise InputError(_explain(fault))
     _check_source(config["dataset"])
-    for name in config["runs"]:
+    for name in declared(config):
         _check_run(config, name)
     figures = config["figures"]
     if figures["run"] not in config["runs"]:
         raise _wrong(
             "figures.run", figures["run"], f"no such run; one of {', '.join(config['runs'])}"
         )
-    if "kernel" not in model_of(config, figures["run"]):
+    if config["runs"][figures["run"]]["model"] != "bptubeformer":
         raise _wrong(
-            "figures.run",
-            figures["run"],
-            "the attention figures need a run with tubelets of body parts; give one with a kernel",
-        )
+            "figures.run", figures["run"],
+            "the attention figures need tubelets of body parts; give a run of the model "
+            "bptubeformer",
+        )  # fmt: skip
     if figures["fold"] >= config["split"]["folds"]:
         raise _wrong(
             "figures.fold", figures["fold"],
@@ -62,12 +67,17 @@ def check_config(config: Mapping[str, Any], schema: Path) -> None:
         )  # fmt: skip
 
 
+def declared(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All runs by name: those of the paper, then the controls."""
+    return {name: run for section in SECTIONS for name, run in config[section].items()}
+
+
 def model_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A run's model and hyperparameters, as ``models.build_model`` takes them.
 
     What the run's entry leaves out comes from ``architecture``, as far as the model has it.
     """
-    entry = config["runs"][name]
+    entry = declared(config)[name]
     known = hyperparameters(entry["model"])
     shared = {key: value for key, value in config["architecture"].items() if key in known}
     own = {key: value for key, value in entry.items() if key not in NOT_OF_THE_MODEL}
@@ -76,27 +86,63 @@ def model_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def training_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A run's training settings: those of all runs, and what its entry changes."""
-    return {**config["training"], **config["runs"][name].get("training", {})}
+    return {**config["training"], **declared(config)[name].get("training", {})}
 
 
-def runs_in_order(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
-    """The runs in the order of ``config.yaml``, then those that only an overlay names.
+def settle_runs(config: Mapping[str, Any], base: Path) -> dict[str, dict[str, Any]]:
+    """The sections that name runs, with what overlays did to them put in order.
 
-    Snakemake puts what an overlay touches first, and tables would follow that.
+    Runs stand in the order of ``config.yaml``, then those that only an overlay names: Snakemake
+    puts what an overlay touches first, and tables would follow that. Runs that an overlay sets to
+    null are left out, also where ``leakage`` names them.
+
+    Args:
+        config: ``config.yaml`` with everything laid over it.
+        base: ``config.yaml``.
+
+    Raises:
+        InputError: a run that there is not is left out or named.
     """
-    listed = yaml.safe_load(Path(base).read_text(encoding="utf-8"))["runs"]
-    names = [*(name for name in listed if name in config["runs"]), *config["runs"]]
-    return {name: config["runs"][name] for name in names}
-
-
-def without_left_out(runs: Mapping[str, Any]) -> dict[str, Any]:
-    """The runs but those that an overlay sets to null, to leave them out."""
-    return {name: run for name, run in runs.items() if run is not None}
+    listed = yaml.safe_load(Path(base).read_text(encoding="utf-8"))
+    settled: dict[str, dict[str, Any]] = {}
+    for section in SECTIONS:
+        names = [*(n for n in listed[section] if n in config[section]), *config[section]]
+        settled[section] = {n: config[section][n] for n in names if config[section][n] is not None}
+    known = [
+        *declared(listed),
+        *(name for name in declared(settled) if name not in declared(listed)),
+    ]
+    named = {f"{s}.{name}": name for s in SECTIONS for name in config[s] if not config[s][name]}
+    named |= {f"leakage.runs.{i}": name for i, name in enumerate(config["leakage"]["runs"])}
+    named["statistics.baseline"] = config["statistics"]["baseline"]
+    for key, name in named.items():
+        if name not in known:
+            value = None if key.startswith(SECTIONS) else name
+            raise _wrong(key, value, f"no such run; known: {', '.join(known)}")
+    leakage = [name for name in config["leakage"]["runs"] if name in declared(settled)]
+    return {**settled, "leakage": {"runs": leakage}}
 
 
 def categories_of(config: Mapping[str, Any]) -> list[str] | None:
     """The categories a dataset must have; None where they are read from its folders."""
     return config["categories"].get(config["dataset"]["name"])
+
+
+def _check_names(config: Mapping[str, Any]) -> None:
+    """Runs that are named must be known: known names stand in the message."""
+    sections = {s: config[s] for s in SECTIONS if isinstance(config.get(s), Mapping)}
+    known = [name for runs in sections.values() for name, run in runs.items() if "model" in run]
+    for section, runs in sections.items():
+        for name, run in runs.items():
+            if isinstance(run, Mapping) and "model" not in run:
+                raise _wrong(
+                    f"{section}.{name}", run,
+                    f"no such run; known: {', '.join(known)}; a new one needs model, experiment "
+                    "and segment_length",
+                )  # fmt: skip
+    if len(set(known)) < len(known):
+        twice = next(name for name in known if known.count(name) > 1)
+        raise InputError(f"config: {twice} stands in runs and in controls; rename one of them")
 
 
 def _check_source(dataset: Mapping[str, Any]) -> None:
@@ -113,7 +159,8 @@ def _check_source(dataset: Mapping[str, Any]) -> None:
 
 
 def _check_run(config: Mapping[str, Any], name: str) -> None:
-    key, entry = f"runs.{name}", config["runs"][name]
+    section = next(section for section in SECTIONS if name in config[section])
+    key, entry = f"{section}.{name}", config[section][name]
     if entry["model"] not in available():
         raise _wrong(
             f"{key}.model", entry["model"], f"no such model; one of {', '.join(available())}"
@@ -130,15 +177,17 @@ def _check_run(config: Mapping[str, Any], name: str) -> None:
             raise InputError(f"config: {key}.{needed} is missing; {entry['model']} needs it")
     if "kernel" in model:
         try:
-            tubelet_grid(model["segment_length"], model["kernel"], model["stride"])
+            grid = GRID_OF[entry["model"]]
+            tubelet_grid(model["segment_length"], model["kernel"], model["stride"], grid)
         except ValueError as error:
             raise _wrong(f"{key}.kernel", model["kernel"], str(error)) from error
-    if "token_width" in model and "heads" in model:
-        try:
-            check_heads(model["token_width"], model["heads"])
-        except ValueError as error:
-            place = key if "token_width" in entry else "architecture"
-            raise _wrong(f"{place}.token_width", model["token_width"], str(error)) from error
+    for width in ("token_width", "body_part_width"):
+        if model.get(width) is not None:
+            try:
+                check_heads(model[width], model["heads"])
+            except ValueError as error:
+                place = key if width in entry else "architecture"
+                raise _wrong(f"{place}.{width}", model[width], str(error)) from error
 
 
 def _explain(fault: jsonschema.ValidationError) -> str:

@@ -3,6 +3,8 @@
 Another skeleton would be another set of tables here, not another code path elsewhere.
 """
 
+from math import isqrt
+
 JOINTS = (
     "nose",
     "left eye",
@@ -76,6 +78,9 @@ GRID_SHAPE = (
     max(len(row) for grid in PARTS.values() for row in grid),
 )
 """Rows and columns of the largest part, the standard to which the others are padded: (3, 3)."""
+
+SKELETON_GRID = (isqrt(len(JOINTS) - 1) + 1,) * 2
+"""Rows and columns of the smallest square that takes all joints: (5, 5)."""
 
 NO_JOINT = len(JOINTS)
 """Index that stands for a padded cell holding 0."""

@@ -1,10 +1,17 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bptubeformer.data.layout import find_trajectories
-from bptubeformer.data.trajectories import FrameStore, ingest, read_categories, read_trajectory
+from bptubeformer.data.trajectories import (
+    FrameStore,
+    ingest,
+    read_trajectories,
+    read_trajectory,
+    videos_of,
+)
 from bptubeformer.errors import InputError
 from conftest import trajectory_rows, write_csv
 
@@ -106,7 +113,19 @@ def test_a_store_survives_saving(store, tmp_path):
     assert loaded.categories == store.categories
     assert loaded.trajectories.equals(store.trajectories)
     assert loaded.trajectories["person"].iloc[0] == "0001"
-    assert read_categories(tmp_path / "frames.safetensors") == store.categories
+    trajectories, categories = read_trajectories(tmp_path / "frames.safetensors")
+    assert categories == store.categories
+    assert trajectories.equals(store.trajectories)
+
+
+def test_videos_of_one_name_in_two_categories_are_two(tmp_path, store):
+    table = pd.DataFrame(
+        {"category": ["a", "a", "b"], "video": ["1", "1", "1"], "person": list("xyz"), "rows": 1}
+    )
+    frames, numbers = np.zeros((3, 34), np.float32), np.arange(3, dtype=np.int32)
+    FrameStore(frames, numbers, np.arange(4), table, ("a", "b")).save(tmp_path / "f.safetensors")
+    video, labels = videos_of(tmp_path / "f.safetensors")
+    assert (video.tolist(), labels.tolist()) == ([0, 0, 1], [0, 1])
 
 
 def test_equal_stores_are_equal_files(store, tmp_path):
@@ -119,7 +138,7 @@ def test_equal_stores_are_equal_files(store, tmp_path):
 
 def test_what_is_no_store_is_refused(tmp_path):
     (tmp_path / "frames.safetensors").write_bytes(b"nothing of the kind")
-    for read in (FrameStore.load, read_categories):
+    for read in (FrameStore.load, read_trajectories):
         with pytest.raises(InputError, match="not a frame store"):
             read(tmp_path / "frames.safetensors")
 

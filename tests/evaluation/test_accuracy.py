@@ -1,47 +1,86 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from bptubeformer.evaluation.accuracy import accuracy_markdown, accuracy_table, folds_table
-from bptubeformer.evaluation.predictions import (
-    prediction_table,
-    predictions_file,
-    save_predictions,
+from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.evaluation.accuracy import (
+    accuracy_markdown,
+    accuracy_table,
+    evaluate,
+    metrics_markdown,
+    metrics_table,
 )
+from bptubeformer.evaluation.leakage import leakage_markdown, leakage_table
+from bptubeformer.evaluation.metrics import METRICS
+from bptubeformer.evaluation.predictions import FILE, Predictions
 
 RUNS = {
     "BPT-V2": {"experiment": "kernel", "kernel": [2, 3, 3], "stride": [2, 3, 3],
                "segment_length": 24, "padding": "constant"},
-    "mine": {"experiment": "other", "segment_length": 30},
+    "ST-Tran": {"experiment": "other", "segment_length": 30},
 }  # fmt: skip
 
 
-def write(results, run, fold, labels, predicted, classes=2):
-    path = predictions_file(results, "video", run, fold)
-    logits = np.eye(classes, dtype=np.float32)[predicted]
-    labels = np.array(labels)
-    starts = np.arange(len(labels))
-    names = [f"c{i}" for i in range(classes)]
-    save_predictions(path, prediction_table(starts, starts, labels, logits, names))
-    return path
+@pytest.fixture
+def store_file(tmp_path):
+    """Eight trajectories in four videos, two of each class."""
+    trajectories = pd.DataFrame(
+        {
+            "category": ["c0"] * 4 + ["c1"] * 4,
+            "video": ["a", "a", "b", "b", "c", "c", "d", "d"],
+            "person": [str(i) for i in range(8)],
+            "rows": 1,
+        }
+    )
+    store = FrameStore(
+        np.zeros((8, 34), np.float32), np.arange(8, dtype=np.int32), np.arange(9), trajectories,
+        ("c0", "c1"),
+    )  # fmt: skip
+    store.save(tmp_path / "frames.safetensors")
+    return tmp_path / "frames.safetensors"
+
+
+def write(results, protocol, run, fold, trajectory, predicted):
+    trajectory = np.array(trajectory)
+    folder = results / protocol / run / f"fold{fold}"
+    logits = np.eye(2, dtype=np.float32)[predicted]
+    labels = (trajectory >= 4).astype(np.int64)
+    Predictions(trajectory, trajectory, labels, logits, ("c0", "c1")).save(folder / FILE)
+    history = {"epoch": [1, 2], "validation_loss": [0.5, 0.4], "validation_accuracy": [0.1, 0.9]}
+    pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
 
 
 @pytest.fixture
-def folds(tmp_path):
+def evaluation(tmp_path, store_file):
     # Balanced accuracies 1, 0.75 and 0.5; and a run that never tested class 1.
     for fold, predicted in enumerate(([0, 0, 1, 1], [0, 0, 1, 0], [0, 0, 0, 0])):
-        write(tmp_path, "BPT-V2", fold, [0, 0, 1, 1], predicted)
-        write(tmp_path, "mine", fold, [0, 0], [0, 1])
-    return folds_table(tmp_path, list(RUNS), ["video"], 3)
+        write(tmp_path, "video", "BPT-V2", fold, [0, 2, 4, 6], predicted)
+        write(tmp_path, "video", "ST-Tran", fold, [0, 1], [0, 1])
+    return evaluate(tmp_path, store_file, list(RUNS), ["video"], 3, [0])
 
 
-def test_every_fold_has_its_row(folds):
-    assert folds["balanced_accuracy"].tolist() == [1.0, 0.75, 0.5, 0.5, 0.5, 0.5]
-    assert folds["classes_tested"].tolist() == [2, 2, 2, 1, 1, 1]
-    assert folds["segments"].tolist() == [4, 4, 4, 2, 2, 2]
+def test_every_fold_has_a_row_a_unit(evaluation):
+    folds = evaluation.folds
+    segments = folds[folds["unit"] == "segment"]
+    assert segments["balanced_accuracy"].tolist() == [1.0, 0.75, 0.5, 0.5, 0.5, 0.5]
+    assert segments["classes_tested"].tolist() == [2, 2, 2, 1, 1, 1]
+    assert segments["examples"].tolist() == [4, 4, 4, 2, 2, 2]
+    tran = folds[(folds["run"] == "ST-Tran") & (folds["fold"] == 0)].set_index("unit")
+    # Two trajectories of one video: their mean logits are a tie, which goes to the first class.
+    assert tran["examples"].to_dict() == {"segment": 2, "trajectory": 2, "video": 1}
+    assert tran.at["video", "accuracy"] == 1
 
 
-def test_mean_and_sample_deviation_stand_beside_the_paper(folds):
-    table = accuracy_table(folds, RUNS)
+def test_recalls_are_there_class_by_class(evaluation):
+    recalls = evaluation.recalls
+    shown = recalls[(recalls["run"] == "BPT-V2") & (recalls["unit"] == "segment")]
+    assert shown["recall"].tolist() == [1, 1, 1, 0.5, 1, 0]
+    tran = recalls[(recalls["run"] == "ST-Tran") & (recalls["category"] == "c1")]
+    assert tran["recall"].isna().all()
+
+
+def test_mean_and_sample_deviation_stand_beside_the_paper(evaluation):
+    table = accuracy_table(evaluation, RUNS, "ST-Tran", 200, 0)
     assert list(table.columns)[:12] == [
         "run", "experiment", "kernel", "stride", "segment_length", "padding", "protocol", "folds",
         "balanced_accuracy_mean", "balanced_accuracy_std", "paper_mean", "paper_std",
@@ -51,13 +90,62 @@ def test_mean_and_sample_deviation_stand_beside_the_paper(folds):
     assert ours["balanced_accuracy_std"] == 0.25
     assert (ours["paper_mean"], ours["paper_std"]) == (0.4982, 0.0004)
     assert ours["kernel"] == "(2, 3, 3)"
-    assert np.isnan(table.set_index("run").loc["mine", "paper_mean"])
+    assert ours["seeds"] == 1
+    assert np.isnan(ours["balanced_accuracy_std_seeds"])
+    assert ours["interval_low"] < 0.75 < ours["interval_high"]
+    assert ours["difference_to_baseline"] == 0.25
+    assert ours["difference_low"] <= 0.25 <= ours["difference_high"]
+    assert np.isnan(table.set_index("run").loc["ST-Tran", "difference_to_baseline"])
 
 
-def test_markdown_says_what_was_not_tested(folds):
-    text = accuracy_markdown(accuracy_table(folds, RUNS), "walkers")
+def test_deviations_over_folds_and_over_seeds_are_told_apart(tmp_path, store_file):
+    for fold in range(2):
+        for ending, predicted in (("", [0, 0]), ("-seed7", [0, 1])):
+            write(tmp_path, "video", "BPT-V2", f"{fold}{ending}", [0, 4], predicted)
+    evaluation = evaluate(tmp_path, store_file, ["BPT-V2"], ["video"], 2, [0, 7])
+    (row,) = accuracy_table(evaluation, RUNS, "ST-Tran", 100, 0).to_dict("records")
+    assert row["balanced_accuracy_mean"] == 0.75
+    assert row["balanced_accuracy_std"] == 0
+    assert row["balanced_accuracy_std_seeds"] == pytest.approx(np.std([0.5, 1], ddof=1))
+    assert (row["folds"], row["seeds"]) == (2, 2)
+    text = accuracy_markdown(pd.DataFrame([row]), "walkers", "ST-Tran")
+    assert "| Sd over seeds " in text
+    assert "0.3536" in text
+
+
+def test_markdown_says_what_was_not_tested(evaluation):
+    table = accuracy_table(evaluation, RUNS, "ST-Tran", 100, 0)
+    text = accuracy_markdown(table, "walkers", "ST-Tran")
     assert "0.7500 ± 0.2500 " in text
     assert "0.4982 ± 0.0004" in text
     assert "0.5000 ± 0.0000 *" in text
-    assert "1 of 2 (mine, video)" in text
+    assert "1 of 2 (ST-Tran, video)" in text
     assert "chance is 0.5000 (2 classes)" in text
+    assert "Minus ST-Tran" in text
+
+
+def test_every_metric_has_its_mean_by_every_unit(evaluation):
+    table = metrics_table(evaluation.folds)
+    assert len(table) == 2 * 3 * len(METRICS)
+    chosen = table[(table["run"] == "BPT-V2") & (table["unit"] == "segment")].set_index("metric")
+    assert chosen.at["balanced_accuracy", "mean"] == 0.75
+    assert chosen.at["top3_accuracy", "mean"] == 1
+    assert "| Top-3 accuracy" in metrics_markdown(table, "walkers")
+
+
+def test_leakage_is_the_gap_between_protocols(tmp_path, store_file):
+    for fold in range(2):
+        write(tmp_path, "as-published", "BPT-V2", fold, [0, 2, 4, 6], [0, 0, 1, 1])
+        write(tmp_path, "video", "BPT-V2", fold, [0, 2, 4, 6], [0, 1, 1, 0])
+    evaluation = evaluate(tmp_path, store_file, ["BPT-V2"], ["as-published", "video"], 2, [0])
+    table = leakage_table(tmp_path, evaluation, 300, 0)
+    published, video = table.to_dict("records")
+    assert (published["protocol"], video["protocol"]) == ("as-published", "video")
+    assert np.isnan(published["gap"])
+    assert video["gap"] == -0.5
+    assert video["gap_low"] < -0.5 < video["gap_high"] <= 0
+    assert video["validation_accuracy"] == 0.9  # of the epoch with the lowest validation loss
+    assert video["test_accuracy"] == 0.5
+    text = leakage_markdown(table, "walkers")
+    assert "-0.5000" in text
+    assert text.index("as-published |") < text.index("video        |")

@@ -3,17 +3,18 @@
 import pytest
 import yaml
 
-from bptubeformer.config import model_of
+from bptubeformer.config import declared, model_of
 from bptubeformer.evaluation.complexity import (
     complexity,
     complexity_markdown,
-    complexity_table,
+    complexity_tables,
+    ratios_table,
 )
 from bptubeformer.models import build_model
 from conftest import REPOSITORY
 
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-RUNS = {name: {"experiment": "x", **model_of(CONFIG, name)} for name in CONFIG["runs"]}
+RUNS = {name: {"experiment": "x", **model_of(CONFIG, name)} for name in declared(CONFIG)}
 
 
 def closed_form(run):
@@ -43,7 +44,13 @@ def closed_form(run):
     return macs, params
 
 
-@pytest.mark.parametrize("name", RUNS)
+OF_THE_FORM = [
+    name for name, run in RUNS.items()
+    if run["model"] in ("sttran", "bptubeformer") and not run.get("body_part_width")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_THE_FORM)
 def test_thop_counts_what_the_closed_form_says(name):
     run = {key: value for key, value in RUNS[name].items() if key != "experiment"}
     counted = complexity(run, 13, 1)
@@ -81,18 +88,65 @@ def test_all_parameters_are_those_of_the_model():
     assert complexity(run, 13, 1).params_trainable == sum(p.numel() for p in model.parameters())
 
 
-def test_the_table_has_its_columns_and_prints_the_papers_digits():
-    table = complexity_table(RUNS, 13, 1000)
+@pytest.fixture(scope="module")
+def tables():
+    return complexity_tables(RUNS, 13, 1000)
+
+
+def test_the_table_has_its_columns_and_prints_the_papers_digits(tables):
+    table = tables.runs
     assert list(table.columns)[:8] == [
         "run", "segment_length", "batch_size", "macs_thop", "macs_with_attention", "params",
         "params_trainable", "paper_macs",
     ]  # fmt: skip
-    assert list(table["run"]) == list(CONFIG["runs"])
+    assert list(table["run"]) == list(declared(CONFIG))
     rows = table.set_index("run").loc[["ST-Tran", "BPT-V2"]]
     assert rows["macs_thop"].round(1).tolist() == rows["paper_macs"].tolist() == [613.5, 30.5]
     assert rows["params"].round(1).tolist() == rows["paper_params"].tolist() == [9.5, 4.9]
-    lines = complexity_markdown(table).splitlines()
-    (line,) = [line for line in lines if line.startswith("| BPT-V2 ")]
+    lines = complexity_markdown(tables, ratios_table(table)).splitlines()
+    line = next(line for line in lines if line.startswith("| BPT-V2 "))
     assert [cell.strip() for cell in line.split("|")[1:-1]] == [
         "BPT-V2", "24", "30.5", "30.5", "30.8", "4.9", "4.9", "4.92",
     ]  # fmt: skip
+
+
+def test_at_equal_length_the_ratio_is_another(tables):
+    ratios = ratios_table(tables.runs).set_index("comparison")["ratio_thop"].round(1)
+    assert ratios.to_dict() == {"as in Table 2": 20.1, "at 24 frames": 8.2, "at 60 frames": 3.4}
+
+
+def test_ratios_of_runs_that_are_left_out_are_left_out(tables):
+    runs = tables.runs[tables.runs["run"] != "ST-Tran-T24"]
+    assert list(ratios_table(runs)["comparison"]) == ["as in Table 2", "at 60 frames"]
+    assert ratios_table(runs[runs["run"] == "BPT-V1"]).empty
+
+
+def test_stages_add_up_and_most_is_saved_in_the_second_transformer(tables):
+    by_stage = tables.stages.pivot(index="run", columns="stage", values="macs_thop")
+    totals = tables.runs.set_index("run")["macs_thop"]
+    assert (by_stage.sum(axis=1) - totals).abs().max() < 1e-9
+    attention = tables.stages.groupby("run")["macs_with_attention"].sum()
+    assert (attention - tables.runs.set_index("run")["macs_with_attention"]).abs().max() < 1e-9
+    saved = by_stage.loc["ST-Tran"] - by_stage.loc["BPT-V2"]
+    share = (saved / saved.sum()).round(2)
+    assert share["second transformer"] == 0.94
+    assert share["first transformer"] == 0.06  # with its norms
+    assert abs(share["tokeniser"]) < 0.01
+
+
+def test_transformers_are_those_of_the_paper(tables):
+    rows = tables.transformers.set_index(["run", "transformer"])
+    tran, tube = ("ST-Tran", "temporal_transformer"), ("BPT-V2", "body_part_transformer")
+    assert rows.loc[tran, ["tokens", "class_token", "width"]].tolist() == [61, True, 544]
+    assert rows.loc[tube, ["tokens", "class_token", "width"]].tolist() == [6, True, 384]
+    elbows = rows.loc[("BPT-V2", "tubelet_transformers.elbows.encoder")]
+    assert elbows[["tokens", "class_token", "width", "heads", "depth"]].tolist() == [
+        12, False, 32, 8, 4,
+    ]  # fmt: skip
+    assert "M1.2" not in rows.index.get_level_values("run")
+
+
+def test_width_matched_controls_differ_in_their_tokeniser_alone(tables):
+    names = [name for name in RUNS if name.endswith("-w384")]
+    second = tables.stages[tables.stages["stage"] == "second transformer"].set_index("run")
+    assert second.loc[[*names, "BPT-V2"], "macs_thop"].nunique() == 1

@@ -6,8 +6,14 @@ import torch
 from bptubeformer.data.splits import Split
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
-from bptubeformer.evaluation.job import TrainedFold, attend_segment, embed_fold, predict_fold
-from bptubeformer.evaluation.predictions import load_predictions
+from bptubeformer.evaluation.job import (
+    TrainedFold,
+    attend_segment,
+    embed_fold,
+    predict_fold,
+    relate_movement,
+)
+from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.models import build_model, save_model
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
@@ -32,13 +38,13 @@ def test_every_test_segment_of_the_fold_is_predicted(fold, fold_files, store, tm
     table = pd.read_parquet(tmp_path / "predictions.parquet")
     assert table["window_start"].tolist() == starts.tolist()
     assert table["trajectory"].tolist() == trajectory.tolist()
-    labels, logits, categories = load_predictions(tmp_path / "predictions.parquet")
-    assert labels.tolist() == store.labels[trajectory].tolist()
-    assert tuple(categories) == store.categories
+    shown = Predictions.load(tmp_path / "predictions.parquet")
+    assert shown.labels.tolist() == store.labels[trajectory].tolist()
+    assert shown.categories == store.categories
     segment = torch.tensor(store.frames[starts[5] : starts[5] + 24])
     with torch.no_grad():
         expected = fold.model.eval()(segment[None])[0].numpy()
-    np.testing.assert_allclose(logits[5], expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(shown.logits[5], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_few_segments_of_each_class_are_embedded(fold, tmp_path):
@@ -60,6 +66,22 @@ def test_attention_is_that_of_a_test_segment(fold, fold_files, model_file, store
     assert shown.text["predicted"] in store.categories
     assert any(np.array_equal(store.frames[s : s + 24], shown.segment) for s in fold.starts)
     assert shown.attention["body parts"].shape == (8, 6, 6)
+
+
+def test_every_test_segment_is_related_to_its_movement(fold, tmp_path):
+    relate_movement(fold, 7, 0, tmp_path / "movement.parquet")
+    table = pd.read_parquet(tmp_path / "movement.parquet")
+    assert table["trajectory"].tolist() == fold.trajectory.tolist()
+
+
+def test_a_model_without_body_parts_has_no_attention_to_them(fold_files, store, tmp_path):
+    run = {"model": "m12", "segment_length": 24}
+    path = tmp_path / "m12.safetensors"
+    save_model(path, build_model(run, len(store.categories)), run, store.categories)
+    fold = TrainedFold.open(*fold_files, path, "cpu", 1)
+    with pytest.raises(InputError, match="m12 has no attention to body parts"):
+        relate_movement(fold, 7, 0, tmp_path / "movement.parquet")
+    assert not (tmp_path / "movement.parquet").exists()
 
 
 def test_a_model_of_other_classes_is_refused(fold_files, tmp_path):

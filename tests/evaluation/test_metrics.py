@@ -2,9 +2,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, f1_score, top_k_accuracy_score
 
-from bptubeformer.evaluation.metrics import balanced_accuracy, confusion, recalls
+from bptubeformer.evaluation.metrics import (
+    METRICS,
+    average_by,
+    balanced_accuracy,
+    confusion,
+    recalls,
+    scores,
+)
 
 pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
 
@@ -31,3 +38,30 @@ def test_a_class_without_segments_has_no_recall():
     assert recalls(counts)[[0, 2]].tolist() == [0.75, 0.5]
     assert np.isnan(recalls(counts)[1])
     assert balanced_accuracy(counts) == 0.625
+
+
+def test_all_scores_are_those_of_scikit_learn():
+    generator = np.random.default_rng(0)
+    labels, logits = generator.integers(0, 5, 200), generator.normal(size=(200, 5))
+    found = scores(labels, logits)
+    assert tuple(found) == METRICS
+    assert found["balanced_accuracy"] == found["macro_recall"]
+    assert found["macro_f1"] == pytest.approx(f1_score(labels, logits.argmax(1), average="macro"))
+    assert found["top3_accuracy"] == pytest.approx(top_k_accuracy_score(labels, logits, k=3))
+    assert found["accuracy"] == (labels == logits.argmax(1)).mean()
+
+
+def test_macro_means_leave_out_what_was_not_tested():
+    logits = np.eye(4)[[0, 0, 3]]
+    found = scores(np.array([0, 0, 1]), logits)
+    assert found["macro_recall"] == found["macro_precision"] == found["macro_f1"] == 0.5
+
+
+def test_a_trajectory_is_classified_by_its_mean_logits():
+    groups = np.array([7, 2, 7, 2, 7])
+    labels = np.array([1, 0, 1, 0, 1])
+    logits = np.array([[4, 0], [1, 0], [0, 1], [3, 2], [0, 1]], dtype=np.float32)
+    distinct, group_labels, means = average_by(groups, labels, logits)
+    assert distinct.tolist() == [2, 7]
+    assert group_labels.tolist() == [0, 1]
+    np.testing.assert_allclose(means, [[2, 1], [4 / 3, 2 / 3]])

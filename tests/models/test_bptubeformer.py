@@ -45,3 +45,18 @@ def test_a_part_reaches_its_own_tubelet_encoding_only():
     model(segments)
     changed = (seen[0] != seen[1]).any(dim=-1)[0]
     assert changed.nonzero().flatten().tolist() == [list(PARTS).index("wrists")]
+
+
+def test_a_width_of_its_own_makes_body_part_transformers_of_one_size():
+    """The width-matched controls: the part behind the tokeniser has the same weights' shapes."""
+    shapes = []
+    for kernel in (1, 2, 8):
+        model = BPTubeFormer(
+            classes=3, kernel=(kernel, 3, 3), stride=(kernel, 3, 3), body_part_width=384
+        )
+        assert model.embed(torch.rand(2, 24, 34)).shape == (2, 384)
+        shapes.append([tuple(p.shape) for p in model.body_part_transformer.parameters()])
+    assert shapes[0] == shapes[1] == shapes[2]
+    plain = BPTubeFormer(classes=3)
+    assert [tuple(p.shape) for p in plain.body_part_transformer.parameters()] == shapes[1]
+    assert sum(p.numel() for p in plain.projection.parameters()) == 0

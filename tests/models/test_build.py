@@ -13,14 +13,23 @@ from bptubeformer.models import (
 
 SMALL = {
     "bptubeformer": {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1},
+    "m12": {"model": "m12", "segment_length": 6, "global_width": 4, "local_width": 8},
     "sttran": {"model": "sttran", "segment_length": 6, "token_width": 8, "depth": 1},
+    "ttubeformer": {"model": "ttubeformer", "segment_length": 6, "token_width": 8, "depth": 1},
 }
+DROPS_OUT = [name for name in SMALL if name != "m12"]
 CLASSES = ["a", "b", "c"]
 
 
 @pytest.fixture(params=sorted(SMALL))
 def run(request):
     return SMALL[request.param]
+
+
+def test_stages_are_modules_of_the_model(model):
+    names = {name for name, _ in model.named_modules()}
+    assert list(model.stages) == ["tokeniser", "first transformer", "second transformer"]
+    assert {module for modules in model.stages.values() for module in modules} <= names
 
 
 @pytest.fixture
@@ -79,6 +88,7 @@ def test_segments_of_a_batch_do_not_see_each_other(model, segments):
     torch.testing.assert_close(model(segments), alone, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("run", DROPS_OUT, indirect=True)
 def test_dropout_is_off_in_evaluation(model, segments):
     model.train()
     assert not torch.equal(model(segments), model(segments))
@@ -111,13 +121,14 @@ def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(InputError, match="not a model"):
         load_model(path)
-    save_model(path, model, {**run, "token_width": 16}, CLASSES)
+    width = "local_width" if "local_width" in run else "token_width"
+    save_model(path, model, {**run, width: 16}, CLASSES)
     with pytest.raises(InputError, match="size mismatch"):
         load_model(path)
 
 
 def test_only_models_of_this_package_are_built(model, run, tmp_path):
-    with pytest.raises(ValueError, match="'layers' is not one of bptubeformer, sttran"):
+    with pytest.raises(ValueError, match="'layers' is not one of bptubeformer, m12, sttran"):
         build_model({"model": "layers"}, 3)
     save_model(tmp_path / "model.safetensors", model, {**run, "model": "os"}, CLASSES)
     with pytest.raises(InputError, match="'os' is not one of"):
@@ -135,6 +146,7 @@ def test_a_missing_parameter_is_named(model, run, tmp_path):
         load_model(path)
 
 
+@pytest.mark.parametrize("run", DROPS_OUT, indirect=True)
 def test_heads_must_divide_the_width(run):
     with pytest.raises(ValueError, match="8 heads; use 8 or 16"):
         build_model({**run, "token_width": 12}, 3)

@@ -1,4 +1,4 @@
-"""The workflow itself, run for real on a small dataset: two small runs, two folds."""
+"""The workflow itself, run for real on a small dataset: two small runs, a control, two folds."""
 
 import os
 import re
@@ -20,6 +20,8 @@ SMALL = {
     "windows": {"step": 24},
     "training": {"batch_size": 16, "max_epochs": 1},
     "architecture": {"token_width": 8, "depth": 1},
+    "leakage": {"runs": ["BPT-V2"]},
+    "statistics": {"bootstrap_samples": 200},
 }
 RESULTS = Path("results", "small")
 
@@ -30,6 +32,7 @@ def copy_checkout(target: Path) -> Path:
     shutil.copytree(REPOSITORY, target, ignore=left_out)
     config = yaml.safe_load((target / "config.yaml").read_text())
     config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2")}
+    config["controls"] = {name: config["controls"][name] for name in ("BPT-V2-T12",)}
     (target / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     (target / "small.yaml").write_text(yaml.safe_dump(SMALL))
     return target
@@ -89,18 +92,25 @@ def edited(finished):
 def test_all_tables_figures_and_pages_are_there(finished):
     checkout, _ = finished
     names = {
-        "tables": {"accuracy.csv", "accuracy.md", "complexity.csv", "complexity.md", "folds.csv"},
+        "tables": {
+            *(f"{table}.{suffix}" for table in ("accuracy", "metrics", "complexity", "leakage",
+                                                "movement", "verdict") for suffix in ("csv", "md")),
+            "folds.csv", "recalls.csv", "complexity_stages.csv", "complexity_ratios.csv",
+            "transformers.csv", "silhouettes.csv", "verdict.html",
+        },
+        "projector": {"projector_config.pbtxt", "vectors.tsv", "classes.tsv"},
         "figures": {
             f"{figure}.{suffix}"
             for figure in (
-                "confusion", "attention_body_parts", "attention_tubelets", "attention_skeletons",
-                "tsne", "silhouette_classes", "silhouette_clusters",
+                "confusion", "recalls", "attention_body_parts", "attention_tubelets",
+                "attention_skeletons", "movement", "tsne", "silhouette_classes",
+                "silhouette_clusters", "pareto",
             )
             for suffix in ("png", "svg")
         },
         "notebooks": {
             f"{notebook}.{suffix}"
-            for notebook in ("confusion", "attention", "embeddings")
+            for notebook in ("confusion", "attention", "movement", "embeddings", "pareto")
             for suffix in ("ipynb", "html")
         },
     }  # fmt: skip
@@ -110,7 +120,8 @@ def test_all_tables_figures_and_pages_are_there(finished):
 
 def test_the_pages_show_the_figures_without_a_network(finished):
     checkout, _ = finished
-    for notebook, figures in (("confusion", 1), ("attention", 3), ("embeddings", 3)):
+    figures_of = {"confusion": 2, "attention": 3, "movement": 1, "embeddings": 3, "pareto": 1}
+    for notebook, figures in figures_of.items():
         page = (checkout / RESULTS / "notebooks" / f"{notebook}.html").read_text()
         assert page.count('src="data:image/png') == figures
         assert 'src="http' not in page
@@ -126,6 +137,61 @@ def test_every_fold_of_every_run_is_there(finished):
     table = pd.read_csv(checkout / RESULTS / "tables" / "accuracy.csv")
     assert table["run"].tolist() == ["ST-Tran", "BPT-V2"]
     assert table["balanced_accuracy_mean"].between(0, 1).all()
+
+
+def test_every_claim_has_a_verdict_computed_in_this_run(finished):
+    checkout, _ = finished
+    table = pd.read_csv(checkout / RESULTS / "tables" / "verdict.csv").set_index("id")
+    assert len(table) == 159
+    # The runs here are smaller than the paper's, and most are left out.
+    assert table.loc[["X01", "X02"], "verdict"].tolist() == ["differs"] * 2
+    assert table.loc[["R01", "R03", "R05", "N02"], "verdict"].tolist() == ["reproduced"] * 4
+    assert table.at["T04", "verdict"] == "not testable"
+    assert "another dataset" in table.at["T04", "reason"]
+    assert table.at["E01", "verdict"] == "not run"
+    assert table.at["R02", "here"].endswith("segments of 24 frames")
+    for name in table["evidence"].dropna():
+        if "*" not in name and not name.startswith(("config", "src")):
+            assert (checkout / RESULTS / name).exists(), name
+
+
+def test_leakage_has_every_protocol(finished):
+    checkout, _ = finished
+    table = pd.read_csv(checkout / RESULTS / "tables" / "leakage.csv")
+    assert table["protocol"].tolist() == ["as-published", "trajectory", "video"]
+    assert table["run"].unique().tolist() == ["BPT-V2"]
+    assert table["gap"].notna().tolist() == [False, True, True]
+
+
+def test_the_summary_has_the_tables_and_the_settings(finished):
+    checkout, _ = finished
+    text = (checkout / RESULTS / "summary.md").read_text()
+    for heading in ("# Results on small", "## Table 1", "## Leakage", "## Table 2", "## Verdicts"):
+        assert f"\n{heading}" in f"\n{text}"
+    assert "folds: 2" in text
+
+
+def test_the_controls_are_built_by_their_target_and_retrain_nothing(finished, planned):
+    checkout, _ = finished
+    done = snakemake(checkout, "--configfile", "small.yaml", "--", "extended")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "as-published/BPT-V2-T12/fold1: epoch 1/1" in done.stdout + done.stderr
+    assert "as-published/BPT-V2/fold1: epoch 1/1" not in done.stdout + done.stderr
+    table = pd.read_csv(checkout / RESULTS / "extended" / "accuracy.csv")
+    assert table["run"].tolist() == ["ST-Tran", "BPT-V2", "BPT-V2-T12"]
+    assert (checkout / RESULTS / "extended" / "pareto.svg").exists()
+    assert (checkout / RESULTS / "extended" / "verdict.html").exists()
+    assert planned() == {}
+
+
+def test_more_seeds_train_more_folds_and_none_again(finished, planned, tmp_path):
+    overlay = tmp_path / "seeds.yaml"
+    overlay.write_text("seeds: [0, 7]")
+    plan = planned(str(overlay))
+    assert plan["train"] == plan["predict"] == 4 + 4  # two runs, and one under two more protocols
+    assert plan["accuracy"] == plan["leakage"] == 1
+    overlay.write_text("seeds: [7]")
+    assert planned(str(overlay))["train"] == 8
 
 
 def test_the_terminal_shows_epochs_tables_and_where_the_figures_stand(finished):
@@ -182,7 +248,7 @@ def test_a_change_of_a_model_plans_its_runs_and_what_follows(planned, edited):
 
 
 def test_a_change_of_a_figure_plans_its_notebook(planned, edited):
-    edited("src/bptubeformer/figures/confusion.py", "0.55", "0.56")
+    edited("src/bptubeformer/figures/confusion.py", "0.65", "0.66")
     assert planned() == {"draw_confusion": 1}
 
 
@@ -197,10 +263,12 @@ def test_a_change_of_a_run_plans_this_run(planned, edited):
 @pytest.mark.parametrize(
     ("overlay", "plan"),
     [
-        ("training: {max_epochs: 2}", {"train": 4, "predict": 4}),
+        ("training: {max_epochs: 2}", {"train": 8, "predict": 8}),
         ("training: {plateau_patience: 3}", {}),  # what it was; only the order of keys differs
         ("device: cpu", {}),
         ("runs: {ST-Tran: null}", {"accuracy": 1, "complexity": 1, "draw_confusion": 1}),
+        ("leakage: {runs: [ST-Tran, BPT-V2]}", {"train": 4, "leakage": 1}),
+        ("leakage: {runs: []}", {"verdict": 1, "summary": 1}),
     ],
 )
 def test_an_overlay_plans_what_it_changes(planned, tmp_path, overlay, plan):
@@ -216,6 +284,8 @@ def test_an_overlay_plans_what_it_changes(planned, tmp_path, overlay, plan):
         ("dataset: {source: /no/such/folder}", "config: dataset.source = /no/such/folder"),
         ("trainig: {}", "config: trainig = {}: unknown key; did you mean training?"),
         ("runs: {BPT-V2: {kernel: [25, 3, 3]}}", "config: runs.BPT-V2.kernel = [25, 3, 3]"),
+        ("runs: {BPT-V9: null}", "config: runs.BPT-V9 = null: no such run; known: ST-Tran"),
+        ("protocols: [person]", "config: protocols.0 = person: expected as-published, trajectory"),
     ],
 )
 def test_a_wrong_configuration_is_one_line_before_any_job(finished, tmp_path, setting, words):

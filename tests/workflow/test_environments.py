@@ -40,6 +40,7 @@ def test_every_rule_names_an_environment_that_exists():
     for rules in (REPOSITORY / "workflow" / "rules").glob("*.smk"):
         text = rules.read_text()
         found = re.findall(r'conda:\n\s+"\.\./\.\./envs/(\w+)\.yaml"', text)
+        # What "use rule ... as ..." does not name it has from the other rule.
         assert len(found) == len(re.findall(r"^ *rule \w+:", text, re.M)), rules.name
         named |= set(found)
     assert named == {path.stem for path in ENVIRONMENTS}
@@ -49,12 +50,19 @@ IMPORTS = {
     "data": "from bptubeformer.data import acquire, layout, splits, synthetic, trajectories\n"
     "from bptubeformer.evaluation import tables",
     "training": "from bptubeformer.training import job\n"
-    "from bptubeformer.evaluation import accuracy, complexity, job",
-    "figures": "from bptubeformer.figures import execute",
+    "from bptubeformer.evaluation import accuracy, clusters, complexity, job, leakage, movement\n"
+    "from bptubeformer.verdict import judge, page, summary",
+    "figures": "from bptubeformer.figures import execute, projector",
 }
 # What a stage may import from outside, as module names, is what its environment declares.
-MODULES = {"pyyaml": "yaml", "scikit-learn": "sklearn", "setuptools": "distutils"}
-OPTIONAL = ("torch", "thop", "pooch", "seaborn", "matplotlib", "papermill", "nbconvert", "sklearn")
+MODULES = {
+    "pyyaml": "yaml", "scikit-learn": "sklearn", "setuptools": "distutils",
+    "adjusttext": "adjustText",
+}  # fmt: skip
+OPTIONAL = (
+    "torch", "thop", "pooch", "seaborn", "matplotlib", "papermill", "nbconvert", "sklearn",
+    "jinja2", "tensorboard", "tabulate", "adjustText",
+)  # fmt: skip
 
 
 HIDE = """

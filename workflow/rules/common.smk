@@ -2,7 +2,8 @@
 
 DATASET = config["dataset"]["name"]
 RESULTS = f"results/{DATASET}"
-RUNS = runs_in_order(config, Path(workflow.basedir, "config.yaml"))
+PAPERS_RUNS = list(config["runs"])
+RUNS = declared(config)
 DESCRIBED = {
     name: dict(
         sorted({"experiment": run["experiment"], **model_of(config, name)}.items())
@@ -11,26 +12,27 @@ DESCRIBED = {
 }
 PROTOCOLS = config["protocols"]
 FOLDS = range(config["split"]["folds"])
+REPEATS = repeats(config["seeds"])
 
 STORE = f"{RESULTS}/data/frames.safetensors"
-FOLD = f"{RESULTS}/{{protocol}}/{{run}}/fold{{fold}}"
+FOLD = f"{RESULTS}/{{protocol}}/{{run}}/fold{{fold}}{{repeat}}"
+FOLD_NAME = "{protocol}/{run}-fold{fold}{repeat}"
 SPLITS = f"{RESULTS}/data/splits/{{protocol}}/T{{length}}"
 
 # The figures show one fold of one run, under the first protocol.
 SHOWN = FOLD.format(
-    protocol=PROTOCOLS[0], run=config["figures"]["run"], fold=config["figures"]["fold"]
+    protocol=PROTOCOLS[0],
+    run=config["figures"]["run"],
+    fold=config["figures"]["fold"],
+    repeat="",
 )
-TABLES = [
-    f"{RESULTS}/tables/{table}.{suffix}"
-    for table in ("accuracy", "complexity")
-    for suffix in ("csv", "md")
-]
 
 
 wildcard_constraints:
     protocol="as-published|trajectory|video",
-    run="|".join(RUNS),
+    run="|".join(map(re.escape, RUNS)),
     fold=r"\d+",
+    repeat=r"(-seed\d+)?",
     length=r"\d+",
 
 
@@ -46,10 +48,10 @@ def split_of(wildcards):
     return f"{SPLITS}/fold{{fold}}.parquet".format(length=length, **wildcards)
 
 
-def predictions(protocols):
-    """Predictions of all folds of all runs."""
+def of_folds(file, runs, protocols):
+    """A file of all folds and seeds of some runs."""
     return expand(
-        f"{FOLD}/predictions.parquet", protocol=protocols, run=RUNS, fold=FOLDS
+        f"{FOLD}/{file}", protocol=protocols, run=runs, fold=FOLDS, repeat=REPEATS
     )
 
 
@@ -68,16 +70,22 @@ def benchmark_of(stage):
     return f"{RESULTS}/benchmarks/{stage}.tsv"
 
 
-def svg(figure):
+def table(name, label, folder="tables"):
+    """A table as CSV, with its caption in the report."""
+    path, caption = f"{RESULTS}/{folder}/{name}.csv", f"../report/{name}.rst"
+    return report(path, caption=caption, category="Tables", labels={"table": label})
+
+
+def svg(figure, folder="figures"):
     """A figure as SVG, with its caption in the report."""
-    path, label = f"{RESULTS}/figures/{figure}.svg", figure.replace("_", " ")
-    caption = f"../report/{figure}.rst"
+    path, caption = f"{RESULTS}/{folder}/{figure}.svg", f"../report/{figure}.rst"
+    label = figure.replace("_", " ") + ("" if folder == "figures" else f", {folder}")
     return report(path, caption=caption, category="Figures", labels={"figure": label})
 
 
-def png(*figures):
+def png(*figures, folder="figures"):
     """Figures as PNG."""
-    return [f"{RESULTS}/figures/{figure}.png" for figure in figures]
+    return [f"{RESULTS}/{folder}/{figure}.png" for figure in figures]
 
 
 def notebook_fingerprint(notebook):
@@ -88,10 +96,11 @@ def notebook_fingerprint(notebook):
 
 def print_results():
     """Show the tables and say where the figures stand."""
-    for table in TABLES:
-        path = Path(table)
-        if path.suffix == ".md" and path.exists():
+    for table in ("accuracy", "leakage", "complexity"):
+        path = Path(RESULTS, "tables", f"{table}.md")
+        if path.exists():
             print(f"\n{path.read_text(encoding='utf-8').rstrip()}")
     if Path(RESULTS, "figures").exists():
         print(f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   ", end="")
-        print(f"Notebooks: {RESULTS}/notebooks\n", flush=True)
+        print(f"Notebooks: {RESULTS}/notebooks")
+        print(f"Every claim of the paper: {RESULTS}/tables/verdict.html\n", flush=True)

@@ -1,21 +1,32 @@
 # From predictions and models to tables, embeddings and attention.
 
-PAPER = "src/bptubeformer/evaluation/paper.yaml"
+CLAIMS = "src/bptubeformer/claims.yaml"
+LEAKAGE_RUNS = config["leakage"]["runs"]
+EVERY_PROTOCOL = ["as-published", "trajectory", "video"]
+BOOTSTRAP = [
+    config["statistics"]["bootstrap_samples"],
+    config["statistics"]["bootstrap_seed"],
+]
+TABLES = [
+    f"{RESULTS}/tables/{table}.{suffix}"
+    for table in ["accuracy", "metrics", "complexity", "movement", "verdict"]
+    + (["leakage"] if LEAKAGE_RUNS else [])
+    for suffix in ("csv", "md")
+]
 
 
 rule accuracy:
     input:
-        predictions=predictions(PROTOCOLS),
-        paper=PAPER,
+        store=STORE,
+        predictions=of_folds("predictions.parquet", PAPERS_RUNS, PROTOCOLS),
+        claims=CLAIMS,
     output:
-        table=report(
-            f"{RESULTS}/tables/accuracy.csv",
-            caption="../report/accuracy.rst",
-            category="Tables",
-            labels={"table": "Table 1: balanced accuracy"},
-        ),
+        table=table("accuracy", "Table 1: balanced accuracy"),
         markdown=f"{RESULTS}/tables/accuracy.md",
+        metrics=table("metrics", "All metrics"),
+        metrics_markdown=f"{RESULTS}/tables/metrics.md",
         folds=f"{RESULTS}/tables/folds.csv",
+        recalls=f"{RESULTS}/tables/recalls.csv",
     log:
         log_of("accuracy"),
     benchmark:
@@ -23,31 +34,65 @@ rule accuracy:
     conda:
         "../../envs/training.yaml"
     params:
-        results=subpath(output.table, ancestor=2),
-        runs=json.dumps(DESCRIBED),
+        results=RESULTS,
+        runs=json.dumps({run: DESCRIBED[run] for run in PAPERS_RUNS}),
         protocols=PROTOCOLS,
         folds=len(FOLDS),
+        seeds=config["seeds"],
+        baseline=config["statistics"]["baseline"],
+        bootstrap=BOOTSTRAP,
         code=command_fingerprint("accuracy"),
     message:
         "Table 1: balanced accuracy"
     shell:
-        "python src accuracy --results {params.results} --runs {params.runs:q} "
-        "--protocols {params.protocols} --folds {params.folds} --output {output.table} "
+        "python src accuracy --results {params.results} --store {input.store} "
+        "--runs {params.runs:q} --protocols {params.protocols} --folds {params.folds} "
+        "--seeds {params.seeds} --baseline {params.baseline} --bootstrap {params.bootstrap} "
+        "--output {output.table} 2>&1 | tee {log}"
+
+
+rule leakage:
+    input:
+        store=STORE,
+        predictions=of_folds("predictions.parquet", LEAKAGE_RUNS, EVERY_PROTOCOL),
+        histories=of_folds("history.csv", LEAKAGE_RUNS, EVERY_PROTOCOL),
+    output:
+        table=table("leakage", "Leakage: the same runs under each protocol"),
+        markdown=f"{RESULTS}/tables/leakage.md",
+    log:
+        log_of("leakage"),
+    benchmark:
+        benchmark_of("leakage")
+    conda:
+        "../../envs/training.yaml"
+    params:
+        results=RESULTS,
+        runs=LEAKAGE_RUNS,
+        protocols=EVERY_PROTOCOL,
+        folds=len(FOLDS),
+        seeds=config["seeds"],
+        bootstrap=BOOTSTRAP,
+        code=command_fingerprint("leakage"),
+    message:
+        "The same runs under each protocol"
+    shell:
+        "python src leakage --results {params.results} --store {input.store} "
+        "--runs {params.runs} --protocols {params.protocols} --folds {params.folds} "
+        "--seeds {params.seeds} --bootstrap {params.bootstrap} --output {output.table} "
         "2>&1 | tee {log}"
 
 
+# Costs need no training: the controls are always counted, too.
 rule complexity:
     input:
         store=STORE,
-        paper=PAPER,
+        claims=CLAIMS,
     output:
-        table=report(
-            f"{RESULTS}/tables/complexity.csv",
-            caption="../report/complexity.rst",
-            category="Tables",
-            labels={"table": "Table 2: complexity"},
-        ),
+        table=table("complexity", "Table 2: complexity"),
         markdown=f"{RESULTS}/tables/complexity.md",
+        stages=table("complexity_stages", "Where the MACs arise"),
+        ratios=table("complexity_ratios", "Cost at equal segment length"),
+        transformers=f"{RESULTS}/tables/transformers.csv",
     log:
         log_of("complexity"),
     benchmark:
@@ -76,9 +121,9 @@ rule embed:
     output:
         embeddings=f"{FOLD}/embeddings.safetensors",
     log:
-        f"{RESULTS}/logs/embed/{{protocol}}/{{run}}-fold{{fold}}.log",
+        f"{RESULTS}/logs/embed/{FOLD_NAME}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/embed/{{protocol}}/{{run}}-fold{{fold}}.tsv"
+        f"{RESULTS}/benchmarks/embed/{FOLD_NAME}.tsv"
     conda:
         "../../envs/training.yaml"
     # The device is no param: the same numbers stand, whichever it is.
@@ -93,7 +138,7 @@ rule embed:
             "embed", RUNS[wildcards.run]["model"]
         ),
     message:
-        "Class-token embeddings of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
+        "Class-token embeddings of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src embed --store {input.store} --split {input.split} --model {input.model} "
         "--per-class {params.per_class} --seed {params.seed} --batch-size {params.batch_size} "
@@ -109,9 +154,9 @@ rule attend:
     output:
         attention=f"{FOLD}/attention.safetensors",
     log:
-        f"{RESULTS}/logs/attend/{{protocol}}/{{run}}-fold{{fold}}.log",
+        f"{RESULTS}/logs/attend/{FOLD_NAME}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/attend/{{protocol}}/{{run}}-fold{{fold}}.tsv"
+        f"{RESULTS}/benchmarks/attend/{FOLD_NAME}.tsv"
     conda:
         "../../envs/training.yaml"
     params:
@@ -120,8 +165,83 @@ rule attend:
             "attend", RUNS[wildcards.run]["model"]
         ),
     message:
-        "Attention of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
+        "Attention of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src attend --store {input.store} --model {input.model} "
         "--predictions {input.predictions} --category {params.category:q} "
         "--output {output.attention} 2>&1 | tee {log}"
+
+
+rule relate:
+    input:
+        store=STORE,
+        split=split_of,
+        model=f"{FOLD}/model.safetensors",
+    output:
+        movement=f"{FOLD}/movement.parquet",
+    log:
+        f"{RESULTS}/logs/relate/{FOLD_NAME}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/relate/{FOLD_NAME}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    # The device is no param: the same numbers stand, whichever it is.
+    resources:
+        gpu=1,
+        device=config["device"],
+    params:
+        seed=config["figures"]["seed"],
+        batch_size=lambda wildcards: training_of(config, wildcards.run)["batch_size"],
+        code=lambda wildcards: command_fingerprint(
+            "relate", RUNS[wildcards.run]["model"]
+        ),
+    message:
+        "Attention and movement of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
+    shell:
+        "python src relate --store {input.store} --split {input.split} --model {input.model} "
+        "--seed {params.seed} --batch-size {params.batch_size} --device {resources.device} "
+        "--threads {threads} --output {output.movement} 2>&1 | tee {log}"
+
+
+rule movement:
+    input:
+        store=STORE,
+        folds=of_folds("movement.parquet", config["figures"]["run"], PROTOCOLS[:1]),
+    output:
+        table=table("movement", "Does attention follow movement?"),
+        markdown=f"{RESULTS}/tables/movement.md",
+    log:
+        log_of("movement"),
+    benchmark:
+        benchmark_of("movement")
+    conda:
+        "../../envs/training.yaml"
+    params:
+        bootstrap=BOOTSTRAP,
+        code=command_fingerprint("movement"),
+    message:
+        "Does attention follow movement?"
+    shell:
+        "python src movement --store {input.store} --folds {input.folds} "
+        "--bootstrap {params.bootstrap} --output {output.table} 2>&1 | tee {log}"
+
+
+rule silhouettes:
+    input:
+        embeddings=f"{SHOWN}/embeddings.safetensors",
+    output:
+        table=table("silhouettes", "Silhouettes of the class tokens"),
+    log:
+        log_of("silhouettes"),
+    benchmark:
+        benchmark_of("silhouettes")
+    conda:
+        "../../envs/training.yaml"
+    params:
+        seed=config["figures"]["seed"],
+        code=command_fingerprint("silhouettes"),
+    message:
+        "Silhouettes of the class tokens"
+    shell:
+        "python src silhouettes --embeddings {input.embeddings} --seed {params.seed} "
+        "--output {output.table} 2>&1 | tee {log}"

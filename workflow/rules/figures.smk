@@ -1,9 +1,11 @@
 # Figures by notebooks that papermill executes; kept with an HTML page of each.
 
 NOTEBOOKS = {
-    "confusion": ["confusion"],
+    "confusion": ["confusion", "recalls"],
     "attention": ["attention_body_parts", "attention_tubelets", "attention_skeletons"],
+    "movement": ["movement"],
     "embeddings": ["tsne", "silhouette_classes", "silhouette_clusters"],
+    "pareto": ["pareto"],
 }
 FIGURES = [
     f"{RESULTS}/figures/{figure}.{suffix}"
@@ -11,17 +13,32 @@ FIGURES = [
     for figure in figures
     for suffix in ("png", "svg")
 ]
+PROJECTOR = f"{RESULTS}/projector/projector_config.pbtxt"
 NOTEBOOK_PAGES = [f"{RESULTS}/notebooks/{notebook}.html" for notebook in NOTEBOOKS]
+
+
+def pareto_parameters(files, folder):
+    """What the notebook of the Pareto plot needs to know."""
+    return json.dumps(
+        {
+            "accuracy": files.accuracy,
+            "complexity": files.complexity,
+            "protocol": PROTOCOLS[0],
+            "figure_stem": f"{RESULTS}/{folder}/pareto",
+        }
+    )
 
 
 rule draw_confusion:
     input:
         notebook="notebooks/confusion.ipynb",
         accuracy=f"{RESULTS}/tables/accuracy.csv",
-        predictions=predictions(PROTOCOLS[:1]),
+        recalls=f"{RESULTS}/tables/recalls.csv",
+        predictions=of_folds("predictions.parquet", PAPERS_RUNS, PROTOCOLS[:1]),
     output:
         confusion=svg("confusion"),
-        png=png("confusion"),
+        recalls=svg("recalls"),
+        png=png("confusion", "recalls"),
         notebook=f"{RESULTS}/notebooks/confusion.ipynb",
         page=f"{RESULTS}/notebooks/confusion.html",
     log:
@@ -33,15 +50,19 @@ rule draw_confusion:
     params:
         parameters=json.dumps(
             {
+                "tables": f"{RESULTS}/tables",
                 "results": RESULTS,
                 "protocol": PROTOCOLS[0],
                 "folds": len(FOLDS),
+                "seeds": config["seeds"],
+                "run": config["figures"]["run"],
+                "baseline": config["statistics"]["baseline"],
                 "figures": f"{RESULTS}/figures",
             }
         ),
         code=notebook_fingerprint("confusion"),
     message:
-        "Figure: confusion matrix of the best run"
+        "Figures: confusion matrix of the best run, recalls beside the baseline"
     shell:
         "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
         "--output {output.notebook} 2>&1 | tee {log}"
@@ -115,3 +136,83 @@ rule draw_embeddings:
     shell:
         "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
         "--output {output.notebook} 2>&1 | tee {log}"
+
+
+rule draw_movement:
+    input:
+        notebook="notebooks/movement.ipynb",
+        table=f"{RESULTS}/tables/movement.csv",
+    output:
+        movement=svg("movement"),
+        png=png("movement"),
+        notebook=f"{RESULTS}/notebooks/movement.ipynb",
+        page=f"{RESULTS}/notebooks/movement.html",
+    log:
+        log_of("draw_movement"),
+    benchmark:
+        benchmark_of("draw_movement")
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        parameters=lambda wildcards, input: json.dumps(
+            {
+                "table": input.table,
+                "run": config["figures"]["run"],
+                "figures": f"{RESULTS}/figures",
+            }
+        ),
+        code=notebook_fingerprint("movement"),
+    message:
+        "Figure: does attention follow movement?"
+    shell:
+        "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
+        "--output {output.notebook} 2>&1 | tee {log}"
+
+
+rule draw_pareto:
+    input:
+        notebook="notebooks/pareto.ipynb",
+        accuracy=f"{RESULTS}/tables/accuracy.csv",
+        complexity=f"{RESULTS}/tables/complexity.csv",
+    output:
+        pareto=svg("pareto"),
+        png=png("pareto"),
+        notebook=f"{RESULTS}/notebooks/pareto.ipynb",
+        page=f"{RESULTS}/notebooks/pareto.html",
+    log:
+        log_of("draw_pareto"),
+    benchmark:
+        benchmark_of("draw_pareto")
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        parameters=lambda wildcards, input: pareto_parameters(input, "figures"),
+        code=notebook_fingerprint("pareto"),
+    message:
+        "Figure: balanced accuracy against cost"
+    shell:
+        "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
+        "--output {output.notebook} 2>&1 | tee {log}"
+
+
+rule projector:
+    input:
+        embeddings=f"{SHOWN}/embeddings.safetensors",
+    output:
+        config=PROJECTOR,
+        vectors=f"{RESULTS}/projector/vectors.tsv",
+        classes=f"{RESULTS}/projector/classes.tsv",
+    log:
+        log_of("projector"),
+    benchmark:
+        benchmark_of("projector")
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        name=config["figures"]["run"],
+        code=command_fingerprint("projector"),
+    message:
+        "Class tokens for TensorBoard's embedding projector"
+    shell:
+        "python src projector --embeddings {input.embeddings} --name {params.name:q} "
+        "--output {output.config} 2>&1 | tee {log}"

@@ -1,4 +1,4 @@
-# One job a run and fold: train; another: predict its test segments.
+# One job a run, fold and seed: train; another: predict its test segments.
 
 
 rule train:
@@ -10,9 +10,9 @@ rule train:
         history=f"{FOLD}/history.csv",
         record=f"{FOLD}/run.json",
     log:
-        f"{RESULTS}/logs/train/{{protocol}}/{{run}}-fold{{fold}}.log",
+        f"{RESULTS}/logs/train/{FOLD_NAME}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train/{{protocol}}/{{run}}-fold{{fold}}.tsv"
+        f"{RESULTS}/benchmarks/train/{FOLD_NAME}.tsv"
     conda:
         "../../envs/training.yaml"
     # The device is no param: the same numbers stand, whichever it is.
@@ -22,12 +22,14 @@ rule train:
     params:
         folder=subpath(output.model, parent=True),
         run=lambda wildcards: in_order(model_of(config, wildcards.run)),
-        training=lambda wildcards: in_order(training_of(config, wildcards.run)),
+        training=lambda wildcards: in_order(
+            {**training_of(config, wildcards.run), "seed": REPEATS[wildcards.repeat]}
+        ),
         code=lambda wildcards: command_fingerprint(
             "train", RUNS[wildcards.run]["model"]
         ),
     message:
-        "Train {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
+        "Train {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src train --store {input.store} --split {input.split} --run {params.run:q} "
         "--training {params.training:q} --device {resources.device} --threads {threads} "
@@ -42,9 +44,9 @@ rule predict:
     output:
         predictions=f"{FOLD}/predictions.parquet",
     log:
-        f"{RESULTS}/logs/predict/{{protocol}}/{{run}}-fold{{fold}}.log",
+        f"{RESULTS}/logs/predict/{FOLD_NAME}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/predict/{{protocol}}/{{run}}-fold{{fold}}.tsv"
+        f"{RESULTS}/benchmarks/predict/{FOLD_NAME}.tsv"
     conda:
         "../../envs/training.yaml"
     # The device is no param: the same numbers stand, whichever it is.
@@ -57,7 +59,7 @@ rule predict:
             "predict", RUNS[wildcards.run]["model"]
         ),
     message:
-        "Predict the test segments of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}"
+        "Predict the test segments of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src predict --store {input.store} --split {input.split} --model {input.model} "
         "--batch-size {params.batch_size} --device {resources.device} --threads {threads} "

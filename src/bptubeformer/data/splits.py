@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.atomic import replacing
-from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.trajectories import FrameStore, video_of
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
 
@@ -158,7 +158,7 @@ def _grouped(
     """Whole groups (trajectories or videos) in one part, dealt out class by class."""
     table = store.trajectories
     if protocol == "video":
-        group = table.groupby(["category", "video"], sort=False).ngroup().to_numpy()
+        group = video_of(table)
     else:
         group = np.arange(len(table))
     eligible = store.rows >= settings.minimum_rows
@@ -201,7 +201,7 @@ def summarise(store: FrameStore, splits: list[Split]) -> pd.DataFrame:
         columns fold, part, category, videos, trajectories, windows; a category that a part lacks
         has a row of zeros.
     """
-    video = store.trajectories.groupby(["category", "video"], sort=False).ngroup().to_numpy()
+    video = video_of(store.trajectories)
     classes = len(store.categories)
     rows = []
     for fold, split in enumerate(splits):

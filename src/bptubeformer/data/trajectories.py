@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -95,11 +96,7 @@ class FrameStore:
                     frames=file.get_tensor("frames"),
                     frame_number=file.get_tensor("frame_number"),
                     offsets=file.get_tensor("offsets"),
-                    trajectories=pd.read_csv(
-                        io.StringIO(about["trajectories"]),
-                        dtype={"category": str, "video": str, "person": str, "rows": np.int64},
-                        keep_default_na=False,
-                    ),
+                    trajectories=_read_table(about),
                     categories=tuple(about["categories"]),
                 )
         except NOT_A_STORE as error:
@@ -110,17 +107,36 @@ class FrameStore:
         return self.trajectories.to_csv(index=False, columns=list(TABLE), lineterminator="\n")
 
 
-def read_categories(path: Path) -> tuple[str, ...]:
-    """Class names of a store, without reading its frames.
+def read_trajectories(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table of trajectories and the class names of a store, without reading its frames.
 
     Raises:
         InputError: the file is no frame store.
     """
     try:
         with safe_open(path, framework="np") as file:
-            return tuple(unpack(file.metadata())["categories"])
+            about = unpack(file.metadata())
+            return _read_table(about), tuple(about["categories"])
     except NOT_A_STORE as error:
         raise _no_store(path, error) from error
+
+
+def video_of(trajectories: pd.DataFrame) -> np.ndarray:
+    """Number of each trajectory's video, int64 (N,); one name in two categories is two videos."""
+    return trajectories.groupby(["category", "video"], sort=False).ngroup().to_numpy(np.int64)
+
+
+def videos_of(store: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Video of each trajectory int64 (N,), and class index of each video int64 (V,), of a store."""
+    trajectories, categories = read_trajectories(store)
+    video = video_of(trajectories)
+    _, first = np.unique(video, return_index=True)
+    return video, pd.Index(categories).get_indexer(trajectories["category"].iloc[first])
+
+
+def _read_table(about: dict[str, Any]) -> pd.DataFrame:
+    types = {"category": str, "video": str, "person": str, "rows": np.int64}
+    return pd.read_csv(io.StringIO(about["trajectories"]), dtype=types, keep_default_na=False)
 
 
 def _no_store(path: Path, error: Exception) -> InputError:

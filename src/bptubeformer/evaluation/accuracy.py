@@ -1,79 +1,180 @@
 """Table 1: balanced accuracy of every fold and run, beside the paper's."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bptubeformer.evaluation.metrics import balanced_accuracy, confusion
-from bptubeformer.evaluation.paper import printed
-from bptubeformer.evaluation.predictions import load_predictions, predictions_file
-from bptubeformer.evaluation.tables import render
+from bptubeformer.claims import printed_table
+from bptubeformer.data.trajectories import videos_of
+from bptubeformer.evaluation.bootstrap import VideoCounts, accuracy_interval
+from bptubeformer.evaluation.metrics import METRICS, average_by, confusion, scores
+from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.evaluation.tables import ranges, render, signed, spread, triple
+from bptubeformer.places import fold_folders
+
+UNITS = ("segment", "trajectory", "video")
+"""What is classified: a segment, or a trajectory or video by the mean logits of its segments."""
 
 
-def folds_table(
-    results: Path, runs: Sequence[str], protocols: Sequence[str], folds: int
-) -> pd.DataFrame:
-    """Balanced accuracy of every fold.
+@dataclass
+class Evaluation:
+    """Scores of all folds of some runs, and what intervals are made of."""
+
+    folds: pd.DataFrame
+    """run, protocol, fold, seed, unit, examples, classes_tested, classes and ``METRICS``."""
+    recalls: pd.DataFrame
+    """run, protocol, fold, seed, unit, category, tested, correct, recall."""
+    counts: dict[tuple[str, str], list[VideoCounts]] = field(repr=False)
+    """Of every fold and seed, by protocol and run."""
+    video_labels: np.ndarray = field(repr=False)
+    """int64 (V,): class of each video."""
+
+    def interval(
+        self, key: tuple[str, str], minus: tuple[str, str] | None, samples: int, seed: int
+    ) -> tuple[float, float]:
+        """Interval of a run's balanced accuracy, or of its difference to that of ``minus``.
+
+        Args:
+            key: protocol and run.
+            minus: protocol and run, or None.
+            samples: resamples of the bootstrap.
+            seed: of the bootstrap.
+        """
+        other = self.counts[minus] if minus else ()
+        return accuracy_interval(self.counts[key], self.video_labels, samples, seed, other)
+
+
+def evaluate(
+    results: Path,
+    store: Path,
+    runs: Sequence[str],
+    protocols: Sequence[str],
+    folds: int,
+    seeds: Sequence[int],
+) -> Evaluation:
+    """Score the predictions of all folds.
 
     Args:
         results: ``results/<dataset>``, with the predictions of all runs below it.
+        store: the frame store, whose videos the trajectories belong to.
         runs: run names.
         protocols: protocol names.
         folds: number of folds.
-
-    Returns:
-        columns run, protocol, fold, balanced_accuracy, segments, classes_tested, classes.
+        seeds: each fold was trained with each.
     """
-    rows = []
+    video, video_labels = videos_of(store)
+    fold_rows, recall_rows = [], []
+    counts: dict[tuple[str, str], list[VideoCounts]] = {}
     for protocol in protocols:
         for run in runs:
-            for fold in range(folds):
-                path = predictions_file(results, protocol, run, fold)
-                labels, logits, categories = load_predictions(path)
-                counts = confusion(labels, logits.argmax(axis=1), len(categories))
-                rows.append(
-                    {
-                        "run": run,
-                        "protocol": protocol,
-                        "fold": fold,
-                        "balanced_accuracy": balanced_accuracy(counts),
-                        "segments": len(labels),
-                        "classes_tested": int((counts.sum(axis=1) > 0).sum()),
-                        "classes": len(categories),
-                    }
+            for fold, seed, folder in fold_folders(results, protocol, run, folds, seeds):
+                shown = Predictions.load(folder / FILE)
+                correct = shown.logits.argmax(axis=1) == shown.labels
+                counts.setdefault((protocol, run), []).append(
+                    VideoCounts.of(video[shown.trajectory], correct, len(video_labels))
                 )
-    return pd.DataFrame(rows)
+                place = {"run": run, "protocol": protocol, "fold": fold, "seed": seed}
+                for unit in UNITS:
+                    scored, by_class = _score(shown, unit, video)
+                    fold_rows.append({**place, "unit": unit, **scored})
+                    recall_rows += [{**place, "unit": unit, **row} for row in by_class]
+    return Evaluation(pd.DataFrame(fold_rows), pd.DataFrame(recall_rows), counts, video_labels)
 
 
-def accuracy_table(folds: pd.DataFrame, runs: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Table 1: mean and sample standard deviation (n - 1) over folds, beside the paper's.
+def _score(
+    shown: Predictions, unit: str, video: np.ndarray
+) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Scores of a fold by one unit, and its recall class by class."""
+    labels, logits = shown.labels, shown.logits
+    if unit != "segment":
+        groups = shown.trajectory if unit == "trajectory" else video[shown.trajectory]
+        _, labels, logits = average_by(groups, labels, logits)
+    counts = confusion(labels, logits.argmax(axis=1), len(shown.categories))
+    tested, correct = counts.sum(axis=1), np.diag(counts)
+    by_class = [
+        {"category": name, "tested": n, "correct": k, "recall": k / n if n else np.nan}
+        for name, n, k in zip(shown.categories, tested, correct, strict=True)
+    ]
+    about = {
+        "examples": len(labels),
+        "classes_tested": int((tested > 0).sum()),
+        "classes": len(counts),
+    }
+    return {**about, **scores(labels, logits)}, by_class
+
+
+def over_folds(values: pd.DataFrame, column: str) -> dict[str, float]:
+    """Mean over folds and seeds; sample standard deviations (n - 1) over folds and over seeds.
+
+    The deviation over folds is that of the means over seeds, and the other way round; a
+    deviation of one value is NaN.
 
     Args:
-        folds: what ``folds_table`` returns.
+        values: one row a fold and seed, with columns fold and seed.
+        column: what to average.
+    """
+    return {
+        "mean": values[column].mean(),
+        "std": values.groupby("fold")[column].mean().std(ddof=1),
+        "std_seeds": values.groupby("seed")[column].mean().std(ddof=1),
+    }
+
+
+def accuracy_table(
+    evaluation: Evaluation,
+    runs: Mapping[str, Mapping[str, Any]],
+    baseline: str,
+    samples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Table 1: balanced accuracy by segment, beside the paper's, with intervals over videos.
+
+    Args:
+        evaluation: of all these runs.
         runs: each run's experiment, model and hyperparameters, by name.
+        baseline: the run that the others are compared with.
+        samples: resamples of the bootstrap.
+        seed: of the bootstrap.
     """
     rows = []
-    for (protocol, name), group in folds.groupby(["protocol", "run"], sort=False):
-        run = runs[name]
-        paper = printed()["table_1"].get(name, {})
-        score = group["balanced_accuracy"]
+    segments = evaluation.folds[evaluation.folds["unit"] == "segment"]
+    for (protocol, name), group in segments.groupby(["protocol", "run"], sort=False):
+        run, key, against = runs[name], (protocol, name), (protocol, baseline)
+        paper = printed_table(1).get(name, {})
+        score = over_folds(group, "balanced_accuracy")
+        low, high = evaluation.interval(key, None, samples, seed)
+        difference, difference_low, difference_high = np.nan, np.nan, np.nan
+        if against in evaluation.counts and name != baseline:
+            of_baseline = segments[
+                (segments["protocol"] == protocol) & (segments["run"] == baseline)
+            ]
+            difference = score["mean"] - of_baseline["balanced_accuracy"].mean()
+            difference_low, difference_high = evaluation.interval(key, against, samples, seed)
         rows.append(
             {
                 "run": name,
                 "experiment": run["experiment"],
-                "kernel": _triple(run.get("kernel")),
-                "stride": _triple(run.get("stride")),
+                "kernel": triple(run.get("kernel")),
+                "stride": triple(run.get("stride")),
                 "segment_length": run["segment_length"],
                 "padding": run.get("padding"),
                 "protocol": protocol,
-                "folds": len(group),
-                "balanced_accuracy_mean": score.mean(),
-                "balanced_accuracy_std": score.std(ddof=1),
+                "folds": group["fold"].nunique(),
+                "balanced_accuracy_mean": score["mean"],
+                "balanced_accuracy_std": score["std"],
                 "paper_mean": paper.get("mean", np.nan),
                 "paper_std": paper.get("std", np.nan),
+                "seeds": group["seed"].nunique(),
+                "balanced_accuracy_std_seeds": score["std_seeds"],
+                "interval_low": low,
+                "interval_high": high,
+                "difference_to_baseline": difference,
+                "difference_low": difference_low,
+                "difference_high": difference_high,
                 "classes_tested": group["classes_tested"].min(),
                 "classes": group["classes"].max(),
             }
@@ -81,8 +182,23 @@ def accuracy_table(folds: pd.DataFrame, runs: Mapping[str, Mapping[str, Any]]) -
     return pd.DataFrame(rows)
 
 
-def accuracy_markdown(table: pd.DataFrame, dataset: str) -> str:
-    """The accuracy table for people: the columns of Table 1, mean +- sd."""
+def metrics_table(folds: pd.DataFrame) -> pd.DataFrame:
+    """Every score of every run by every unit: mean and deviations over folds and seeds.
+
+    Returns:
+        columns run, protocol, unit, metric, mean, std, std_seeds.
+    """
+    keys = ["protocol", "run", "unit"]
+    return pd.DataFrame(
+        {"run": run, "protocol": protocol, "unit": unit, "metric": metric}
+        | over_folds(group, metric)
+        for (protocol, run, unit), group in folds.groupby(keys, sort=False)
+        for metric in METRICS
+    )
+
+
+def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
+    """The accuracy table for people: the columns of Table 1, mean +- sd, and the intervals."""
     missing = table["classes_tested"] < table["classes"]
     shown = pd.DataFrame(
         {
@@ -95,7 +211,7 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str) -> str:
             "Protocol": table["protocol"],
             "Folds": table["folds"],
             "Balanced accuracy": [
-                _spread(mean, std) + (" *" if starred else "")
+                spread(mean, std) + (" *" if starred else "")
                 for mean, std, starred in zip(
                     table["balanced_accuracy_mean"],
                     table["balanced_accuracy_std"],
@@ -103,16 +219,26 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str) -> str:
                     strict=True,
                 )
             ],
+            "95 % interval": ranges(table["interval_low"], table["interval_high"]),
+            f"Minus {baseline}": table["difference_to_baseline"].map(signed),
+            "95 % interval of it": ranges(
+                table["difference_low"], table["difference_high"], "+.4f"
+            ),
             "Paper (HR-Crime)": [
-                _spread(mean, std)
+                spread(mean, std)
                 for mean, std in zip(table["paper_mean"], table["paper_std"], strict=True)
             ],
         }
     )
-    classes = table["classes"].max()
+    if table["seeds"].max() > 1:
+        deviations = table["balanced_accuracy_std_seeds"].map("{:.4f}".format)
+        shown.insert(9, "Sd over seeds", deviations)
+    classes, seeds = table["classes"].max(), table["seeds"].max()
+    over = "folds" if seeds == 1 else f"folds (each the mean of {seeds} seeds)"
     notes = [
-        f"Balanced accuracy on {dataset}: mean ± sample standard deviation over folds, by segment; "
-        f"chance is {1 / classes:.4f} ({classes} classes)."
+        f"Balanced accuracy on {dataset}: mean ± sample standard deviation (n - 1) over {over}, by "
+        f"segment; chance is {1 / classes:.4f} ({classes} classes). Intervals: bootstrap over the "
+        "videos of the test sets, within classes."
     ]
     if missing.any():
         notes.append(
@@ -126,11 +252,23 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str) -> str:
     return render("Table 1: balanced accuracy", shown, notes)
 
 
-def _spread(mean: float, std: float) -> str:
-    if np.isnan(mean):
-        return "-"
-    return f"{mean:.4f} ± {std:.4f}"
+def title_of(metric: str) -> str:
+    """A metric's name as a heading: ``Macro F1``."""
+    words = metric.replace("_", " ").replace("top3", "top-3").replace("f1", "F1")
+    return words[0].upper() + words[1:]
 
 
-def _triple(values: Sequence[int] | None) -> str | None:
-    return None if values is None else f"({', '.join(map(str, values))})"
+def metrics_markdown(table: pd.DataFrame, dataset: str) -> str:
+    """The metrics table for people: a run and unit a row, a metric a column."""
+    rows = []
+    for (protocol, run, unit), group in table.groupby(["protocol", "run", "unit"], sort=False):
+        row = {"Run": run, "Protocol": protocol, "Unit": unit}
+        for metric in group.itertuples():
+            row[title_of(metric.metric)] = spread(metric.mean, metric.std)
+        rows.append(row)
+    notes = [
+        f"On {dataset}: mean ± sample standard deviation (n - 1) over folds. Unit: what is "
+        "classified; trajectories and videos by the mean of the logits of their segments. Macro "
+        "means are over classes; macro recall is balanced accuracy by another name."
+    ]
+    return render("All metrics, by segment, trajectory and video", pd.DataFrame(rows), notes)

@@ -1,6 +1,7 @@
 """Table 2: MACs and parameters of the models that are trained, counted by thop."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,15 @@ import thop
 import torch
 from torch import Tensor, nn
 
-from bptubeformer.evaluation.paper import printed
+from bptubeformer.claims import printed_table
 from bptubeformer.evaluation.tables import render
 from bptubeformer.models import build_model
-from bptubeformer.models.layers import ScaledDotProduct
+from bptubeformer.models.layers import ClassToken, Encoder, ScaledDotProduct
 from bptubeformer.skeleton import VALUES
 
 GIGA, MEGA = 1e9, 1e6
+REST = "other layers"
+"""Stage of the modules that a model counts to no other."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Complexity:
     """Parameters as thop counts them: of layers, not tokens and positions. The paper's number."""
     params_trainable: float
     """All trainable parameters."""
+    stages: pd.DataFrame
+    """stage, modules, macs_thop, macs_with_attention: where in the model the MACs arise."""
+    transformers: pd.DataFrame
+    """transformer, tokens (the class token is one), class_token, width, heads, depth."""
 
 
 def complexity(run: Mapping[str, Any], classes: int, batch_size: int) -> Complexity:
@@ -42,19 +49,99 @@ def complexity(run: Mapping[str, Any], classes: int, batch_size: int) -> Complex
         batch_size: segments of a batch. The paper's unit of 10^9 fits 1000 of them.
     """
     with torch.device("meta"):
-        model = build_model(run, classes)
         batch = torch.zeros(batch_size, run["segment_length"], VALUES)
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    macs, params = thop.profile(model, inputs=(batch,), verbose=False)
+        model, watched = build_model(run, classes), build_model(run, classes)
+        transformers = _transformers(watched, batch)
+    macs, params, layers = _profile(model, batch, {})
     with torch.device("meta"):
         model = build_model(run, classes)
-    with_attention, _ = thop.profile(
-        model,
-        inputs=(batch,),
-        custom_ops={ScaledDotProduct: _count_attention},
-        verbose=False,
+    with_attention, _, layers_with_attention = _profile(
+        model, batch, {ScaledDotProduct: _count_attention}
     )
-    return Complexity(macs, with_attention, params, trainable)
+    stages = [
+        {
+            "stage": stage,
+            "modules": _kinds(model, names),
+            "macs_thop": sum(layers[name] for name in names),
+            "macs_with_attention": sum(layers_with_attention[name] for name in names),
+        }
+        for stage, names in _by_stage(model, layers).items()
+    ]
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return Complexity(macs, with_attention, params, trainable, pd.DataFrame(stages), transformers)
+
+
+def _profile(
+    model: nn.Module, batch: Tensor, custom_ops: Mapping[type, Any]
+) -> tuple[float, float, dict[str, float]]:
+    """MACs and parameters by thop, and the MACs of each leaf module by its name."""
+    leaves = [name for name, module in model.named_modules() if not list(module.children())]
+    macs, params, info = thop.profile(
+        model, inputs=(batch,), custom_ops=dict(custom_ops), verbose=False, ret_layer_info=True
+    )
+    counted = dict(_flatten(info))
+    return macs, params, {name: counted.get(name, 0.0) for name in leaves}
+
+
+def _flatten(info: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for name, (macs, _, inside) in info.items():
+        yield f"{prefix}{name}", macs
+        yield from _flatten(inside, f"{prefix}{name}.")
+
+
+def _by_stage(model: nn.Module, layers: Mapping[str, float]) -> dict[str, list[str]]:
+    """Leaf modules of each stage of a model; what belongs to none is the rest."""
+    stages: dict[str, list[str]] = {stage: [] for stage in (*model.stages, REST)}
+    for name in layers:
+        stage = next(
+            (
+                stage
+                for stage, modules in model.stages.items()
+                if any(f"{name}.".startswith(f"{module}.") for module in modules)
+            ),
+            REST,
+        )
+        stages[stage].append(name)
+    return stages
+
+
+def _kinds(model: nn.Module, names: list[str]) -> str:
+    """What a stage is made of: ``5 Conv3d``."""
+    kinds = Counter(type(model.get_submodule(name)).__name__ for name in names)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+
+
+def _transformers(model: nn.Module, batch: Tensor) -> pd.DataFrame:
+    """Every transformer encoder of a model, with the tokens that it was given."""
+    names = {module: name for name, module in model.named_modules()}
+    with_class_token: list[Tensor] = []
+    rows = []
+
+    def see_class_token(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        with_class_token.append(output)
+
+    def see_encoder(module: Encoder, inputs: tuple[Any, ...]) -> None:
+        tokens = inputs[0]
+        rows.append(
+            {
+                "transformer": names[module],
+                "tokens": tokens.shape[1],
+                "class_token": any(tokens is output for output in with_class_token),
+                "width": tokens.shape[2],
+                "heads": module.blocks[0].attention.heads,
+                "depth": len(module.blocks),
+            }
+        )
+
+    for module in model.modules():
+        if isinstance(module, ClassToken):
+            module.register_forward_hook(see_class_token)
+        elif isinstance(module, Encoder):
+            module.register_forward_pre_hook(see_encoder)
+    model.eval()
+    model(batch)
+    columns = ["transformer", "tokens", "class_token", "width", "heads", "depth"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _count_attention(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -63,22 +150,32 @@ def _count_attention(module: nn.Module, inputs: tuple[Any, ...], output: Tensor)
     module.total_ops += torch.tensor([2.0 * query.numel() * key.shape[-2]], dtype=torch.float64)
 
 
-def complexity_table(
-    runs: Mapping[str, Mapping[str, Any]],
-    classes: int,
-    batch_size: int,
-) -> pd.DataFrame:
-    """Table 2: MACs (10^9 for ``batch_size`` segments) and parameters (10^6), beside the paper's.
+@dataclass(frozen=True)
+class ComplexityTables:
+    """The cost of all runs, from three sides; MACs in 10^9 for ``batch_size`` segments."""
+
+    runs: pd.DataFrame
+    """Table 2: a run a row, beside the paper's; parameters in millions."""
+    stages: pd.DataFrame
+    """run, stage, modules, macs_thop, macs_with_attention."""
+    transformers: pd.DataFrame
+    """run, transformer, tokens, class_token, width, heads, depth."""
+
+
+def complexity_tables(
+    runs: Mapping[str, Mapping[str, Any]], classes: int, batch_size: int
+) -> ComplexityTables:
+    """Count all runs.
 
     Args:
         runs: each run's experiment, model and hyperparameters, by name.
         classes: number of classes.
         batch_size: segments of the batch that is counted.
     """
-    rows = []
+    rows, stages, transformers = [], [], []
     for name, run in runs.items():
         model = {key: value for key, value in run.items() if key != "experiment"}
-        paper = printed()["table_2"].get(name, {})
+        paper = printed_table(2).get(name, {})
         counted = complexity(model, classes, batch_size)
         rows.append(
             {
@@ -93,11 +190,50 @@ def complexity_table(
                 "paper_params": paper.get("params", np.nan),
             }
         )
-    return pd.DataFrame(rows)
+        scaled = counted.stages[["macs_thop", "macs_with_attention"]] / GIGA
+        stages.append(counted.stages.assign(**scaled).assign(run=name))
+        transformers.append(counted.transformers.assign(run=name))
+    return ComplexityTables(
+        pd.DataFrame(rows), _run_first(pd.concat(stages)), _run_first(pd.concat(transformers))
+    )
 
 
-def complexity_markdown(table: pd.DataFrame) -> str:
-    """The complexity table for people: printed digits as in Table 2."""
+def _run_first(table: pd.DataFrame) -> pd.DataFrame:
+    return table[["run", *table.columns.drop("run")]]
+
+
+RATIOS = (
+    ("as in Table 2", "ST-Tran", "BPT-V2"),
+    ("at 24 frames", "ST-Tran-T24", "BPT-V2"),
+    ("at 60 frames", "ST-Tran", "BPT-V2-T60"),
+)
+"""Pairs of runs whose costs are compared: those of the paper, and at equal segment length."""
+
+
+def ratios_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """How many times the baseline costs what BPT-V2 costs; not in the paper but for the first row.
+
+    Args:
+        runs: ``ComplexityTables.runs``.
+
+    Returns:
+        columns comparison, baseline, run, ratio_thop, ratio_with_attention, ratio_params.
+    """
+    costs = runs.set_index("run")
+    columns = {"ratio_thop": "macs_thop", "ratio_with_attention": "macs_with_attention"}
+    columns |= {"ratio_params": "params"}
+    rows = [
+        {"comparison": comparison, "baseline": baseline, "run": run}
+        | {name: costs.at[baseline, cost] / costs.at[run, cost] for name, cost in columns.items()}
+        for comparison, baseline, run in RATIOS
+        if {baseline, run} <= set(costs.index)
+    ]
+    return pd.DataFrame(rows, columns=["comparison", "baseline", "run", *columns])
+
+
+def complexity_markdown(tables: ComplexityTables, ratios: pd.DataFrame) -> str:
+    """The tables for people: printed digits as in Table 2."""
+    table = tables.runs
     batch_size = table["batch_size"].iloc[0]
     shown = pd.DataFrame(
         {
@@ -115,7 +251,31 @@ def complexity_markdown(table: pd.DataFrame) -> str:
         f"MACs in 10^9 for {batch_size} segments, parameters in millions, both as thop counts "
         "them: without the matrix products of attention, and without tokens and positions."
     ]
-    return render("Table 2: complexity", shown, notes)
+    pages = [render("Table 2: complexity", shown, notes)]
+    if len(ratios):
+        compared = pd.DataFrame(
+            {
+                "Comparison": ratios["comparison"],
+                "Baseline": ratios["baseline"],
+                "Run": ratios["run"],
+                "MACs": ratios["ratio_thop"].map("{:.1f} times".format),
+                "MACs with attention": ratios["ratio_with_attention"].map("{:.1f} times".format),
+                "Parameters": ratios["ratio_params"].map("{:.2f} times".format),
+            }
+        )
+        notes = ["How many times the run's cost the baseline takes."]
+        pages.append(
+            render("The baseline over BPT-V2, also at equal segment length", compared, notes)
+        )
+    by_stage = tables.stages.pivot(index="run", columns="stage", values="macs_thop")
+    by_stage = by_stage.loc[table["run"], tables.stages["stage"].unique()]
+    arises = by_stage.map("{:.2f}".format).reset_index().rename(columns={"run": "Run"})
+    notes = [
+        f"MACs in 10^9 for {batch_size} segments. First transformer: over the tubelets of each "
+        "body part (ST-Tran: the joints of a frame); second: over the body parts (ST-Tran: frames)."
+    ]
+    pages.append(render("Where the MACs arise", arises, notes))
+    return "\n".join(pages)
 
 
 def _blank_or(form: str):

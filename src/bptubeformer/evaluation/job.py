@@ -1,14 +1,16 @@
-"""Jobs on a trained model: predict a fold's test segments, embed them, attend to one of them."""
+"""Jobs on a trained model: predict a fold's test segments, embed them, look at its attention."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy.special import softmax
 from torch import nn
 
+from bptubeformer.atomic import replacing
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.trajectories import FrameStore
@@ -20,12 +22,10 @@ from bptubeformer.evaluation.inspection import (
     choose_segment,
     sample_per_class,
 )
-from bptubeformer.evaluation.predictions import (
-    load_predictions,
-    prediction_table,
-    save_predictions,
-)
+from bptubeformer.evaluation.predictions import Predictions
+from bptubeformer.evaluation.relation import relate
 from bptubeformer.models import load_model
+from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.training.device import choose_device
 from bptubeformer.training.loop import predict
 
@@ -36,7 +36,8 @@ class TrainedFold:
 
     store: FrameStore
     model: nn.Module
-    length: int
+    run: Mapping[str, Any]
+    """Model and hyperparameters, as for ``build_model``."""
     categories: tuple[str, ...]
     starts: np.ndarray
     """int64 (n,): first frame of each test window."""
@@ -66,7 +67,7 @@ class TrainedFold:
         return cls(
             store=store,
             model=model.to(device),
-            length=run["segment_length"],
+            run=run,
             categories=tuple(categories),
             starts=starts,
             trajectory=trajectory,
@@ -81,14 +82,14 @@ class TrainedFold:
     def segments(self, chosen: np.ndarray | slice = slice(None)) -> Segments:
         """The test segments, or those at ``chosen``."""
         starts, trajectory = self.starts[chosen], self.trajectory[chosen]
-        return Segments.of(self.store, starts, trajectory, self.length, self.device)
+        length = self.run["segment_length"]
+        return Segments.of(self.store, starts, trajectory, length, self.device)
 
 
 def predict_fold(fold: TrainedFold, batch_size: int, output: Path) -> None:
     """Logits of all test segments of a fold, written as ``predictions.parquet``."""
     logits = predict(fold.model, fold.segments(), batch_size).cpu().numpy()
-    table = prediction_table(fold.starts, fold.trajectory, fold.labels, logits, fold.categories)
-    save_predictions(output, table)
+    Predictions(fold.starts, fold.trajectory, fold.labels, logits, fold.categories).save(output)
     correct = float((logits.argmax(axis=1) == fold.labels).mean())
     print(f"{len(logits)} test segments, {100 * correct:.1f} % classified correctly")
 
@@ -100,6 +101,21 @@ def embed_fold(fold: TrainedFold, per_class: int, seed: int, batch_size: int, ou
     Embeddings(embedding, fold.labels[chosen], predicted, fold.categories).save(output)
 
 
+def relate_movement(fold: TrainedFold, batch_size: int, seed: int, output: Path) -> None:
+    """Attention and movement of all test segments, written as ``movement.parquet``.
+
+    Raises:
+        InputError: the model has no tubelets of body parts.
+    """
+    if not isinstance(fold.model, BPTubeFormer):
+        raise InputError(
+            f"{fold.run['model']} has no attention to body parts; give a model of bptubeformer"
+        )
+    table = relate(fold.model, fold.segments(), batch_size, seed)
+    with replacing(output) as partial:
+        table.assign(trajectory=fold.trajectory).to_parquet(partial, index=False)
+
+
 def attend_segment(
     store_file: Path, model_file: Path, predictions_file: Path, category: str, output: Path
 ) -> None:
@@ -107,13 +123,13 @@ def attend_segment(
     store = FrameStore.load(store_file)
     model, run, categories = load_model(model_file)
     check_categories(model_file, categories, store)
-    labels, logits, _ = load_predictions(predictions_file)
-    chosen = choose_segment(labels, logits, categories, category)
-    row = pd.read_parquet(predictions_file, columns=["window_start", "trajectory"]).iloc[chosen]
-    rows = slice(row["window_start"], row["window_start"] + run["segment_length"])
+    predictions = Predictions.load(predictions_file)
+    chosen = choose_segment(predictions.labels, predictions.logits, categories, category)
+    start = predictions.starts[chosen]
+    rows = slice(start, start + run["segment_length"])
     segment = store.frames[rows]
-    person = store.trajectories.iloc[row["trajectory"]]
-    probability = softmax(logits[chosen])
+    person = store.trajectories.iloc[predictions.trajectory[chosen]]
+    probability = softmax(predictions.logits[chosen])
     SegmentAttention(
         segment=segment,
         frame_number=store.frame_number[rows],

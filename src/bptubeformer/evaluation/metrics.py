@@ -1,7 +1,20 @@
-"""From labels and logits to balanced accuracy (paper, section 3, "Quantitative evaluation")."""
+"""From labels and logits to balanced accuracy and its companions (paper, section 3)."""
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+TOP = 3
+"""Classes that top-k accuracy looks at; not in the paper, which promises "various metrics"."""
+
+METRICS = (
+    "balanced_accuracy",
+    "accuracy",
+    "macro_precision",
+    "macro_recall",
+    "macro_f1",
+    "top3_accuracy",
+)
+"""Names of the scores, in the order of the tables."""
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -28,3 +41,45 @@ def balanced_accuracy(counts: np.ndarray) -> float:
     trajectories may have no segment of some class.
     """
     return float(np.nanmean(recalls(counts)))
+
+
+def scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    """All of ``METRICS``; macro means are over the classes that were tested.
+
+    Args:
+        labels: int (n,), true class index.
+        logits: float (n, classes).
+    """
+    predicted = logits.argmax(axis=1)
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        labels, predicted, labels=np.unique(labels), average="macro", zero_division=0
+    )
+    own = np.take_along_axis(logits, labels[:, None], axis=1)
+    values = (
+        balanced_accuracy(confusion(labels, predicted, logits.shape[1])),
+        (predicted == labels).mean(),
+        precision,
+        recall,
+        f1,
+        ((logits > own).sum(axis=1) < TOP).mean(),
+    )
+    return dict(zip(METRICS, map(float, values), strict=True))
+
+
+def average_by(
+    groups: np.ndarray, labels: np.ndarray, logits: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One prediction a trajectory or video: the mean of the logits of its segments.
+
+    Args:
+        groups: int (n,), group of each segment; all segments of a group have one label.
+        labels: int64 (n,), true class index.
+        logits: float32 (n, classes).
+
+    Returns:
+        the distinct groups (g,), their labels (g,) and mean logits float64 (g, classes).
+    """
+    distinct, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    totals = np.zeros((len(distinct), logits.shape[1]))
+    np.add.at(totals, group, logits)
+    return distinct, labels[first], totals / np.bincount(group)[:, None]

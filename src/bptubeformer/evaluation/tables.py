@@ -1,8 +1,9 @@
 """How tables are written: CSV for programs, Markdown for people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bptubeformer.atomic import replacing, write_text
@@ -20,3 +21,27 @@ def render(title: str, shown: pd.DataFrame, notes: Sequence[str]) -> str:
     """Markdown of a table under a title, its columns aligned for a terminal, notes below it."""
     table = shown.to_markdown(index=False, disable_numparse=True)
     return "\n\n".join([f"# {title}", table, *notes]) + "\n"
+
+
+def spread(mean: float, std: float) -> str:
+    """``mean ± sd`` with four digits, as in Table 1; ``-`` where there is no mean."""
+    if np.isnan(mean):
+        return "-"
+    return f"{mean:.4f}" if np.isnan(std) else f"{mean:.4f} ± {std:.4f}"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign and four digits; ``-`` where there is none."""
+    return "-" if np.isnan(value) else f"{value:+.4f}"
+
+
+def ranges(low: Iterable[float], high: Iterable[float], form: str = ".4f") -> list[str]:
+    """Intervals as text, ``low to high``; ``-`` where there is none."""
+    return [
+        "-" if np.isnan(a) else f"{a:{form}} to {b:{form}}" for a, b in zip(low, high, strict=True)
+    ]
+
+
+def triple(values: Sequence[int] | None) -> str | None:
+    """A kernel or stride as in Table 1: ``(2, 3, 3)``."""
+    return None if values is None else f"({', '.join(map(str, values))})"

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from sklearn.cluster import KMeans
 from sklearn.manifold import TSNE
-from sklearn.metrics import silhouette_samples
 
 from bptubeformer.figures.style import class_colours
 
@@ -18,12 +16,6 @@ def tsne(embedding: np.ndarray, *, perplexity: float, seed: int) -> np.ndarray:
     """
     perplexity = min(perplexity, (len(embedding) - 1) / 3)
     return TSNE(perplexity=perplexity, random_state=seed, init="pca").fit_transform(embedding)
-
-
-def cluster(embedding: np.ndarray, clusters: int, seed: int) -> np.ndarray:
-    """k-means clusters of an embedding (n, D), int (n,); fewer where there are too few points."""
-    clusters = min(clusters, len(embedding))
-    return KMeans(clusters, n_init=10, random_state=seed).fit_predict(embedding)
 
 
 def draw_tsne(
@@ -55,24 +47,16 @@ def draw_tsne(
 
 
 def draw_silhouettes(
-    embedding: np.ndarray, groups: np.ndarray, names: Sequence[str], title: str
-) -> tuple[Figure, float]:
+    values: np.ndarray, groups: np.ndarray, names: Sequence[str], title: str
+) -> Figure:
     """A silhouette a group, its segments from the highest to the lowest; the mean as a red line.
 
     Args:
-        embedding: float32 (n, D).
+        values: float (n,), silhouette coefficient of each segment.
         groups: int (n,), index into ``names``.
         names: of the groups.
         title: stands above.
-
-    Returns:
-        the figure, and the mean silhouette coefficient over all segments.
     """
-    # A silhouette needs at least two groups, and one group of at least two.
-    if 2 <= len(np.unique(groups)) < len(groups):
-        values = silhouette_samples(embedding, groups)
-    else:
-        values = np.zeros(len(groups))
     mean = float(values.mean())
     # Wide enough for the names of two tiny groups to stand one above the other.
     gap = max(1, round(0.03 * len(values)))
@@ -92,4 +76,4 @@ def draw_silhouettes(
     axes.set(
         title=title, xlabel=f"silhouette coefficient (red line: mean {mean:.4f})", ylim=(base, 0)
     )
-    return figure, mean
+    return figure

@@ -4,9 +4,12 @@ A model file exports one class by ``__all__``. Its constructor takes keyword arg
 ``classes``, ``segment_length`` and whatever hyperparameters it has, which are then keys of a run.
 Every model has
 
-- ``embed(segments, attention=None)``: the class-token embedding (B, D) of segments (B, T, 34);
-  where ``attention`` is a dict, the attention weights of every layer are put into it;
-- ``forward(segments)``: logits (B, classes).
+- ``embed(segments, attention=None)``: the embedding (B, D) of segments (B, T, 34) that the
+  classifier sees, the class token where there is one; where ``attention`` is a dict, the attention
+  weights of every layer are put into it;
+- ``forward(segments)``: logits (B, classes);
+- ``stages``: names of its modules under ``tokeniser``, ``first transformer`` and ``second
+  transformer``, so that costs of different models can be compared stage by stage.
 
 This module does not import torch: ``config.yaml`` is checked against the constructors before any
 environment with torch is needed.

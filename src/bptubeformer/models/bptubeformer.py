@@ -1,10 +1,11 @@
 """BPTubeFormer: a transformer over the tubelets of each body part, and one over the parts.
 
 Paper, section 2 and Fig. 1. Letters: B segments, T frames, P body parts, n tubelets of a part,
-e token width, D = n * e.
+e token width, D body-part width, n * e in the paper.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -44,10 +45,19 @@ class BPTubeFormer(nn.Module):
         heads: attention heads of each transformer (8 in Fig. 4).
         mlp_ratio: width of the hidden layer of a block over its own width; not stated.
         dropout: on the residual branches; not stated.
+        body_part_width: D, width of a body-part token. None: the concatenated tubelets of a part
+            as they are, n * e, as in the paper. A number: they are projected to it, so that
+            runs of different kernels have body-part transformers of one size (not in the paper).
 
     Raises:
         ValueError: the kernel does not fit the segment, or the heads do not divide a width.
     """
+
+    stages: ClassVar = {
+        "tokeniser": tuple(f"tubelet_transformers.{part}.embedding" for part in PARTS),
+        "first transformer": tuple(f"tubelet_transformers.{part}.encoder" for part in PARTS),
+        "second transformer": ("body_part_transformer",),
+    }
 
     def __init__(
         self,
@@ -62,10 +72,12 @@ class BPTubeFormer(nn.Module):
         heads: int = 8,
         mlp_ratio: int = 2,
         dropout: float = 0.1,
+        body_part_width: int | None = None,
     ):
         super().__init__()
         time, rows, columns = tubelet_grid(segment_length, kernel, stride)
-        width = time * rows * columns * token_width
+        concatenated = time * rows * columns * token_width
+        width = body_part_width or concatenated
 
         def encoder(width: int) -> Encoder:
             return Encoder(width, depth=depth, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout)
@@ -83,6 +95,7 @@ class BPTubeFormer(nn.Module):
             }
         )
         self.tubelet_norm = nn.LayerNorm(token_width, eps=EPSILON)
+        self.projection = nn.Linear(concatenated, width) if body_part_width else nn.Identity()
         self.class_token = ClassToken(len(PARTS), width)
         self.body_part_transformer = encoder(width)
         self.norm = nn.LayerNorm(width, eps=EPSILON)
@@ -103,14 +116,14 @@ class BPTubeFormer(nn.Module):
         """
         grids = self.grids(segments)
         encodings = [
-            # (B, n, e) -> (B, D)
+            # (B, n, e) -> (B, n * e)
             self.tubelet_norm(transformer(grid, weights_of(attention, part))).flatten(1)
             for (part, transformer), grid in zip(
                 self.tubelet_transformers.items(), grids.unbind(1), strict=True
             )
         ]
-        # (B, 1 + P, D)
-        tokens = self.class_token(torch.stack(encodings, dim=1))
+        # (B, P, n * e) -> (B, P, D) -> (B, 1 + P, D)
+        tokens = self.class_token(self.projection(torch.stack(encodings, dim=1)))
         tokens = self.body_part_transformer(tokens, weights_of(attention, "body parts"))
         return self.norm(tokens)[:, 0]
 

@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 
-from bptubeformer.skeleton import GRID_SHAPE
+from bptubeformer.skeleton import GRID_SHAPE, SKELETON_GRID
 
 AXES = ("time", "rows", "columns")
 
+GRID_OF = {"bptubeformer": GRID_SHAPE, "ttubeformer": SKELETON_GRID}
+"""Rows and columns of the grids that a model's kernel slides over, by model."""
+
 
 def tubelet_grid(
-    segment_length: int, kernel: Sequence[int], stride: Sequence[int]
+    segment_length: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    grid: tuple[int, int] = GRID_SHAPE,
 ) -> tuple[int, int, int]:
-    """Tubelets along time, rows and columns of one body part (paper, section 2).
+    """Tubelets along time, rows and columns of one grid of keypoints (paper, section 2).
 
     A convolution without padding: ``floor((size - kernel) / stride) + 1`` along each axis; what
     is left over at the end of an axis is not seen.
@@ -18,7 +24,7 @@ def tubelet_grid(
     Raises:
         ValueError: the kernel does not fit, or a kernel or stride is no positive whole number.
     """
-    sizes = (segment_length, *GRID_SHAPE)
+    sizes = (segment_length, *grid)
     for axis, size, k, s in zip(AXES, sizes, kernel, stride, strict=True):
         if k < 1 or s < 1:
             raise ValueError(

@@ -5,6 +5,8 @@ classification head; widths in section 4 of the paper. Letters: B segments, T fr
 e token width, D = J * e.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +31,12 @@ class STTran(nn.Module):
     Raises:
         ValueError: the heads do not divide a width.
     """
+
+    stages: ClassVar = {
+        "tokeniser": ("joint_embedding",),
+        "first transformer": ("spatial_transformer",),
+        "second transformer": ("temporal_transformer",),
+    }
 
     def __init__(
         self,

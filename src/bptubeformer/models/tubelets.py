@@ -1,4 +1,4 @@
-"""The tubelet embedder: body parts as grids, and a 3D convolution over each (paper, section 2).
+"""The tubelet embedder: keypoints as grids, and a 3D convolution over each (paper, section 2).
 
 Letters: B segments, T frames, P body parts, n tubelets, e token width.
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bptubeformer.models.geometry import tubelet_grid
-from bptubeformer.skeleton import JOINTS, part_grids
+from bptubeformer.skeleton import JOINTS, SKELETON_GRID, VALUES, part_grids
 
 
 class BodyPartGrids(nn.Module):
@@ -27,6 +27,17 @@ class BodyPartGrids(nn.Module):
         joints = nn.functional.pad(joints, (0, 1))
         # (B, 2, T, P, 3, 3) -> (B, P, 2, T, 3, 3)
         return joints[..., self.cells].permute(0, 3, 1, 2, 4, 5)
+
+
+class SkeletonGrid(nn.Module):
+    """Rearrange all keypoints of a frame into one 5 x 5 grid, row by row; the rest holds 0."""
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """(B, T, 34) -> (B, 2, T, 5, 5), channels x and y."""
+        rows, columns = SKELETON_GRID
+        cells = nn.functional.pad(segments, (0, 2 * rows * columns - VALUES))
+        # (B, T, 50) -> (B, T, 5, 5, 2) -> (B, 2, T, 5, 5)
+        return cells.unflatten(-1, (rows, columns, 2)).permute(0, 4, 1, 2, 3)
 
 
 class TubeletEmbedding(nn.Module):

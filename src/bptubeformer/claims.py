@@ -1,0 +1,92 @@
+"""What the paper says: every claim and every printed number, from the one file that holds them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = Path(__file__).with_name("claims.yaml")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of the paper, and how it is tested."""
+
+    id: str
+    where: str
+    """Section, table or figure of the paper."""
+    statement: str
+    printed: str | None = None
+    """What is printed; the digits of a number behind its point are its precision."""
+    test: str | None = None
+    """Name of the function of ``bptubeformer.verdict`` that decides; None where nothing can."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the test needs to know beyond the printed number."""
+    verdict: str | None = None
+    """A verdict that no result changes: of contradictions and of what is not stated."""
+    reason: str | None = None
+    """Why there is no test, what contradicts what, or what was chosen instead."""
+    keys: tuple[str, ...] = ()
+    """Keys of ``config.yaml`` that hold the choice where the paper states nothing."""
+
+    @property
+    def value(self) -> float:
+        """The printed number."""
+        if self.printed is None:
+            raise ValueError(f"claim {self.id} has no printed number")
+        return float(self.printed)
+
+    @property
+    def digits(self) -> int:
+        """Digits behind the point of the printed number."""
+        return len((self.printed or "").partition(".")[2])
+
+
+@cache
+def load_claims() -> tuple[Claim, ...]:
+    """All claims, in the order of the paper.
+
+    Raises:
+        ValueError: an entry of the file has an unknown key or an id twice.
+    """
+    sections = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    claims = []
+    for section in sections:
+        for entry in section["claims"]:
+            try:
+                settings = {**section.get("all", {}), **entry}
+                claims.append(Claim(**{**settings, "keys": tuple(settings.get("keys", ()))}))
+            except TypeError as error:
+                raise ValueError(f"{FILE.name}, {entry.get('id')}: {error}") from error
+    ids = [claim.id for claim in claims]
+    if len(set(ids)) < len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise ValueError(f"{FILE.name}: {twice} stands twice")
+    return tuple(claims)
+
+
+@cache
+def section_titles() -> dict[str, str]:
+    """Heading of each group of claims, by the letter that their ids begin with."""
+    sections = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return {entry["id"][0]: section["title"] for section in sections for entry in section["claims"]}
+
+
+@cache
+def printed_table(number: int) -> dict[str, dict[str, float]]:
+    """Table 1 or 2 as printed, by run name: mean and std, or macs and params."""
+    columns = {
+        1: {"accuracy": "mean", "reconstruction": "mean"},
+        2: {"macs": "macs", "parameters": "params"},
+    }
+    table: dict[str, dict[str, float]] = {}
+    for claim in load_claims():
+        if claim.test in columns[number]:
+            row = table.setdefault(claim.arguments["run"], {})
+            row[columns[number][claim.test]] = claim.value
+            if "std" in claim.arguments:
+                row["std"] = float(claim.arguments["std"])
+    return table

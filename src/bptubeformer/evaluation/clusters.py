@@ -1,0 +1,71 @@
+"""How well class-token embeddings cluster: k-means and silhouettes (paper, Fig. 5b)."""
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import KMeans
+from sklearn.metrics import silhouette_samples
+
+from bptubeformer.evaluation.inspection import Embeddings
+
+BY_CLASS, BY_CLUSTER = "true class", "k-means cluster"
+"""The two readings of Fig. 5b: the paper does not say what its silhouettes group."""
+ALL = "all"
+
+
+def cluster(embedding: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """k-means clusters of an embedding (n, D), int (n,); fewer where there are too few points."""
+    clusters = min(clusters, len(embedding))
+    return KMeans(clusters, n_init=10, random_state=seed).fit_predict(embedding)
+
+
+def silhouettes(embedding: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Silhouette coefficient of each point, float (n,), from -1 to 1.
+
+    Zeros where it is not defined: it needs at least two groups, and one of at least two points.
+
+    Args:
+        embedding: float32 (n, D).
+        groups: int (n,), group of each point.
+    """
+    if 2 <= len(np.unique(groups)) < len(groups):
+        return silhouette_samples(embedding, groups)
+    return np.zeros(len(groups))
+
+
+def cluster_names(clusters: int) -> list[str]:
+    """Names of k-means clusters, counted from 1."""
+    return [f"cluster {number + 1}" for number in range(clusters)]
+
+
+def silhouettes_table(shown: Embeddings, seed: int) -> pd.DataFrame:
+    """Silhouettes of class tokens, by true class and by k-means cluster (as many as classes).
+
+    Args:
+        shown: class-token embeddings of test segments.
+        seed: of k-means.
+
+    Returns:
+        columns grouping, group (``all`` for all segments), segments, mean, share_positive.
+    """
+    clusters = cluster(shown.embedding, len(shown.categories), seed)
+    readings = {
+        BY_CLASS: (shown.label, shown.categories),
+        BY_CLUSTER: (clusters, cluster_names(len(shown.categories))),
+    }
+    rows = []
+    for grouping, (groups, names) in readings.items():
+        values = silhouettes(shown.embedding, groups)
+        members = {ALL: np.ones(len(groups), dtype=bool)}
+        members |= {name: groups == group for group, name in enumerate(names)}
+        for name, chosen in members.items():
+            if chosen.any():
+                rows.append(
+                    {
+                        "grouping": grouping,
+                        "group": name,
+                        "segments": int(chosen.sum()),
+                        "mean": values[chosen].mean(),
+                        "share_positive": (values[chosen] > 0).mean(),
+                    }
+                )
+    return pd.DataFrame(rows)

@@ -1,0 +1,98 @@
+"""What a protocol's leaks are worth: the same runs under each protocol; not in the paper."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bptubeformer.evaluation.accuracy import Evaluation, over_folds
+from bptubeformer.evaluation.tables import ranges, render, signed, spread
+from bptubeformer.places import fold_folders
+
+REFERENCE = "as-published"
+"""The protocol whose results the others are compared with."""
+
+
+def leakage_table(results: Path, evaluation: Evaluation, samples: int, seed: int) -> pd.DataFrame:
+    """Validation and test accuracy of runs under several protocols, and the gaps.
+
+    Args:
+        results: ``results/<dataset>``, with ``history.csv`` of every fold below it.
+        evaluation: of these runs under these protocols.
+        samples: resamples of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        a row a run and protocol: balanced accuracy with its interval over videos, ``gap`` to
+        ``as-published`` with its interval, and plain accuracy on validation and test segments, of
+        which the validation segments chose the epoch.
+    """
+    segments = evaluation.folds[evaluation.folds["unit"] == "segment"]
+    folds, seeds = segments["fold"].nunique(), segments["seed"].unique()
+    rows = []
+    for protocol, run in sorted(evaluation.counts, key=_by_run(evaluation)):
+        group = segments[(segments["run"] == run) & (segments["protocol"] == protocol)]
+        histories = [
+            pd.read_csv(folder / "history.csv")
+            for _, _, folder in fold_folders(results, protocol, run, folds, seeds)
+        ]
+        best = [history.loc[history["validation_loss"].idxmin()] for history in histories]
+        score = over_folds(group, "balanced_accuracy")
+        low, high = evaluation.interval((protocol, run), None, samples, seed)
+        gap, gap_low, gap_high = np.nan, np.nan, np.nan
+        if protocol != REFERENCE and (REFERENCE, run) in evaluation.counts:
+            same_run = segments[(segments["run"] == run) & (segments["protocol"] == REFERENCE)]
+            gap = score["mean"] - same_run["balanced_accuracy"].mean()
+            gap_low, gap_high = evaluation.interval(
+                (protocol, run), (REFERENCE, run), samples, seed
+            )
+        rows.append(
+            {
+                "run": run,
+                "protocol": protocol,
+                "folds": folds,
+                "balanced_accuracy_mean": score["mean"],
+                "balanced_accuracy_std": score["std"],
+                "interval_low": low,
+                "interval_high": high,
+                "gap": gap,
+                "gap_low": gap_low,
+                "gap_high": gap_high,
+                "validation_accuracy": np.mean([epoch["validation_accuracy"] for epoch in best]),
+                "test_accuracy": group["accuracy"].mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def leakage_markdown(table: pd.DataFrame, dataset: str) -> str:
+    """The leakage table for people."""
+    shown = pd.DataFrame(
+        {
+            "Run": table["run"],
+            "Protocol": table["protocol"],
+            "Balanced accuracy": list(
+                map(spread, table["balanced_accuracy_mean"], table["balanced_accuracy_std"])
+            ),
+            "95 % interval": ranges(table["interval_low"], table["interval_high"]),
+            f"Gap to {REFERENCE}": table["gap"].map(signed),
+            "95 % interval of it": ranges(table["gap_low"], table["gap_high"], "+.4f"),
+            "Validation accuracy": table["validation_accuracy"].map("{:.4f}".format),
+            "Test accuracy": table["test_accuracy"].map("{:.4f}".format),
+        }
+    )
+    notes = [
+        f"On {dataset}, mean ± sample standard deviation (n - 1) over folds. `as-published` tests "
+        "whole trajectories whose videos may also be in training, and validates on windows that "
+        "overlap windows it trains on; `trajectory` keeps the windows of a trajectory together; "
+        "under `video` no video is in two parts. Validation and test accuracy are plain shares of "
+        "segments; the validation segments chose the epoch."
+    ]
+    return render("Leakage: the same runs under each protocol", shown, notes)
+
+
+def _by_run(evaluation: Evaluation) -> Callable[[tuple[str, str]], int]:
+    """Order of the rows: run by run, and the protocols of a run one below the other."""
+    runs = list(dict.fromkeys(run for _, run in evaluation.counts))
+    return lambda key: runs.index(key[1])

@@ -1,0 +1,101 @@
+"""M1.2: two recurrent encoders, of the place of a body and of its posture, that exchange messages.
+
+A **reconstruction** of the second baseline ([9], Matei, Talavera and Aghaei, arXiv:2207.01687),
+whose definition the paper does not repeat: the encoder of the model family it rests on, MPED-RNN
+(Morais et al., CVPR 2019), with a classification head. Widths are not stated; see
+docs/fidelity.md. Letters: B segments, T frames, J joints.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from bptubeformer.models.layers import initialise
+from bptubeformer.skeleton import JOINTS, VALUES
+
+__all__ = ["M12"]
+
+BOX = 4
+"""Values of a bounding box: centre x and y, width and height."""
+
+
+class M12(nn.Module):
+    """Message-passing recurrent encoder.
+
+    Args:
+        classes: number of classes.
+        segment_length: frames of a segment, T; "-" in Table 1.
+        global_width: state of the encoder of the bounding box; not stated.
+        local_width: state of the encoder of the joints within the box; not stated.
+        resolution: width and height of a video frame in pixels, the unit of the bounding box; not
+            stated.
+    """
+
+    stages: ClassVar = {"tokeniser": (), "first transformer": (), "second transformer": ()}
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        segment_length: int = 24,
+        global_width: int = 32,
+        local_width: int = 128,
+        resolution: Sequence[int] = (320, 240),
+    ):
+        super().__init__()
+        self.register_buffer(
+            "resolution", torch.tensor(resolution, dtype=torch.float32), persistent=False
+        )
+        self.global_encoder = nn.GRUCell(BOX + local_width, global_width)
+        self.local_encoder = nn.GRUCell(VALUES + global_width, local_width)
+        self.head = nn.Linear(global_width + local_width, classes)
+        initialise(self, self.head)
+
+    def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
+        """Last states of both encoders, float32 (B, global_width + local_width).
+
+        Args:
+            segments: float32 (B, T, 34), pixels.
+            attention: stays empty: the model has none.
+        """
+        boxes, joints = boxes_and_joints(segments)
+        boxes = boxes / self.resolution.repeat(2)
+        place = segments.new_zeros(len(segments), self.global_encoder.hidden_size)
+        posture = segments.new_zeros(len(segments), self.local_encoder.hidden_size)
+        for box, within in zip(boxes.unbind(1), joints.unbind(1), strict=True):
+            # Each encoder reads its own part of the frame and the last state of the other.
+            place, posture = (
+                self.global_encoder(torch.cat([box, posture], dim=1), place),
+                self.local_encoder(torch.cat([within, place], dim=1), posture),
+            )
+        return torch.cat([place, posture], dim=1)
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """Logits (B, classes) of segments (B, T, 34)."""
+        return self.head(self.embed(segments))
+
+
+def boxes_and_joints(segments: Tensor) -> tuple[Tensor, Tensor]:
+    """Split a frame into where the body is and how it stands.
+
+    Args:
+        segments: float32 (B, T, 34), pixels; a joint at 0, 0 is missing.
+
+    Returns:
+        Bounding boxes float32 (B, T, 4): centre x and y, width and height, in pixels, of the
+        joints that are there; zeros where none is. And joints float32 (B, T, 34) relative to
+        the centre, in units of the box, from -0.5 to 0.5; 0 for a missing joint.
+    """
+    # (B, T, 34) -> (B, T, J, 2)
+    joints = segments.unflatten(-1, (len(JOINTS), 2))
+    missing = (joints == 0).all(dim=-1, keepdim=True)
+    low = joints.masked_fill(missing, torch.inf).amin(dim=-2)
+    high = joints.masked_fill(missing, -torch.inf).amax(dim=-2)
+    nobody = missing.all(dim=-2)
+    low, high = low.masked_fill(nobody, 0), high.masked_fill(nobody, 0)
+    centre, size = (low + high) / 2, high - low
+    # A body whose joints stand in one line, or one joint alone, has no extent to divide by.
+    within = (joints - centre.unsqueeze(-2)) / size.clamp(min=1).unsqueeze(-2)
+    return torch.cat([centre, size], dim=-1), within.masked_fill(missing, 0).flatten(-2)

@@ -1,0 +1,87 @@
+"""TTubeFormer: one transformer over tubelets of the whole skeleton, without body parts.
+
+Named in the limitations of the paper (section 4) as T-Tran [5] with a tubelet embedder; its layout
+is not stated there, see docs/fidelity.md. Letters: B segments, T frames, n tubelets, D token width.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from bptubeformer.models.geometry import tubelet_grid
+from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
+from bptubeformer.models.tubelets import SkeletonGrid
+from bptubeformer.skeleton import SKELETON_GRID
+
+__all__ = ["TTubeFormer"]
+
+
+class TTubeFormer(nn.Module):
+    """Tubelet transformer over the whole skeleton.
+
+    Args:
+        classes: number of classes.
+        segment_length: frames of a segment, T; not stated.
+        kernel: frames, rows and columns of a tubelet on the 5 x 5 grid of all joints; not stated.
+        stride: of the tubelets along frames, rows and columns; not stated.
+        token_width: D, width of a tubelet token; not stated.
+        depth: blocks of the transformer; not stated.
+        heads: attention heads; not stated.
+        mlp_ratio: width of the hidden layer of a block over its own width; not stated.
+        dropout: on the residual branches; not stated.
+
+    Raises:
+        ValueError: the kernel does not fit the segment, or the heads do not divide the width.
+    """
+
+    stages: ClassVar = {
+        "tokeniser": ("embedding",),
+        "first transformer": (),
+        "second transformer": ("transformer",),
+    }
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        segment_length: int = 24,
+        kernel: Sequence[int] = (5, 2, 2),
+        stride: Sequence[int] = (5, 2, 2),
+        token_width: int = 256,
+        depth: int = 4,
+        heads: int = 8,
+        mlp_ratio: int = 2,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        time, rows, columns = tubelet_grid(segment_length, kernel, stride, SKELETON_GRID)
+        self.grid = SkeletonGrid()
+        self.embedding = nn.Conv3d(2, token_width, tuple(kernel), tuple(stride))
+        self.class_token = ClassToken(time * rows * columns, token_width)
+        self.transformer = Encoder(
+            token_width, depth=depth, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout
+        )
+        self.norm = nn.LayerNorm(token_width, eps=EPSILON)
+        self.head = nn.Linear(token_width, classes)
+        initialise(self, self.head)
+
+    def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
+        """Class-token embedding of segments.
+
+        Args:
+            segments: float32 (B, T, 34), pixels.
+            attention: a dict to be filled with one weight tensor a block: ``tubelets``
+                (B, H, 1 + n, 1 + n), class token first.
+
+        Returns:
+            float32 (B, D).
+        """
+        # (B, 2, T, 5, 5) -> (B, D, t, r, c) -> (B, n, D)
+        tubelets = self.embedding(self.grid(segments)).flatten(2).transpose(1, 2)
+        tokens = self.transformer(self.class_token(tubelets), weights_of(attention, "tubelets"))
+        return self.norm(tokens)[:, 0]
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """Logits (B, classes) of segments (B, T, 34)."""
+        return self.head(self.embed(segments))

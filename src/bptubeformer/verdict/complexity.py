@@ -1,0 +1,74 @@
+"""Claims about MACs and parameters (paper, Table 2 and section 4)."""
+
+from bptubeformer.claims import Claim
+from bptubeformer.verdict.evidence import Evidence, NotRun
+from bptubeformer.verdict.outcome import Outcome, decides
+
+COMPLEXITY = "tables/complexity.csv"
+
+
+def _printed(claim: Claim, here: float, unit: str = "") -> Outcome:
+    """A number that has to agree to the last printed digit."""
+    holds = round(here, claim.digits) == claim.value
+    return Outcome(holds, f"{here:.{claim.digits + 2}f}{unit}", COMPLEXITY, here - claim.value)
+
+
+@decides(results=False)
+def macs(claim: Claim, evidence: Evidence) -> Outcome:
+    """MACs by thop agree to the last printed digit."""
+    row = evidence.complexity_of(claim.arguments["run"])
+    return _printed(claim, float(row["macs_thop"]), f" x 10^9 for {row['batch_size']:.0f} segments")
+
+
+@decides(results=False)
+def parameters(claim: Claim, evidence: Evidence) -> Outcome:
+    """Parameters by thop agree to the last printed digit."""
+    return _printed(
+        claim, float(evidence.complexity_of(claim.arguments["run"])["params"]), " million"
+    )
+
+
+@decides(results=False)
+def cost_ratio(claim: Claim, evidence: Evidence) -> Outcome:
+    """The baseline takes, rounded, as many times the run's MACs as printed."""
+    ratio = _ratio(evidence, claim.arguments["baseline"], claim.arguments["run"])
+    return _printed(claim, ratio, " times")
+
+
+def _ratio(evidence: Evidence, baseline: str, run: str) -> float:
+    costs = [float(evidence.complexity_of(name)["macs_thop"]) for name in (baseline, run)]
+    return costs[0] / costs[1]
+
+
+@decides(results=False)
+def cost_of_length(claim: Claim, evidence: Evidence) -> Outcome:
+    """At equal segment length, the baseline takes less than ``factor`` times the run's MACs."""
+    table = evidence.table("tables/complexity_ratios.csv").set_index("comparison")
+    equal = table["ratio_thop"].drop("as in Table 2", errors="ignore")
+    if equal.empty:
+        raise NotRun("no runs of equal segment length in the configuration")
+    here = ", ".join(f"{ratio:.1f} times {comparison}" for comparison, ratio in equal.items())
+    ratio = _ratio(evidence, claim.arguments["baseline"], claim.arguments["run"])
+    holds = bool((equal < claim.arguments["factor"]).all())
+    return Outcome(holds, f"{here}; {ratio:.1f} as printed", "tables/complexity_ratios.csv")
+
+
+@decides(results=False)
+def saving_in_tokeniser(claim: Claim, evidence: Evidence) -> Outcome:
+    """Most of the saved MACs are saved in the tokeniser."""
+    runs = [claim.arguments["baseline"], claim.arguments["run"]]
+    for run in runs:
+        evidence.complexity_of(run)
+    baseline, own = (evidence.stages.loc[run, "macs_thop"] for run in runs)
+    share = (baseline - own) / (baseline.sum() - own.sum())
+    here = ", ".join(f"{stage} {round(100 * value)} %" for stage, value in share.items())
+    file = "tables/complexity_stages.csv"
+    return Outcome(bool(share["tokeniser"] > 0.5), f"of the saving: {here}", file)
+
+
+@decides(results=False)
+def macs_of_a_segment(claim: Claim, evidence: Evidence) -> Outcome:
+    """MACs of one segment; decides nothing."""
+    rows = {run: evidence.complexity_of(run) for run in claim.arguments["runs"]}
+    each = [f"{run} {1e3 * row['macs_thop'] / row['batch_size']:.1f}" for run, row in rows.items()]
+    return Outcome(True, f"{', '.join(each)} x 10^6 a segment", COMPLEXITY)

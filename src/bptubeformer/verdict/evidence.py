@@ -1,0 +1,150 @@
+"""What a finished run of the workflow holds that a claim can be tested against."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bptubeformer.errors import InputError
+from bptubeformer.places import fold_folders
+
+PAPERS_DATASET = "hr-crime"
+"""Name, in ``config.yaml``, of the dataset that the paper's results are about."""
+
+
+class NotRun(InputError):
+    """What a claim needs was not computed in this run; the message says what."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The results of one dataset, read when they are asked for.
+
+    Every reader raises ``NotRun`` where its file, or the run in it, is not there.
+    """
+
+    results: Path
+    """``results/<dataset>``."""
+    config: Mapping[str, Any]
+    """The configuration of this run of the workflow."""
+    scope: str = "tables"
+    """Folder of the tables on accuracy: ``tables``, or ``extended`` with the controls."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return self.config["dataset"]["name"]
+
+    @property
+    def on_papers_dataset(self) -> bool:
+        """Whether results say anything about the paper's."""
+        return self.dataset == PAPERS_DATASET and self.config["dataset"]["source"] != "synthetic"
+
+    @property
+    def protocol(self) -> str:
+        """The protocol that the claims are tested under: the first."""
+        return self.config["protocols"][0]
+
+    @property
+    def shown_run(self) -> str:
+        """The run of the attention and embedding figures."""
+        return self.config["figures"]["run"]
+
+    @property
+    def shown_fold(self) -> Path:
+        """Folder, below the results, of the fold of these figures."""
+        return Path(self.protocol, self.shown_run, f"fold{self.config['figures']['fold']}")
+
+    def file(self, name: str | Path) -> Path:
+        """A file of the results."""
+        path = self.results / name
+        if not path.exists():
+            raise NotRun(f"{name} was not made")
+        return path
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table of the results."""
+        return pd.read_csv(self.file(name))
+
+    @property
+    def accuracy_file(self) -> str:
+        """Where ``accuracy`` stands."""
+        return f"{self.scope}/accuracy.csv"
+
+    @cached_property
+    def accuracy(self) -> pd.DataFrame:
+        """Balanced accuracy under the first protocol, by run."""
+        table = self.table(self.accuracy_file)
+        return table[table["protocol"] == self.protocol].set_index("run")
+
+    def accuracy_of(self, run: str) -> pd.Series:
+        """A run's row of ``accuracy``."""
+        if run not in self.accuracy.index:
+            hint = ": snakemake extended" if run in self.config["controls"] else ""
+            raise NotRun(f"{run} was not trained{hint}")
+        return self.accuracy.loc[run]
+
+    def mean_of(self, run: str) -> float:
+        """A run's mean balanced accuracy."""
+        return float(self.accuracy_of(run)["balanced_accuracy_mean"])
+
+    @cached_property
+    def recalls(self) -> pd.DataFrame:
+        """Recall of each class by segment, mean over folds and seeds: categories by runs."""
+        table = self.table(f"{self.scope}/recalls.csv")
+        shown = table[(table["protocol"] == self.protocol) & (table["unit"] == "segment")]
+        return shown.pivot_table(index="category", columns="run", values="recall", sort=False)
+
+    def recalls_of(self, run: str) -> pd.Series:
+        """A run's recalls by category."""
+        self.accuracy_of(run)
+        return self.recalls[run]
+
+    @cached_property
+    def complexity(self) -> pd.DataFrame:
+        """MACs and parameters, by run."""
+        return self.table("tables/complexity.csv").set_index("run")
+
+    def complexity_of(self, run: str) -> pd.Series:
+        """A run's row of ``complexity``."""
+        if run not in self.complexity.index:
+            raise NotRun(f"{run} is not in the configuration")
+        return self.complexity.loc[run]
+
+    @cached_property
+    def stages(self) -> pd.DataFrame:
+        """Where the MACs of each run arise, by run and stage."""
+        return self.table("tables/complexity_stages.csv").set_index(["run", "stage"])
+
+    def transformers_of(self, run: str) -> pd.DataFrame:
+        """A run's transformers, by name: tokens, class_token, width, heads, depth."""
+        table = self.table("tables/transformers.csv").set_index("run")
+        if run not in table.index:
+            raise NotRun(f"{run} is not in the configuration")
+        return table.loc[[run]].set_index("transformer")
+
+    def folds_of(self, run: str) -> list[Path]:
+        """Folders of the folds of a run that was trained."""
+        folds, seeds = self.config["split"]["folds"], self.config["seeds"]
+        places = fold_folders(self.results, self.protocol, run, folds, seeds)
+        folders = [folder for _, _, folder in places if (folder / "run.json").exists()]
+        if not folders:
+            raise NotRun(f"{run} was not trained")
+        return folders
+
+    @cached_property
+    def records(self) -> dict[str, list[dict[str, Any]]]:
+        """``run.json`` of every fold of the paper's runs, by run."""
+        return {
+            run: [json.loads((folder / "run.json").read_text()) for folder in self.folds_of(run)]
+            for run in self.config["runs"]
+        }
+
+    def silhouettes(self, grouping: str) -> pd.DataFrame:
+        """Silhouettes by one reading of Fig. 5b, by group."""
+        table = self.table("tables/silhouettes.csv")
+        return table[table["grouping"] == grouping].set_index("group")

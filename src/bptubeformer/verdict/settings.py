@@ -1,0 +1,155 @@
+"""Claims about the data, the experiments and their settings (paper, section 3)."""
+
+import numpy as np
+from safetensors import safe_open
+
+from bptubeformer.claims import Claim
+from bptubeformer.data.trajectories import read_trajectories
+from bptubeformer.evaluation.accuracy import title_of
+from bptubeformer.evaluation.metrics import METRICS
+from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.skeleton import JOINTS
+from bptubeformer.verdict.evidence import Evidence, NotRun
+from bptubeformer.verdict.outcome import Outcome, decides
+
+
+@decides(results=True)
+def videos(claim: Claim, evidence: Evidence) -> Outcome:
+    """The dataset has as many videos as printed."""
+    table, _ = read_trajectories(evidence.file("data/frames.safetensors"))
+    count = len(table.drop_duplicates(["category", "video"]))
+    holds, difference = count == claim.value, count - claim.value
+    return Outcome(
+        holds, f"{count} videos with trajectories", "data/frames.safetensors", difference
+    )
+
+
+@decides(results=True)
+def categories(claim: Claim, evidence: Evidence) -> Outcome:
+    """The dataset has these categories."""
+    _, found = read_trajectories(evidence.file("data/frames.safetensors"))
+    holds = set(found) == set(claim.arguments["categories"])
+    file, difference = "data/frames.safetensors", len(found) - claim.value
+    return Outcome(holds, f"{len(found)}: {', '.join(found)}", file, difference)
+
+
+@decides(results=True)
+def keypoints(claim: Claim, evidence: Evidence) -> Outcome:
+    """A frame of the store has as many keypoints as printed."""
+    file = "data/frames.safetensors"
+    with safe_open(evidence.file(file), framework="np") as store:
+        count = store.get_slice("frames").get_shape()[1] // 2
+    return Outcome(count == claim.value == len(JOINTS), str(count), file, count - claim.value)
+
+
+@decides(results=True)
+def imbalanced(claim: Claim, evidence: Evidence) -> Outcome:
+    """The largest class has at least twice the videos of the smallest."""
+    table, _ = read_trajectories(evidence.file("data/frames.safetensors"))
+    counts = table.drop_duplicates(["category", "video"])["category"].value_counts()
+    here = f"videos: {counts.max()} of {counts.idxmax()}, {counts.min()} of {counts.idxmin()}"
+    return Outcome(bool(counts.max() >= 2 * counts.min()), here, "data/frames.safetensors")
+
+
+@decides(results=False)
+def segment_labels(claim: Claim, evidence: Evidence) -> Outcome:
+    """Every tested segment has the category of its video for a label."""
+    run = claim.arguments["run"]
+    file = evidence.folds_of(run)[0].relative_to(evidence.results) / FILE
+    shown = Predictions.load(evidence.file(file))
+    table, _ = read_trajectories(evidence.file("data/frames.safetensors"))
+    names = np.array(shown.categories)[shown.labels]
+    same = names == table["category"].to_numpy()[shown.trajectory]
+    length = evidence.config["runs"][run]["segment_length"]
+    here = f"{same.sum()} of {len(same)} segments of {length} frames"
+    return Outcome(bool(same.all()), here, str(file))
+
+
+@decides(results=False)
+def trained(claim: Claim, evidence: Evidence) -> Outcome:
+    """These runs were trained."""
+    for run in claim.arguments["runs"]:
+        evidence.accuracy_of(run)
+    return Outcome(True, f"trained: {', '.join(claim.arguments['runs'])}", evidence.accuracy_file)
+
+
+@decides(results=False)
+def training_setting(claim: Claim, evidence: Evidence) -> Outcome:
+    """Every run was trained with one of the printed values."""
+    key = claim.arguments["key"]
+    found = {record["training"][key] for records in evidence.records.values() for record in records}
+    here = f"{key} {', '.join(map(str, sorted(found)))}"
+    holds = found <= set(claim.arguments["values"])
+    return Outcome(holds, here, f"{evidence.protocol}/*/fold*/run.json")
+
+
+@decides(results=False)
+def early_stopping(claim: Claim, evidence: Evidence) -> Outcome:
+    """Training went on for as many epochs after its best as printed, or until its last epoch."""
+    patience = int(claim.value)
+    after, holds = [], True
+    for records in evidence.records.values():
+        for record in records:
+            after.append(record["epochs"] - record["best_epoch"])
+            ended = record["epochs"] == record["training"]["max_epochs"]
+            holds &= after[-1] == patience or (ended and after[-1] < patience)
+    stopped = f"{after.count(patience)} of {len(after)} trainings"
+    if patience not in after:
+        raise NotRun(f"no training was long enough to stop early ({len(after)} were not)")
+    here = f"{stopped} stopped {patience} epochs after their best"
+    if after.count(patience) < len(after):
+        here += f", the others {min(after)} to {max(after)} epochs after it"
+    return Outcome(holds, here, f"{evidence.protocol}/*/fold*/run.json")
+
+
+@decides(results=False)
+def folds(claim: Claim, evidence: Evidence) -> Outcome:
+    """As many folds as printed."""
+    count = int(evidence.accuracy["folds"].max())
+    return Outcome(count == claim.value, str(count), evidence.accuracy_file, count - claim.value)
+
+
+@decides(results=False)
+def various_metrics(claim: Claim, evidence: Evidence) -> Outcome:
+    """Balanced accuracy and other metrics are reported."""
+    file = f"{evidence.scope}/metrics.csv"
+    found = [name for name in METRICS if name in set(evidence.table(file)["metric"])]
+    here = ", ".join(map(title_of, found))
+    return Outcome("balanced_accuracy" in found and len(found) > 1, here, file)
+
+
+@decides(results=False)
+def counted(claim: Claim, evidence: Evidence) -> Outcome:
+    """MACs and parameters are counted for every run of the paper."""
+    file, runs = "tables/complexity.csv", list(evidence.config["runs"])
+    counts = evidence.complexity.reindex(runs)[["macs_thop", "params"]]
+    complete = int(counts.notna().all(axis=1).sum())
+    return Outcome(complete == len(runs), f"MACs and parameters of {complete} runs by thop", file)
+
+
+@decides(results=False)
+def kernel_is_stride(claim: Claim, evidence: Evidence) -> Outcome:
+    """These runs were trained, with a stride that is their kernel, at one segment length."""
+    rows = [evidence.accuracy_of(run) for run in claim.arguments["runs"]]
+    holds = all(row["kernel"] == row["stride"] for row in rows)
+    holds &= {row["segment_length"] for row in rows} == {claim.arguments["segment_length"]}
+    return Outcome(holds, ", ".join(row["kernel"] for row in rows), evidence.accuracy_file)
+
+
+@decides(results=False)
+def default_padding(claim: Claim, evidence: Evidence) -> Outcome:
+    """All trained runs that pad do it with constant 0, but for those that are about padding."""
+    found = [
+        (run, record["run"]["padding"])
+        for run, records in evidence.records.items()
+        for record in records
+        if "padding" in record["run"]
+    ]
+    but = claim.arguments["but"]
+    others = sorted({f"{run} {padding}" for run, padding in found if padding != "constant"})
+    constant = sum(padding == "constant" for _, padding in found)
+    here = (
+        f"constant in {constant} of {len(found)} trainings; others: {', '.join(others) or 'none'}"
+    )
+    holds = all((padding == "constant") != (run in but) for run, padding in found)
+    return Outcome(holds, here, f"{evidence.protocol}/*/fold*/run.json")

@@ -1,0 +1,72 @@
+"""One page of results of a finished run: on which data and machine, and every table."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from bptubeformer.data.trajectories import read_trajectories
+from bptubeformer.verdict.evidence import Evidence
+from bptubeformer.verdict.judge import CONTRADICTED, NOT_STATED, NOT_TESTABLE, verdict_table
+from bptubeformer.verdict.page import verdict_markdown
+
+TABLES = ("accuracy", "leakage", "metrics", "complexity", "movement")
+OF_EVERY_RUN = (CONTRADICTED, NOT_STATED, NOT_TESTABLE)
+"""Verdicts that no result of this run has changed: left to the full page."""
+
+
+def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
+    """The page as Markdown.
+
+    Args:
+        evidence: of the run.
+        base: ``config.yaml`` as it is in the repository.
+    """
+    table, categories = read_trajectories(evidence.file("data/frames.safetensors"))
+    videos = len(table.drop_duplicates(["category", "video"]))
+    records = [record for records in evidence.records.values() for record in records]
+    machines = sorted({record["device"] for record in records})
+    versions = records[0]["versions"]
+    hours = sum(record["seconds"] for record in records) / 3600
+    lines = [
+        f"# Results on {evidence.dataset}",
+        f"Written by the workflow (`bptubeformer summary`) from the tables of one run: "
+        f"{len(categories)} classes, {videos} videos, {len(table)} trajectories, "
+        f"{table['rows'].sum()} frames. Trained on {', '.join(machines)} with torch "
+        f"{versions['torch']} and Python {versions['python']}; all trainings under "
+        f"{evidence.protocol} together took {hours:.1f} hours of their processes.",
+    ]
+    changes = changed(evidence.config, base)
+    changes.get("dataset", {}).pop("source", None)
+    if changes:
+        lines.append("What this run changes of `config.yaml`:")
+        text = yaml.safe_dump(changes, sort_keys=False, default_flow_style=None, width=100)
+        lines.append(f"```yaml\n{text}```")
+    for name in TABLES:
+        path = evidence.results / "tables" / f"{name}.md"
+        if path.exists():
+            lines.append(_one_level_down(path.read_text(encoding="utf-8")))
+    verdicts = verdict_table(evidence)
+    decided = verdicts[~verdicts["verdict"].isin(OF_EVERY_RUN)]
+    lines.append(_one_level_down(verdict_markdown(decided, evidence, verdicts)))
+    return "\n\n".join(lines) + "\n"
+
+
+def _one_level_down(markdown: str) -> str:
+    return re.sub("^#", "##", markdown.strip(), flags=re.MULTILINE)
+
+
+def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """What a configuration has that the base has not, or has otherwise; missing runs are null."""
+    changes = {}
+    for key in [*base, *(key for key in config if key not in base)]:
+        own, old = config.get(key), base.get(key)
+        if isinstance(own, Mapping) and isinstance(old, Mapping):
+            inside = changed(own, old)
+            if inside:
+                changes[key] = inside
+        elif json.dumps(own) != json.dumps(old):
+            changes[key] = own
+    return changes

@@ -1,0 +1,67 @@
+import re
+
+from bptubeformer.verdict.judge import VERDICTS, verdict_table
+from bptubeformer.verdict.page import count_verdicts, verdict_markdown, verdict_page
+from bptubeformer.verdict.summary import changed, results_summary
+
+
+def test_the_page_has_every_claim_and_needs_no_network(evidence):
+    found = verdict_table(evidence)
+    page = verdict_page(found, evidence)
+    rows = re.findall(r'<tr data-verdict="([^"]+)">\s*<td>(\w\d\d)</td>', page)
+    assert [name for _, name in rows] == found["id"].tolist()
+    assert [kind for kind, _ in rows] == found["verdict"].tolist()
+    assert "http" not in page.replace("http-equiv", "")
+    for verdict, count in count_verdicts(found).items():
+        assert f">{verdict} {count}</button>" in page
+    assert '<a href="../tables/accuracy.csv">' in page
+
+
+def test_what_comes_from_outside_is_escaped(evidence):
+    evidence.config["dataset"]["name"] = "<script>alert(1)</script>"
+    page = verdict_page(verdict_table(evidence), evidence)
+    assert "<script>alert" not in page
+
+
+def test_markdown_counts_and_lists(evidence):
+    found = verdict_table(evidence)
+    text = verdict_markdown(found, evidence)
+    assert list(count_verdicts(found).index) == list(VERDICTS)
+    assert count_verdicts(found).sum() == len(found) == 159
+    for name in found["id"]:
+        assert f"\n| {name} " in text
+    columns = {
+        line.count("|") - line.count("\\|") for line in text.splitlines() if line[:3] == "| K"
+    }
+    assert columns == {8}
+
+
+def test_another_dataset_is_named_at_the_top(evidence):
+    evidence.config["dataset"]["name"] = "walkers"
+    assert "Computed on walkers" in verdict_markdown(verdict_table(evidence), evidence)
+    assert "claims about results are not testable here" in verdict_page(
+        verdict_table(evidence), evidence
+    )
+
+
+def test_the_summary_says_on_which_data_and_machine(evidence):
+    (evidence.results / "tables" / "accuracy.md").write_text("# Table 1: balanced accuracy\n\nx\n")
+    base = {**evidence.config, "seeds": [0, 1]}
+    text = results_summary(evidence, base)
+    assert text.startswith("# Results on hr-crime\n")
+    assert "13 classes, 789 videos, 789 trajectories, 789 frames" in text
+    assert "cpu (x) with torch 2 and Python 3" in text
+    assert "22.5 hours" in text  # 15 runs of 3 folds, half an hour each
+    assert "seeds: [0]" in text
+    assert "\n## Table 1: balanced accuracy\n" in text
+    assert "\n## Claim by claim\n" in text
+    assert "| T04 " in text
+    assert "| K01 " not in text
+
+
+def test_only_what_a_run_changes_is_shown():
+    base = {"a": 1, "b": {"c": 2, "d": 3}, "e": {"f": 1}}
+    assert changed(base, base) == {}
+    assert changed({"a": 1, "b": {"c": 5, "d": 3}, "g": 7}, base) == {
+        "b": {"c": 5}, "e": None, "g": 7,
+    }  # fmt: skip

@@ -1,0 +1,87 @@
+# The controls that the paper's comparisons lack: the same tables and figures with them, in extended/.
+
+EXTENDED = [
+    f"{RESULTS}/extended/{file}"
+    for file in ("accuracy.csv", "metrics.csv", "verdict.html", "pareto.svg")
+]
+
+
+use rule accuracy as accuracy_extended with:
+    input:
+        store=STORE,
+        predictions=of_folds("predictions.parquet", RUNS, PROTOCOLS),
+        claims=CLAIMS,
+    output:
+        table=table("accuracy", "Balanced accuracy, with the controls", "extended"),
+        markdown=f"{RESULTS}/extended/accuracy.md",
+        metrics=table("metrics", "All metrics, with the controls", "extended"),
+        metrics_markdown=f"{RESULTS}/extended/metrics.md",
+        folds=f"{RESULTS}/extended/folds.csv",
+        recalls=f"{RESULTS}/extended/recalls.csv",
+    log:
+        log_of("accuracy_extended"),
+    benchmark:
+        benchmark_of("accuracy_extended")
+    params:
+        results=RESULTS,
+        runs=json.dumps(DESCRIBED),
+        protocols=PROTOCOLS,
+        folds=len(FOLDS),
+        seeds=config["seeds"],
+        baseline=config["statistics"]["baseline"],
+        bootstrap=BOOTSTRAP,
+        code=command_fingerprint("accuracy"),
+    message:
+        "Balanced accuracy, with the controls"
+
+
+use rule verdict as verdict_extended with:
+    input:
+        accuracy=f"{RESULTS}/extended/accuracy.csv",
+        complexity=f"{RESULTS}/tables/complexity.csv",
+        silhouettes=f"{RESULTS}/tables/silhouettes.csv",
+        movement=f"{RESULTS}/tables/movement.csv",
+        attention=f"{SHOWN}/attention.safetensors",
+        claims=CLAIMS,
+        template=PAGE,
+    output:
+        table=table("verdict", "Verdicts, with the controls", "extended"),
+        markdown=f"{RESULTS}/extended/verdict.md",
+        page=report(
+            f"{RESULTS}/extended/verdict.html",
+            caption="../report/verdict.rst",
+            category="Verdicts",
+            labels={"page": "every claim of the paper, with the controls"},
+        ),
+    log:
+        log_of("verdict_extended"),
+    benchmark:
+        benchmark_of("verdict_extended")
+    params:
+        results=RESULTS,
+        config=CONFIGURATION,
+        scope="extended",
+        code=command_fingerprint("verdict"),
+    message:
+        "A verdict on every claim of the paper, with the controls"
+
+
+use rule draw_pareto as draw_pareto_extended with:
+    input:
+        notebook="notebooks/pareto.ipynb",
+        accuracy=f"{RESULTS}/extended/accuracy.csv",
+        complexity=f"{RESULTS}/tables/complexity.csv",
+    output:
+        pareto=svg("pareto", "extended"),
+        png=png("pareto", folder="extended"),
+        notebook=f"{RESULTS}/extended/pareto.ipynb",
+        page=f"{RESULTS}/extended/pareto.html",
+    log:
+        log_of("draw_pareto_extended"),
+    benchmark:
+        benchmark_of("draw_pareto_extended")
+    params:
+        parameters=lambda wildcards, input: pareto_parameters(input, "extended"),
+        code=notebook_fingerprint("pareto"),
+    message:
+        "Figure: balanced accuracy against cost, with the controls"
