@@ -1,3 +1,5 @@
+import tempfile
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
@@ -30,6 +32,30 @@ def test_a_notebook_is_executed_and_kept_with_a_page(notebook, tmp_path):
         "notebook.html",
         "notebook.ipynb",
     ]
+
+
+def test_notebooks_at_the_same_time_have_sockets_of_their_own(notebook, tmp_path, monkeypatch):
+    """None in the folder they are started from, where those of another would stand."""
+    cells = [
+        new_code_cell("number = 1", metadata={"tags": ["parameters"]}),
+        new_code_cell("import ipykernel.connect, json, os\n"
+                      "print(ipykernel.connect.get_connection_info(unpack=True)['ip'])\n"
+                      "print(sorted(os.listdir('.')))"),
+    ]  # fmt: skip
+    opened = nbformat.read(notebook, as_version=4)
+    opened.cells = cells
+    nbformat.write(opened, notebook)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    places = set()
+    for number in range(2):
+        execute_notebook(notebook, tmp_path / "out" / f"{number}.ipynb", {})
+        executed = nbformat.read(tmp_path / "out" / f"{number}.ipynb", as_version=4)
+        place, listing = executed.cells[-1].outputs[0].text.splitlines()
+        places.add(place)
+        assert listing == "[]"
+        assert place.startswith(tempfile.gettempdir())
+    assert len(places) == 2
 
 
 def test_a_parameter_the_notebook_does_not_have_is_refused(notebook, tmp_path):

@@ -15,9 +15,6 @@ from bptubeformer.atomic import replacing, write_text
 from bptubeformer.errors import InputError
 
 KERNEL = "python3"
-# Sockets in a folder of one's own instead of ports: nobody else on the machine can reach the
-# kernel, and notebooks executed at the same time cannot take each other's.
-LOCAL_KERNEL = Config(KernelManager={"transport": "ipc"})
 SOURCE = Path(__file__).resolve().parents[2]
 
 
@@ -45,6 +42,9 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     with replacing(output) as partial, tempfile.TemporaryDirectory() as sockets:
         os.environ["JUPYTER_RUNTIME_DIR"] = sockets
+        # Sockets in a folder of one's own instead of ports: nobody else on the machine can reach
+        # the kernel, and notebooks executed at the same time cannot take each other's.
+        kernel = {"transport": "ipc", "ip": f"{sockets}/kernel"}
         try:
             papermill.execute_notebook(
                 str(notebook),
@@ -53,7 +53,7 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
                 kernel_name=KERNEL,
                 progress_bar=False,
                 log_output=True,
-                config=LOCAL_KERNEL,
+                config=Config(KernelManager=kernel),
             )
         except papermill.PapermillExecutionError as error:
             raise InputError(f"{notebook}, cell {error.exec_count}: {error}") from error
