@@ -24,6 +24,7 @@ os.environ.update(
     )
 )
 
+from bptubeformer.claims import printed_table
 from bptubeformer.config import (
     SYNTHETIC,
     categories_of,

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from bptubeformer import claims as module
-from bptubeformer.claims import load_claims, printed_table, section_titles
+from bptubeformer.claims import load_claims, papers_runs, printed_table, section_titles
 from bptubeformer.verdict.judge import CONTRADICTED, NOT_STATED
 from bptubeformer.verdict.outcome import TESTS
 from conftest import REAL_DATA, REPOSITORY
@@ -68,6 +68,7 @@ def test_keys_of_choices_are_keys_of_the_configuration():
 
 def test_runs_of_claims_are_runs_of_the_configuration():
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    assert list(papers_runs()) == list(config["runs"])
     known = {*config["runs"], *config["controls"]}
     for claim in CLAIMS:
         named = [claim.arguments.get(key) for key in ("run", "baseline", "than")]
@@ -107,13 +108,13 @@ def test_printed_numbers_stand_in_one_file_only():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("- {title: A, claims: [{id: A01, where: x, statment: y}]}", "A01.*statment"),
-        ("- {title: A, claims: [{id: A01, where: x, statement: y}, "
-         "{id: A01, where: x, statement: y}]}", "A01 stands twice"),
+        ("{id: A01, where: x, statment: y}", "A01.*statment"),
+        (", ".join(["{id: A01, where: x, statement: y}"] * 2), "A01 stands twice"),
     ],
 )  # fmt: skip
 def test_a_broken_file_is_named(tmp_path, monkeypatch, text, words):
-    (tmp_path / "claims.yaml").write_text(text)
+    (tmp_path / "claims.yaml").write_text(f"sections: [{{title: A, claims: [{text}]}}]")
     monkeypatch.setattr(module, "FILE", tmp_path / "claims.yaml")
+    monkeypatch.setattr(module, "_file", module._file.__wrapped__)
     with pytest.raises(ValueError, match=words):
         load_claims.__wrapped__()

@@ -44,7 +44,9 @@ def results(tmp_path_factory):
         trained = mine / "model.safetensors"
         run("train", *shared, "--run", RUN, "--training", TRAINING, "--output", mine)
         run("predict", *shared, "--model", trained, "--output", mine / "predictions.parquet")
-        run("relate", *shared, "--model", trained, "--output", mine / "movement.parquet")
+        run(
+            "attention_movement", *shared, "--model", trained, "--output", mine / "movement.parquet"
+        )
     run("embed", *shared, "--model", trained, "--per-class", 3,
         "--output", mine / "embeddings.safetensors")  # fmt: skip
     run("attend", "--store", store, "--model", trained, "--category", "Abuse",

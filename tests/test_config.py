@@ -127,6 +127,7 @@ def test_the_controls_undo_what_the_paper_confounds(config):
          ["controls.BPT-V2-w384.body_part_width = 380", "8 heads; use 376 or 384"]),
         ({"runs": {"TTubeFormer": {"kernel": [5, 6, 2]}}},
          ["runs.TTubeFormer.kernel = [5, 6, 2]", "along rows", "use at most 5"]),
+        ({"runs": {"BPT-V2": 5}}, ["runs.BPT-V2 = 5", "a mapping with model"]),
         ({"seeds": []}, ["seeds = []", "one or more"]),
         ({"seeds": [1, 1]}, ["seeds = [1, 1]", "different"]),
         ({"statistics": {"bootstrap_samples": 10}}, ["bootstrap_samples = 10", "at least 100"]),
@@ -155,14 +156,17 @@ def test_an_overlay_leaves_a_run_out_with_null(config):
     [
         ({"runs": {"BPT-V9": None}}, "runs.BPT-V9 = null: no such run; known: ST-Tran, M1.2"),
         ({"leakage": {"runs": ["BPT-V9"]}}, "leakage.runs.0 = BPT-V9: no such run; known"),
-        ({"statistics": {"baseline": "X"}}, "statistics.baseline = X: no such run; known"),
+        ({"statistics": {"baseline": "X"}}, "statistics.baseline = X: not under runs; known"),
+        ({"statistics": {"baseline": "BPT-V2-w384"}}, "statistics.baseline = BPT-V2-w384: not"),
+        ({"runs": None}, "runs = null: expected a mapping"),
+        ({"leakage": {"runs": None}}, "leakage.runs = null: expected a list"),
     ],
 )
 def test_a_run_that_is_named_must_be_known(config, changes, words):
     with pytest.raises(InputError) as refusal:
-        settle_runs(overlay(config, changes), BASE)
+        settle_runs({**config, **overlay(config, changes)}, BASE)
     assert words in str(refusal.value)
-    assert "BPT-V2-w384" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_defaults_of_the_code_are_the_values_of_the_paper(config):

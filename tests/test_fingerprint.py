@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bptubeformer.fingerprint import command_fingerprint, fingerprint
+from bptubeformer.fingerprint import command_fingerprint, fingerprint, reached
 from conftest import REPOSITORY
 
 PRINT = "import sys; sys.path.insert(0, sys.argv[1]); from bptubeformer.fingerprint import *; "
@@ -97,3 +97,19 @@ def test_unknown_names_are_refused():
         fingerprint("bptubeformer.nothing")
     with pytest.raises(ValueError, match="no top-level definition of nothing"):
         command_fingerprint("nothing")
+
+
+@pytest.mark.parametrize(
+    ("command", "above"),
+    [
+        ("split", ("training", "evaluation", "figures", "verdict", "claims", "models")),
+        ("train", ("evaluation", "figures", "verdict", "claims")),
+        ("predict", ("evaluation.accuracy", "evaluation.tables", "figures", "verdict", "claims")),
+        ("accuracy", ("figures", "verdict", "models", "training")),
+    ],
+)
+def test_a_command_reaches_nothing_above_it(command, above):
+    """A reworded table, a new claim or a figure must not retrain anything."""
+    prefixes = tuple(f"bptubeformer.{room}." for room in above)
+    found = reached(f"bptubeformer.cli:{command}")
+    assert [name for name in found if f"{name}.".startswith(prefixes)] == []

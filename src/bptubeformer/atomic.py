@@ -4,6 +4,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @contextmanager
@@ -21,6 +25,12 @@ def replacing(path: Path | str) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_csv(path: Path | str, table: "pandas.DataFrame") -> None:
+    """Write a table as CSV, whole or not at all."""
+    with replacing(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")
 
 
 def write_text(path: Path | str, text: str) -> None:

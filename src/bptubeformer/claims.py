@@ -28,7 +28,7 @@ class Claim:
     verdict: str | None = None
     """A verdict that no result changes: of contradictions and of what is not stated."""
     reason: str | None = None
-    """Why there is no test, what contradicts what, or what was chosen instead."""
+    """Why there is no test, or what it leaves open; what contradicts what; what was chosen."""
     keys: tuple[str, ...] = ()
     """Keys of ``config.yaml`` that hold the choice where the paper states nothing."""
 
@@ -46,15 +46,19 @@ class Claim:
 
 
 @cache
+def _file() -> dict[str, Any]:
+    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+
+
+@cache
 def load_claims() -> tuple[Claim, ...]:
     """All claims, in the order of the paper.
 
     Raises:
         ValueError: an entry of the file has an unknown key or an id twice.
     """
-    sections = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     claims = []
-    for section in sections:
+    for section in _file()["sections"]:
         for entry in section["claims"]:
             try:
                 settings = {**section.get("all", {}), **entry}
@@ -71,8 +75,17 @@ def load_claims() -> tuple[Claim, ...]:
 @cache
 def section_titles() -> dict[str, str]:
     """Heading of each group of claims, by the letter that their ids begin with."""
-    sections = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return {entry["id"][0]: section["title"] for section in sections for entry in section["claims"]}
+    return {
+        entry["id"][0]: section["title"]
+        for section in _file()["sections"]
+        for entry in section["claims"]
+    }
+
+
+@cache
+def papers_runs() -> tuple[str, ...]:
+    """Names, in ``config.yaml``, of the runs that the paper names."""
+    return tuple(_file()["runs"])
 
 
 @cache

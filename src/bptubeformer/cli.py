@@ -179,9 +179,9 @@ def split(
     output: Path,
 ) -> None:  # fmt: skip
     """Cut the windows into training, validation and test, fold by fold."""
+    from bptubeformer.atomic import write_csv
     from bptubeformer.data.splits import SplitSettings, make_splits, summarise
     from bptubeformer.data.trajectories import FrameStore
-    from bptubeformer.evaluation.tables import write_table
 
     frames = FrameStore.load(store)
     how = settings_of(SplitSettings, settings, "split")
@@ -189,7 +189,7 @@ def split(
     for fold, one in enumerate(splits):
         one.save(output / f"fold{fold}.parquet")
     summary = summarise(frames, splits)
-    write_table(output / "summary.csv", summary)
+    write_csv(output / "summary.csv", summary)
     print(summary.groupby(["fold", "part"], sort=False)["windows"].sum().unstack().to_string())
     for row in summary[summary["windows"] == 0].itertuples():
         print(f"warning: fold {row.fold}: no window of {row.category} for {row.part}")
@@ -346,20 +346,26 @@ def attend(store: Path, model: Path, predictions: Path, category: str, output: P
 
 
 @command(STORE, SPLIT, MODEL, SEED, BATCH_SIZE, DEVICE, THREADS, output("movement (parquet)"))
-def relate(
+def attention_movement(
     store: Path, split: Path, model: Path, seed: int, batch_size: int, device: str, threads: int,
     output: Path,
 ) -> None:  # fmt: skip
     """Attention and movement of all test segments, in true and in shuffled order of frames."""
-    from bptubeformer.evaluation.job import TrainedFold, relate_movement
+    from bptubeformer.evaluation.attention_movement import write_attention_movement
+    from bptubeformer.evaluation.job import TrainedFold
 
     fold = TrainedFold.open(store, split, model, device, threads)
-    relate_movement(fold, batch_size, seed, output)
+    write_attention_movement(fold, batch_size, seed, output)
 
 
 @command(
     STORE,
-    option("--folds", "movement.parquet of each fold, written by relate", type=Path, nargs="+"),
+    option(
+        "--folds",
+        "movement.parquet of each fold",
+        type=Path,
+        nargs="+",
+    ),
     BOOTSTRAP,
     output("movement.csv; .md is written beside it"),
 )

@@ -103,6 +103,11 @@ def settle_runs(config: Mapping[str, Any], base: Path) -> dict[str, dict[str, An
     Raises:
         InputError: a run that there is not is left out or named.
     """
+    for section in (*SECTIONS, "leakage", "statistics"):
+        if not isinstance(config.get(section), Mapping):
+            raise _wrong(section, config.get(section), "expected a mapping")
+    if not isinstance(config["leakage"].get("runs"), list):
+        raise _wrong("leakage.runs", config["leakage"].get("runs"), "expected a list of runs")
     listed = yaml.safe_load(Path(base).read_text(encoding="utf-8"))
     settled: dict[str, dict[str, Any]] = {}
     for section in SECTIONS:
@@ -114,11 +119,14 @@ def settle_runs(config: Mapping[str, Any], base: Path) -> dict[str, dict[str, An
     ]
     named = {f"{s}.{name}": name for s in SECTIONS for name in config[s] if not config[s][name]}
     named |= {f"leakage.runs.{i}": name for i, name in enumerate(config["leakage"]["runs"])}
-    named["statistics.baseline"] = config["statistics"]["baseline"]
     for key, name in named.items():
         if name not in known:
             value = None if key.startswith(SECTIONS) else name
             raise _wrong(key, value, f"no such run; known: {', '.join(known)}")
+    baseline = config["statistics"].get("baseline")
+    if baseline not in (papers := [*listed["runs"], *settled["runs"]]):
+        papers = ", ".join(dict.fromkeys(papers))
+        raise _wrong("statistics.baseline", baseline, f"not under runs; known there: {papers}")
     leakage = [name for name in config["leakage"]["runs"] if name in declared(settled)]
     return {**settled, "leakage": {"runs": leakage}}
 
@@ -131,7 +139,12 @@ def categories_of(config: Mapping[str, Any]) -> list[str] | None:
 def _check_names(config: Mapping[str, Any]) -> None:
     """Runs that are named must be known: known names stand in the message."""
     sections = {s: config[s] for s in SECTIONS if isinstance(config.get(s), Mapping)}
-    known = [name for runs in sections.values() for name, run in runs.items() if "model" in run]
+    known = [
+        name
+        for runs in sections.values()
+        for name, run in runs.items()
+        if isinstance(run, Mapping) and "model" in run
+    ]
     for section, runs in sections.items():
         for name, run in runs.items():
             if isinstance(run, Mapping) and "model" not in run:
@@ -177,8 +190,9 @@ def _check_run(config: Mapping[str, Any], name: str) -> None:
             raise InputError(f"config: {key}.{needed} is missing; {entry['model']} needs it")
     if "kernel" in model:
         try:
-            grid = GRID_OF[entry["model"]]
-            tubelet_grid(model["segment_length"], model["kernel"], model["stride"], grid)
+            grid = GRID_OF.get(entry["model"])
+            if grid is not None:
+                tubelet_grid(model["segment_length"], model["kernel"], model["stride"], grid)
         except ValueError as error:
             raise _wrong(f"{key}.kernel", model["kernel"], str(error)) from error
     for width in ("token_width", "body_part_width"):

@@ -27,32 +27,37 @@ def fingerprint(*roots: str) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    reached: dict[str, str] = {}
+    digest = hashlib.sha256()
+    for name, text in sorted(reached(*roots).items()):
+        digest.update(f"{name}\n{text}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def reached(*roots: str) -> dict[str, str]:
+    """Meaning, as text, of each piece of code reached from ``roots``, by its name."""
+    found: dict[str, str] = {}
     waiting: list[str] = []
     for root in roots:
         if root.endswith(".ipynb"):
             trees = [_meaning(tree) for tree in _notebook(root)]
-            reached[Path(root).name] = "\n".join(map(_text, trees))
+            found[Path(root).name] = "\n".join(map(_text, trees))
         elif ":" in root:
             module, name = root.split(":")
             trees = list(_definitions(_parse(module), name))
-            reached[root] = "\n".join(map(_text, trees))
+            found[root] = "\n".join(map(_text, trees))
         else:
             trees = []
             waiting.append(root)
-        waiting += [found for tree in trees for found in _imports(tree)]
+        waiting += [module for tree in trees for module in _imports(tree)]
     while waiting:
         module = waiting.pop()
         # The package itself holds no more than its version, which changes no number.
-        if module not in (PACKAGE, *reached):
+        if module not in (PACKAGE, *found):
             tree = _parse(module)
-            reached[module] = _text(tree)
+            found[module] = _text(tree)
             waiting += _imports(tree)
             waiting += [module.rsplit(".", 1)[0]] if "." in module else []
-    digest = hashlib.sha256()
-    for name, text in sorted(reached.items()):
-        digest.update(f"{name}\n{text}\n".encode())
-    return digest.hexdigest()[:16]
+    return found
 
 
 def command_fingerprint(command: str, *models: str) -> str:
@@ -132,7 +137,19 @@ def _definitions(tree: ast.Module, name: str) -> Iterator[ast.stmt]:
             continue
         seen.add(current)
         yield defined[current]
-        waiting += [n.id for n in ast.walk(defined[current]) if isinstance(n, ast.Name)]
+        waiting += sorted(_references(defined[current]))
+
+
+def _references(node: ast.stmt) -> set[str]:
+    """Names of the module that a statement refers to; not those that a function binds itself."""
+    inside = list(ast.walk(node))
+    names = {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    if isinstance(node, ast.FunctionDef):
+        names -= {n.arg for n in inside if isinstance(n, ast.arg)}
+        names -= {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        imports = [n for n in inside if isinstance(n, ast.Import | ast.ImportFrom)]
+        names -= {a.asname or a.name.split(".")[0] for n in imports for a in n.names}
+    return names
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:

@@ -11,7 +11,6 @@ from bptubeformer.evaluation.job import (
     attend_segment,
     embed_fold,
     predict_fold,
-    relate_movement,
 )
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.models import build_model, save_model
@@ -66,22 +65,6 @@ def test_attention_is_that_of_a_test_segment(fold, fold_files, model_file, store
     assert shown.text["predicted"] in store.categories
     assert any(np.array_equal(store.frames[s : s + 24], shown.segment) for s in fold.starts)
     assert shown.attention["body parts"].shape == (8, 6, 6)
-
-
-def test_every_test_segment_is_related_to_its_movement(fold, tmp_path):
-    relate_movement(fold, 7, 0, tmp_path / "movement.parquet")
-    table = pd.read_parquet(tmp_path / "movement.parquet")
-    assert table["trajectory"].tolist() == fold.trajectory.tolist()
-
-
-def test_a_model_without_body_parts_has_no_attention_to_them(fold_files, store, tmp_path):
-    run = {"model": "m12", "segment_length": 24}
-    path = tmp_path / "m12.safetensors"
-    save_model(path, build_model(run, len(store.categories)), run, store.categories)
-    fold = TrainedFold.open(*fold_files, path, "cpu", 1)
-    with pytest.raises(InputError, match="m12 has no attention to body parts"):
-        relate_movement(fold, 7, 0, tmp_path / "movement.parquet")
-    assert not (tmp_path / "movement.parquet").exists()
 
 
 def test_a_model_of_other_classes_is_refused(fold_files, tmp_path):

@@ -5,6 +5,15 @@ import torch
 from scipy.stats import spearmanr
 
 from bptubeformer.data.segments import Segments
+from bptubeformer.errors import InputError
+from bptubeformer.evaluation.attention_movement import (
+    attention_movement,
+    part_attention,
+    part_speeds,
+    rank_correlation,
+    write_attention_movement,
+)
+from bptubeformer.evaluation.job import TrainedFold
 from bptubeformer.evaluation.movement import (
     ALL_PARTS,
     BETWEEN_PARTS,
@@ -13,12 +22,7 @@ from bptubeformer.evaluation.movement import (
     movement_markdown,
     movement_table,
 )
-from bptubeformer.evaluation.relation import (
-    part_attention,
-    part_speeds,
-    rank_correlation,
-    relate,
-)
+from bptubeformer.models import build_model, save_model
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.skeleton import PARTS
 
@@ -29,31 +33,39 @@ def still(frames=8):
     return torch.full((1, frames, 34), 50.0)
 
 
+def speeds(segment, numbers=range(8)):
+    """Speed of each part, frame by frame: (5, T)."""
+    return part_speeds(segment, torch.tensor([list(numbers)], dtype=torch.int32))[0]
+
+
 def test_a_part_that_moves_has_its_speed_and_no_other():
     segment = still()
     segment[0, :, 2 * 9] += 3 * torch.arange(8.0)  # the left wrist, 3 pixels a frame
-    speed, by_tubelet = part_speeds(segment, 2, 2)
-    assert speed[0].tolist() == [0, 0, 1.5, 0, 0]  # the mean over both wrists
-    assert by_tubelet.shape == (1, 5, 4)
-    assert by_tubelet[0, WRISTS].tolist() == [1.5] * 4
+    found = speeds(segment)
+    assert found.shape == (5, 8)
+    assert found[WRISTS].tolist() == [1.5] * 8  # the mean over both wrists
+    assert found.sum() == 1.5 * 8
 
 
 def test_a_step_counts_for_the_frames_on_both_sides():
     segment = still()
     segment[0, 4:, [18, 20]] += 8  # both wrists, between frames 4 and 5
-    _, by_tubelet = part_speeds(segment, 2, 2)
-    assert by_tubelet[0, WRISTS].tolist() == [0, 2, 2, 0]
+    assert speeds(segment)[WRISTS].tolist() == [0, 0, 0, 4, 4, 0, 0, 0]
+
+
+def test_a_step_over_a_gap_took_longer():
+    segment = still()
+    segment[0, 4:, [18, 20]] += 8
+    numbers = [0, 1, 2, 3, 7, 8, 9, 10]
+    assert speeds(segment, numbers)[WRISTS].tolist() == [0, 0, 0, 1, 1, 0, 0, 0]
 
 
 def test_missing_joints_do_not_move():
     segment = still()
     segment[0, 3, 18:20] = 0  # the left wrist is lost for a frame
-    speed, _ = part_speeds(segment, 2, 2)
-    assert speed[0].tolist() == [0] * 5
+    assert speeds(segment).nan_to_num(-1).sum() == 0
     segment[0, :, 18:22] = 0  # both wrists are never seen
-    speed, by_tubelet = part_speeds(segment, 2, 2)
-    assert speed[0, WRISTS].isnan()
-    assert by_tubelet[0, WRISTS].isnan().all()
+    assert speeds(segment)[WRISTS].isnan().all()
 
 
 def test_attention_to_parts_and_times_adds_up():
@@ -77,18 +89,66 @@ def test_rank_correlation_is_spearmans():
     assert np.isnan(rank_correlation(missing, torch.rand(2, 3))).all()
 
 
-def test_every_segment_is_related(store):
-    starts, trajectory = np.arange(0, 40, 4), np.zeros(10, dtype=int)
+def movement_of(store, model, count=10):
+    starts, trajectory = np.arange(0, 4 * count, 4), np.zeros(count, dtype=int)
     segments = Segments.of(store, starts, trajectory, 24, torch.device("cpu"))
+    numbers = torch.tensor(store.frame_number)
+    return segments, attention_movement(model, segments, numbers, 3, seed=0)
+
+
+def test_every_segment_has_its_attention_and_movement(store):
     torch.manual_seed(0)
     model = BPTubeFormer(classes=3, token_width=8, depth=1)
-    table = relate(model, segments, 3, seed=0)
+    segments, table = movement_of(store, model)
     assert len(table) == 10
-    pd.testing.assert_frame_equal(table, relate(model, segments, 3, seed=0))
+    pd.testing.assert_frame_equal(table, movement_of(store, model)[1])
     assert not table["attention torso true"].equals(table["attention torso shuffled"])
-    batch, _ = segments[slice(None)]
-    speed, _ = part_speeds(batch, 2, 2)
+    within = torch.arange(24)
+    numbers = torch.tensor(store.frame_number)[segments.starts[:, None] + within]
+    speed = part_speeds(segments[slice(None)][0], numbers).nanmean(-1)
     np.testing.assert_allclose(table["speed wrists"], speed[:, WRISTS])
+
+
+def test_a_model_that_looks_at_single_poses_correlates_as_much_in_the_control(store):
+    """Frames keep their speed when shuffled, so attention by pose alone finds it again."""
+
+    class ByPose(BPTubeFormer):
+        def embed(self, segments, attention=None):
+            attention["body parts"] = [torch.zeros(len(segments), 8, 6, 6)]
+            for part in PARTS:
+                # Every tubelet attends to a frame by where its first joint stands.
+                place = segments[..., 0][:, None, None, :].softmax(-1)
+                attention[part] = [place.expand(-1, 8, 24, 24)]
+            return segments[:, 0]
+
+    model = ByPose(classes=3, kernel=(1, 3, 3), stride=(1, 3, 3), token_width=8, depth=1)
+    _, table = movement_of(store, model)
+    for part in PARTS:
+        np.testing.assert_allclose(
+            table[f"tubelets {part} true"], table[f"tubelets {part} shuffled"], atol=1e-6
+        )
+
+
+def trained_fold(fold_files, store, run, folder):
+    path = folder / "model.safetensors"
+    save_model(path, build_model(run, len(store.categories)), run, store.categories)
+    return TrainedFold.open(*fold_files, path, "cpu", 1)
+
+
+def test_every_test_segment_of_a_fold_is_written(fold_files, store, tmp_path):
+    run = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
+    fold = trained_fold(fold_files, store, run, tmp_path)
+    write_attention_movement(fold, 7, 0, tmp_path / "movement.parquet")
+    table = pd.read_parquet(tmp_path / "movement.parquet")
+    assert table["trajectory"].tolist() == fold.trajectory.tolist()
+    assert table["window_start"].tolist() == fold.starts.tolist()
+
+
+def test_a_model_without_body_parts_has_no_attention_to_them(fold_files, store, tmp_path):
+    fold = trained_fold(fold_files, store, {"model": "m12", "segment_length": 24}, tmp_path)
+    with pytest.raises(InputError, match="m12 has no attention to body parts"):
+        write_attention_movement(fold, 7, 0, tmp_path / "movement.parquet")
+    assert not (tmp_path / "movement.parquet").exists()
 
 
 @pytest.fixture
@@ -98,10 +158,10 @@ def store_file(store, tmp_path):
 
 
 def made_up(trajectories, follows, generator):
-    """What ``relate`` would return of a model whose attention follows movement, or does not."""
+    """``movement.parquet`` of a model whose attention follows movement, or does not."""
     rows = np.repeat(trajectories, 5)
     speed = generator.random((len(rows), 5))
-    columns = {"trajectory": rows}
+    columns = {"trajectory": rows, "window_start": np.arange(len(rows))}
     for i, part in enumerate(PARTS):
         columns[f"speed {part}"] = speed[:, i]
         for order in ("true", "shuffled"):
@@ -121,7 +181,7 @@ def test_the_table_tells_attention_that_follows_from_attention_that_does_not(
     generator = np.random.default_rng(0)
     trajectories = np.arange(len(store.rows))
     folds = [made_up(trajectories, follows, generator) for _ in range(2)]
-    folds[0].loc[3, "speed torso"] = np.nan
+    folds[0].loc[3, "speed torso"] = np.nan  # usable in the other fold all the same
     table = movement_table(folds, store_file, 200, 0)
     rows = table.set_index(["level", "part", "order"])
     assert len(table) == 2 * (1 + 5 + 5)
@@ -130,10 +190,17 @@ def test_the_table_tells_attention_that_follows_from_attention_that_does_not(
         assert (true["interval_low"] > 0.4) == follows, level
         assert control["interval_low"] <= 0 <= control["interval_high"], level
         assert true["interval_low"] <= true["rank_correlation"] <= true["interval_high"]
+        assert (true["minus_shuffled_low"] > 0.2) == follows
+        assert true["minus_shuffled"] == pytest.approx(
+            true["rank_correlation"] - control["rank_correlation"]
+        )
     plain = np.mean([
         spearmanr(f["attention wrists true"], f["speed wrists"]).statistic for f in folds
     ])  # fmt: skip
     assert rows.loc[(BODY_PART, "wrists", "true"), "rank_correlation"] == pytest.approx(plain)
     text = movement_markdown(table)
     assert "| tubelets      | wrists |" in text
-    assert f"over {sum(map(len, folds))} test segments" in text
+    # Both folds tested the same segments.
+    assert f"over {len(folds[0])} test segments" in text
+    assert rows.loc[(BODY_PART, "torso", "true"), "segments"] == len(folds[0])
+    assert rows.loc[(BODY_PART, "wrists", "true"), "segments"] == len(folds[0])

@@ -150,7 +150,9 @@ def test_every_claim_has_a_verdict_computed_in_this_run(finished):
     assert "another dataset" in table.at["T04", "reason"]
     assert table.at["E01", "verdict"] == "not run"
     assert table.at["R02", "here"].endswith("segments of 24 frames")
-    for name in table["evidence"].dropna():
+    files = {name for names in table["evidence"].dropna() for name in names.split(", ")}
+    assert {"tables/accuracy.csv", "tables/complexity.csv", "tables/transformers.csv"} <= files
+    for name in files:
         if "*" not in name and not name.startswith(("config", "src")):
             assert (checkout / RESULTS / name).exists(), name
 

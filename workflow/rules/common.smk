@@ -98,7 +98,7 @@ def print_results():
     """Show the tables and say where the figures stand."""
     for table in ("accuracy", "leakage", "complexity"):
         path = Path(RESULTS, "tables", f"{table}.md")
-        if path.exists():
+        if str(path) in TABLES and path.exists():
             print(f"\n{path.read_text(encoding='utf-8').rstrip()}")
     if Path(RESULTS, "figures").exists():
         print(f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   ", end="")

@@ -1,6 +1,5 @@
 # From predictions and models to tables, embeddings and attention.
 
-CLAIMS = "src/bptubeformer/claims.yaml"
 LEAKAGE_RUNS = config["leakage"]["runs"]
 EVERY_PROTOCOL = ["as-published", "trajectory", "video"]
 BOOTSTRAP = [
@@ -19,7 +18,6 @@ rule accuracy:
     input:
         store=STORE,
         predictions=of_folds("predictions.parquet", PAPERS_RUNS, PROTOCOLS),
-        claims=CLAIMS,
     output:
         table=table("accuracy", "Table 1: balanced accuracy"),
         markdown=f"{RESULTS}/tables/accuracy.md",
@@ -41,6 +39,7 @@ rule accuracy:
         seeds=config["seeds"],
         baseline=config["statistics"]["baseline"],
         bootstrap=BOOTSTRAP,
+        printed=in_order(printed_table(1)),
         code=command_fingerprint("accuracy"),
     message:
         "Table 1: balanced accuracy"
@@ -86,7 +85,6 @@ rule leakage:
 rule complexity:
     input:
         store=STORE,
-        claims=CLAIMS,
     output:
         table=table("complexity", "Table 2: complexity"),
         markdown=f"{RESULTS}/tables/complexity.md",
@@ -102,6 +100,7 @@ rule complexity:
     params:
         runs=json.dumps(DESCRIBED),
         batch_size=config["complexity"]["batch_size"],
+        printed=in_order(printed_table(2)),
         code=command_fingerprint(
             "complexity", *sorted({run["model"] for run in RUNS.values()})
         ),
@@ -172,7 +171,7 @@ rule attend:
         "--output {output.attention} 2>&1 | tee {log}"
 
 
-rule relate:
+rule attention_movement:
     input:
         store=STORE,
         split=split_of,
@@ -180,9 +179,9 @@ rule relate:
     output:
         movement=f"{FOLD}/movement.parquet",
     log:
-        f"{RESULTS}/logs/relate/{FOLD_NAME}.log",
+        f"{RESULTS}/logs/attention_movement/{FOLD_NAME}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/relate/{FOLD_NAME}.tsv"
+        f"{RESULTS}/benchmarks/attention_movement/{FOLD_NAME}.tsv"
     conda:
         "../../envs/training.yaml"
     # The device is no param: the same numbers stand, whichever it is.
@@ -193,12 +192,12 @@ rule relate:
         seed=config["figures"]["seed"],
         batch_size=lambda wildcards: training_of(config, wildcards.run)["batch_size"],
         code=lambda wildcards: command_fingerprint(
-            "relate", RUNS[wildcards.run]["model"]
+            "attention_movement", RUNS[wildcards.run]["model"]
         ),
     message:
         "Attention and movement of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
-        "python src relate --store {input.store} --split {input.split} --model {input.model} "
+        "python src attention_movement --store {input.store} --split {input.split} --model {input.model} "
         "--seed {params.seed} --batch-size {params.batch_size} --device {resources.device} "
         "--threads {threads} --output {output.movement} 2>&1 | tee {log}"
 

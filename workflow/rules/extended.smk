@@ -10,7 +10,6 @@ use rule accuracy as accuracy_extended with:
     input:
         store=STORE,
         predictions=of_folds("predictions.parquet", RUNS, PROTOCOLS),
-        claims=CLAIMS,
     output:
         table=table("accuracy", "Balanced accuracy, with the controls", "extended"),
         markdown=f"{RESULTS}/extended/accuracy.md",
@@ -23,25 +22,15 @@ use rule accuracy as accuracy_extended with:
     benchmark:
         benchmark_of("accuracy_extended")
     params:
-        results=RESULTS,
         runs=json.dumps(DESCRIBED),
-        protocols=PROTOCOLS,
-        folds=len(FOLDS),
-        seeds=config["seeds"],
-        baseline=config["statistics"]["baseline"],
-        bootstrap=BOOTSTRAP,
-        code=command_fingerprint("accuracy"),
     message:
         "Balanced accuracy, with the controls"
 
 
 use rule verdict as verdict_extended with:
     input:
-        accuracy=f"{RESULTS}/extended/accuracy.csv",
-        complexity=f"{RESULTS}/tables/complexity.csv",
-        silhouettes=f"{RESULTS}/tables/silhouettes.csv",
-        movement=f"{RESULTS}/tables/movement.csv",
-        attention=f"{SHOWN}/attention.safetensors",
+        **EVIDENCE,
+        accuracy=rules.accuracy_extended.output,
         claims=CLAIMS,
         template=PAGE,
     output:
@@ -58,10 +47,7 @@ use rule verdict as verdict_extended with:
     benchmark:
         benchmark_of("verdict_extended")
     params:
-        results=RESULTS,
-        config=CONFIGURATION,
         scope="extended",
-        code=command_fingerprint("verdict"),
     message:
         "A verdict on every claim of the paper, with the controls"
 
@@ -82,6 +68,5 @@ use rule draw_pareto as draw_pareto_extended with:
         benchmark_of("draw_pareto_extended")
     params:
         parameters=lambda wildcards, input: pareto_parameters(input, "extended"),
-        code=notebook_fingerprint("pareto"),
     message:
         "Figure: balanced accuracy against cost, with the controls"

@@ -3,16 +3,23 @@
 # The device is left out: the same numbers stand, whichever it is.
 CONFIGURATION = in_order({**config, "device": "auto"})
 SUMMARY = f"{RESULTS}/summary.md"
+CLAIMS = "src/bptubeformer/claims.yaml"
 PAGE = "src/bptubeformer/verdict/page.html.j2"
+EVIDENCE = {
+    "store": STORE,
+    "complexity": rules.complexity.output,
+    "silhouettes": rules.silhouettes.output,
+    "movement": rules.movement.output,
+    "attention": f"{SHOWN}/attention.safetensors",
+    "predictions": f"{SHOWN}/predictions.parquet",
+    "records": of_folds("run.json", PAPERS_RUNS, PROTOCOLS[:1]),
+}
 
 
 rule verdict:
     input:
-        accuracy=f"{RESULTS}/tables/accuracy.csv",
-        complexity=f"{RESULTS}/tables/complexity.csv",
-        silhouettes=f"{RESULTS}/tables/silhouettes.csv",
-        movement=f"{RESULTS}/tables/movement.csv",
-        attention=f"{SHOWN}/attention.safetensors",
+        **EVIDENCE,
+        accuracy=rules.accuracy.output,
         claims=CLAIMS,
         template=PAGE,
     output:
@@ -44,7 +51,10 @@ rule verdict:
 
 rule summary:
     input:
+        **EVIDENCE,
         tables=TABLES,
+        accuracy=rules.accuracy.output,
+        claims=CLAIMS,
         base="config.yaml",
     output:
         page=SUMMARY,

@@ -169,9 +169,10 @@ def _grouped(
         members = np.unique(group[eligible & (store.labels == label)])
         if len(members) < settings.folds:
             raise InputError(
-                f"protocol {protocol}: category {category} has {len(members)} {protocol} group(s) "
+                f"protocol {protocol}: category {category} has {_count(len(members), protocol)} "
                 f"of at least {settings.minimum_rows} rows, fewer than the {settings.folds} folds; "
-                "add data, lower split.folds, or leave the category out"
+                "add data, lower split.folds, leave the category out, or do without this protocol "
+                "(protocols; the leakage table needs all: leakage: {runs: []} leaves it out)"
             )
         members = generator.permutation(members)
         members = members[np.argsort(-rows[members], kind="stable")]
@@ -183,6 +184,12 @@ def _grouped(
             part_of_group[fold, rest[evenly]] = 1
             part_of_group[fold, members[tested == fold]] = 2
     return [part[group[trajectory]] for part in part_of_group]
+
+
+def _count(number: int, protocol: str) -> str:
+    """A number of trajectories or videos in words."""
+    plural = {"trajectory": "trajectories", "video": "videos"}
+    return f"{number} {protocol if number == 1 else plural[protocol]}"
 
 
 def _deal(count: int, hands: int, generator: np.random.RandomState) -> np.ndarray:

@@ -1,7 +1,8 @@
 """95 % intervals by bootstrap over videos; not in the paper.
 
 Segments of one video are much alike, so that a resample of segments would promise too much. Videos
-are drawn with replacement within their class, so that every resample has every class.
+are drawn with replacement within their class. Where folds have test sets of their own, a resample
+may lack a class in one of them: it is left out of that fold's mean, as everywhere.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Jobs on a trained model: predict a fold's test segments, embed them, look at its attention."""
+"""Jobs on a trained model: predict a fold's test segments, embed them, attend to one of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from bptubeformer.atomic import replacing
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.trajectories import FrameStore
@@ -23,9 +22,7 @@ from bptubeformer.evaluation.inspection import (
     sample_per_class,
 )
 from bptubeformer.evaluation.predictions import Predictions
-from bptubeformer.evaluation.relation import relate
 from bptubeformer.models import load_model
-from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.training.device import choose_device
 from bptubeformer.training.loop import predict
 
@@ -99,21 +96,6 @@ def embed_fold(fold: TrainedFold, per_class: int, seed: int, batch_size: int, ou
     chosen = sample_per_class(fold.labels, per_class, seed)
     embedding, predicted = embed(fold.model, fold.segments(chosen), batch_size)
     Embeddings(embedding, fold.labels[chosen], predicted, fold.categories).save(output)
-
-
-def relate_movement(fold: TrainedFold, batch_size: int, seed: int, output: Path) -> None:
-    """Attention and movement of all test segments, written as ``movement.parquet``.
-
-    Raises:
-        InputError: the model has no tubelets of body parts.
-    """
-    if not isinstance(fold.model, BPTubeFormer):
-        raise InputError(
-            f"{fold.run['model']} has no attention to body parts; give a model of bptubeformer"
-        )
-    table = relate(fold.model, fold.segments(), batch_size, seed)
-    with replacing(output) as partial:
-        table.assign(trajectory=fold.trajectory).to_parquet(partial, index=False)
 
 
 def attend_segment(

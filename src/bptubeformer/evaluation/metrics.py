@@ -80,6 +80,5 @@ def average_by(
         the distinct groups (g,), their labels (g,) and mean logits float64 (g, classes).
     """
     distinct, first, group = np.unique(groups, return_index=True, return_inverse=True)
-    totals = np.zeros((len(distinct), logits.shape[1]))
-    np.add.at(totals, group, logits)
-    return distinct, labels[first], totals / np.bincount(group)[:, None]
+    totals = [np.bincount(group, column) for column in logits.T]
+    return distinct, labels[first], np.stack(totals, axis=1) / np.bincount(group)[:, None]

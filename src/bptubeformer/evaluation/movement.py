@@ -12,10 +12,11 @@ joints, by rank correlation, at three levels:
     Within a segment, over time, part by part: do a part's tubelets attend to those of its fastest
     frames?
 
-The control shows the model the same frames in shuffled order, and compares its attention with the
-movement in true order: what correlates there, too, is not movement.
+The control shows the model the same frames in shuffled order; each frame keeps the speed that it
+has in true order. How and where the body stands can still be seen there, but no movement:
+attention that correlates as much in the control does not follow movement.
 
-``relation`` computes it segment by segment; here it is put together, without torch.
+``attention_movement`` computes it segment by segment; here it is put together, without torch.
 """
 
 from collections.abc import Sequence
@@ -44,13 +45,16 @@ def movement_table(
     """Rank correlations of attention and movement, mean over folds, with intervals over videos.
 
     Args:
-        folds: what ``relation.relate`` returns, of each fold and seed.
+        folds: ``movement.parquet`` of each fold and seed, as ``attention_movement`` writes it.
         store: the frame store, whose videos the trajectories belong to.
         samples: resamples of the bootstrap.
         seed: of the bootstrap.
 
     Returns:
-        columns level, part, order, rank_correlation, interval_low, interval_high, segments.
+        columns level, part, order, rank_correlation, interval_low, interval_high, segments
+        (different ones that could be used); and, of the true order, minus_shuffled,
+        minus_shuffled_low and minus_shuffled_high, its difference to the control on the same
+        resamples.
     """
     video_of_trajectory, labels = videos_of(store)
     videos = [video_of_trajectory[fold["trajectory"]] for fold in folds]
@@ -64,48 +68,65 @@ def movement_table(
         *((BODY_PART, part) for part in PARTS),
         *((TUBELETS, part) for part in PARTS),
     ]:
+        values = {}
         for order in ORDERS:
-            values = np.mean(
-                [
-                    _weighted(fold, video, level, part, order, weights)
-                    for fold, video in zip(folds, videos, strict=True)
-                ],
-                axis=0,
-            )
-            low, high = interval(values[1:])
-            rows.append(
-                {
-                    "level": level,
-                    "part": part,
-                    "order": order,
-                    "rank_correlation": values[0],
-                    "interval_low": low,
-                    "interval_high": high,
-                    "segments": sum(map(len, folds)),
-                }
-            )
+            of_folds = [
+                _weighted(fold, video, level, part, order, weights)
+                for fold, video in zip(folds, videos, strict=True)
+            ]
+            values[order] = np.mean(of_folds, axis=0)
+        values["minus_shuffled"] = values[ORDERS[0]] - values[ORDERS[1]]
+        bounds = {name: interval(value[1:]) for name, value in values.items()}
+        for order in ORDERS:
+            row = {"level": level, "part": part, "order": order}
+            row["rank_correlation"] = values[order][0]
+            row["interval_low"], row["interval_high"] = bounds[order]
+            row["segments"] = _usable(folds, level, part, order)
+            if order == ORDERS[0]:
+                row["minus_shuffled"] = values["minus_shuffled"][0]
+                low, high = bounds["minus_shuffled"]
+                row |= {"minus_shuffled_low": low, "minus_shuffled_high": high}
+            rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _columns(level: str, part: str, order: str) -> list[str]:
+    """Columns of ``movement.parquet`` that a correlation is made of."""
+    return {
+        BETWEEN_PARTS: [f"{BETWEEN_PARTS} {order}"],
+        BODY_PART: [f"attention {part} {order}", f"speed {part}"],
+        TUBELETS: [f"{TUBELETS} {part} {order}"],
+    }[level]
+
+
+def _usable(folds: Sequence[pd.DataFrame], level: str, part: str, order: str) -> int:
+    """How many different segments have all that a correlation needs."""
+    columns = _columns(level, part, order)
+    usable = [fold["window_start"][fold[columns].notna().all(axis=1)] for fold in folds]
+    return pd.concat(usable).nunique()
 
 
 def movement_markdown(table: pd.DataFrame) -> str:
     """The movement table for people: true and shuffled time side by side."""
     columns = {"Level": [], "Part": [], "Rank correlation": [], "95 % interval": []}
-    columns |= {"With shuffled time": [], "95 % interval of it": []}
+    columns |= {"Shuffled": [], "95 % interval, shuffled": []}
+    columns |= {"Minus shuffled": [], "95 % interval, minus shuffled": []}
     for (level, part), pair in table.groupby(["level", "part"], sort=False):
         true, shuffled = (pair[pair["order"] == order].iloc[0] for order in ORDERS)
         row = [level, part]
-        for one in (true, shuffled):
-            row.append(f"{one['rank_correlation']:+.3f}")
-            row += ranges([one["interval_low"]], [one["interval_high"]], "+.3f")
+        for one, name in ((true, ""), (shuffled, ""), (true, "minus_shuffled")):
+            low, high = (f"{name}_{end}" if name else f"interval_{end}" for end in ("low", "high"))
+            row.append(f"{one[name or 'rank_correlation']:+.3f}")
+            row += ranges([one[low]], [one[high]], "+.3f")
         for column, value in zip(columns.values(), row, strict=True):
             column.append(value)
     notes = [
         "Attention of the last layer against the speed of joints, over "
-        f"{table['segments'].max()} test segments (all folds). Between parts: within a segment, "
-        "the class token's attention to the five parts. Body part: over segments, its attention to "
-        "the part. Tubelets: within a segment, over time. Shuffled time: the model sees the frames "
-        "in random order, its attention is compared with the true movement. Intervals: bootstrap "
-        "over videos."
+        f"{table['segments'].max()} test segments, mean over folds. Between parts: within a "
+        "segment, the class token's attention to the five parts. Body part: over segments, its "
+        "attention to the part. Tubelets: within a segment, over time. Shuffled: the model sees "
+        "the frames in random order, each with the speed that it has in true order; attention "
+        "that correlates as much there does not follow movement. Intervals: bootstrap over videos."
     ]
     return render("Does attention follow movement?", pd.DataFrame(columns), notes)
 
@@ -118,8 +139,9 @@ def _weighted(
     def total(values: np.ndarray) -> np.ndarray:
         return weights @ np.bincount(video[sound], values, minlength=weights.shape[1])
 
+    columns = _columns(level, part, order)
     if level == BODY_PART:
-        pair = fold[[f"attention {part} {order}", f"speed {part}"]].to_numpy(np.float64)
+        pair = fold[columns].to_numpy(np.float64)
         sound = np.isfinite(pair).all(axis=1)
         # Ranked once: a resample weighs the ranks of all segments instead of ranking anew.
         x, y = rankdata(pair[sound], axis=0).T / max(sound.sum(), 1)
@@ -132,8 +154,7 @@ def _weighted(
         return np.divide(
             covariance, deviation, out=np.full(len(weights), np.nan), where=deviation > 0
         )
-    name = f"{level} {order}" if level == BETWEEN_PARTS else f"{level} {part} {order}"
-    rho = fold[name].to_numpy(np.float64)
+    rho = fold[columns[0]].to_numpy(np.float64)
     sound = np.isfinite(rho)
     count = total(np.ones(int(sound.sum())))
     return np.divide(total(rho[sound]), count, out=np.full(len(weights), np.nan), where=count > 0)

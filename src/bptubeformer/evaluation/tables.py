@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bptubeformer.atomic import replacing, write_text
+from bptubeformer.atomic import write_csv, write_text
 
 
 def write_table(path: Path, table: pd.DataFrame, markdown: str | None = None) -> None:
     """Write a table as CSV, and beside it as Markdown."""
-    with replacing(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+    write_csv(path, table)
     if markdown is not None:
         write_text(path.with_suffix(".md"), markdown)
 

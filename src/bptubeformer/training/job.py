@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 import bptubeformer
-from bptubeformer.atomic import replacing, write_text
+from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.trajectories import FrameStore
@@ -74,8 +74,7 @@ def train_fold(
     model.load_state_dict(training.weights)
     output.mkdir(parents=True, exist_ok=True)
     save_model(output / "model.safetensors", model, run, store.categories)
-    with replacing(output / "history.csv") as partial:
-        pd.DataFrame(training.rows()).to_csv(partial, index=False, lineterminator="\n")
+    write_csv(output / "history.csv", pd.DataFrame(training.rows()))
     record = {
         "run": dict(run),
         "training": vars(settings),

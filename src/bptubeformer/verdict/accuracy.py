@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bptubeformer.claims import Claim
+from bptubeformer.claims import Claim, papers_runs
 from bptubeformer.evaluation.tables import ranges, spread
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.outcome import Outcome, decides
 
+STRONG = -0.5
+"""Rank correlation from which on "shorter is better" is taken to hold."""
 NEARLY = 0.005
 """Differences of balanced accuracy below this round to 0 %, the paper's own precision in words."""
 
@@ -17,6 +19,17 @@ NEARLY = 0.005
 def _spread(row: pd.Series) -> str:
     (interval,) = ranges([row["interval_low"]], [row["interval_high"]])
     return f"{spread(row['balanced_accuracy_mean'], row['balanced_accuracy_std'])} ({interval})"
+
+
+def _difference(evidence: Evidence, run: str, baseline: str) -> tuple[float, str]:
+    """Difference of two means, and in words with its interval where the tables have one."""
+    difference = evidence.mean_of(run) - evidence.mean_of(baseline)
+    here = f"{run} - {baseline} = {difference:+.4f}"
+    if evidence.config["statistics"]["baseline"] == baseline:
+        row = evidence.accuracy_of(run)
+        (interval,) = ranges([row["difference_low"]], [row["difference_high"]], "+.4f")
+        here += f" ({interval})"
+    return difference, here
 
 
 def _each(evidence: Evidence, runs: Sequence[str]) -> str:
@@ -42,9 +55,7 @@ def reconstruction(claim: Claim, evidence: Evidence) -> Outcome:
 def highest(claim: Claim, evidence: Evidence) -> Outcome:
     """The run has the highest mean among some, or among all."""
     run = claim.arguments["run"]
-    runs = claim.arguments["among"] or [
-        r for r in evidence.config["runs"] if r in evidence.accuracy.index
-    ]
+    runs = claim.arguments["among"] or papers_runs()
     best = max([run, *runs], key=evidence.mean_of)
     difference = evidence.mean_of(run) - claim.value if claim.printed else None
     here = f"highest: {_each(evidence, [best])}; {_each(evidence, [run])}"
@@ -70,12 +81,15 @@ def falls(claim: Claim, evidence: Evidence) -> Outcome:
 
 @decides(results=True)
 def shorter_is_better(claim: Claim, evidence: Evidence) -> Outcome:
-    """The means of runs, in the order of their kernel, correlate negatively with that order."""
+    """Means of runs fall with the length of their kernel, by rank correlation, and so do tokens."""
     runs = claim.arguments["runs"]
     means = pd.Series([evidence.mean_of(run) for run in runs])
     rho = means.corr(pd.Series(range(len(runs))), method="spearman")
-    here = f"rank correlation of kernel and balanced accuracy {rho:.2f}"
-    return Outcome(bool(rho < 0), here, evidence.accuracy_file)
+    encoders = [evidence.transformers_of(run).iloc[0] for run in runs]
+    tokens = [int(encoder["tokens"]) for encoder in encoders]
+    here = f"rank correlation of kernel and balanced accuracy {rho:.2f}; tubelets {tokens}"
+    holds = rho <= STRONG and tokens == sorted(tokens, reverse=True)
+    return Outcome(bool(holds), here, f"{evidence.accuracy_file}, tables/transformers.csv")
 
 
 @decides(results=True)
@@ -99,13 +113,7 @@ def lower(claim: Claim, evidence: Evidence) -> Outcome:
 @decides(results=True)
 def matches(claim: Claim, evidence: Evidence) -> Outcome:
     """The run's mean is not lower than the baseline's, to the percent."""
-    run, baseline = claim.arguments["run"], claim.arguments["baseline"]
-    difference = evidence.mean_of(run) - evidence.mean_of(baseline)
-    row = evidence.accuracy_of(run)
-    here = f"{run} - {baseline} = {difference:+.4f}"
-    if evidence.config["statistics"]["baseline"] == baseline:
-        (interval,) = ranges([row["difference_low"]], [row["difference_high"]], "+.4f")
-        here += f" ({interval})"
+    difference, here = _difference(evidence, claim.arguments["run"], claim.arguments["baseline"])
     return Outcome(difference >= -NEARLY, here, evidence.accuracy_file)
 
 
@@ -115,20 +123,19 @@ def matches_at_less_cost(claim: Claim, evidence: Evidence) -> Outcome:
     baseline, found = claim.arguments["baseline"], []
     cost_of_baseline = evidence.complexity_of(baseline)["macs_thop"]
     for run in claim.arguments["runs"]:
-        one = Claim("", "", "", arguments={"run": run, "baseline": baseline})
         ratio = cost_of_baseline / evidence.complexity_of(run)["macs_thop"]
-        match = matches(one, evidence)
-        found.append((match.holds and ratio > 2, f"{match.here} at {ratio:.1f} times fewer MACs"))
+        difference, here = _difference(evidence, run, baseline)
+        holds = difference >= -NEARLY and ratio > 2
+        found.append((holds, f"{here} at {ratio:.1f} times fewer MACs"))
     here = "; ".join(text for _, text in found)
-    return Outcome(all(holds for holds, _ in found), here, evidence.accuracy_file)
+    file = f"{evidence.accuracy_file}, tables/complexity.csv"
+    return Outcome(all(holds for holds, _ in found), here, file)
 
 
 @decides(results=True)
 def above_chance(claim: Claim, evidence: Evidence) -> Outcome:
     """The interval of every run of the paper lies above chance."""
-    table = evidence.accuracy.loc[
-        [r for r in evidence.config["runs"] if r in evidence.accuracy.index]
-    ]
+    table = pd.DataFrame([evidence.accuracy_of(run) for run in papers_runs()])
     chance = 1 / table["classes"].max()
     lowest_end = table["interval_low"].idxmin()
     here = (

@@ -1,5 +1,7 @@
 """Claims about MACs and parameters (paper, Table 2 and section 4)."""
 
+from dataclasses import replace
+
 from bptubeformer.claims import Claim
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.outcome import Outcome, decides
@@ -22,10 +24,14 @@ def macs(claim: Claim, evidence: Evidence) -> Outcome:
 
 @decides(results=False)
 def parameters(claim: Claim, evidence: Evidence) -> Outcome:
-    """Parameters by thop agree to the last printed digit."""
-    return _printed(
-        claim, float(evidence.complexity_of(claim.arguments["run"])["params"]), " million"
-    )
+    """Parameters by thop agree to the last printed digit; where claimed, half of another run's."""
+    count = float(evidence.complexity_of(claim.arguments["run"])["params"])
+    found = _printed(claim, count, " million")
+    if half_of := claim.arguments.get("half_of"):
+        share = count / float(evidence.complexity_of(half_of)["params"])
+        here = f"{found.here}, {share:.2f} of {half_of}"
+        return replace(found, holds=found.holds and round(share, 1) == 0.5, here=here)
+    return found
 
 
 @decides(results=False)
@@ -62,8 +68,10 @@ def saving_in_tokeniser(claim: Claim, evidence: Evidence) -> Outcome:
     baseline, own = (evidence.stages.loc[run, "macs_thop"] for run in runs)
     share = (baseline - own) / (baseline.sum() - own.sum())
     here = ", ".join(f"{stage} {round(100 * value)} %" for stage, value in share.items())
-    file = "tables/complexity_stages.csv"
-    return Outcome(bool(share["tokeniser"] > 0.5), f"of the saving: {here}", file)
+    encoders = [f"{run} {len(evidence.transformers_of(run))} transformers" for run in runs]
+    here = f"of the saving: {here}; {', '.join(encoders)}"
+    file = "tables/complexity_stages.csv, tables/transformers.csv"
+    return Outcome(bool(share["tokeniser"] > 0.5), here, file)
 
 
 @decides(results=False)

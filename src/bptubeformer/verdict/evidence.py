@@ -1,7 +1,7 @@
 """What a finished run of the workflow holds that a claim can be tested against."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bptubeformer.claims import papers_runs
 from bptubeformer.errors import InputError
 from bptubeformer.places import fold_folders
 
@@ -54,6 +55,11 @@ class Evidence:
         """The run of the attention and embedding figures."""
         return self.config["figures"]["run"]
 
+    def check_shown(self, run: str) -> None:
+        """Refuse figures of another run than the one that a claim is about."""
+        if self.shown_run != run:
+            raise NotRun(f"the figures are of {self.shown_run}, the claim is about {run}")
+
     @property
     def shown_fold(self) -> Path:
         """Folder, below the results, of the fold of these figures."""
@@ -87,6 +93,11 @@ class Evidence:
             hint = ": snakemake extended" if run in self.config["controls"] else ""
             raise NotRun(f"{run} was not trained{hint}")
         return self.accuracy.loc[run]
+
+    @property
+    def configured(self) -> list[str]:
+        """The paper's runs that the configuration has not left out."""
+        return [run for run in papers_runs() if run in self.config["runs"]]
 
     def mean_of(self, run: str) -> float:
         """A run's mean balanced accuracy."""
@@ -136,13 +147,19 @@ class Evidence:
             raise NotRun(f"{run} was not trained")
         return folders
 
+    def records_of(self, runs: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+        """``run.json`` of every fold, by run."""
+        return {
+            run: [json.loads((folder / "run.json").read_text()) for folder in self.folds_of(run)]
+            for run in runs
+        }
+
     @cached_property
     def records(self) -> dict[str, list[dict[str, Any]]]:
         """``run.json`` of every fold of the paper's runs, by run."""
-        return {
-            run: [json.loads((folder / "run.json").read_text()) for folder in self.folds_of(run)]
-            for run in self.config["runs"]
-        }
+        if not self.configured:
+            raise NotRun("no run of the paper was trained")
+        return self.records_of(self.configured)
 
     def silhouettes(self, grouping: str) -> pd.DataFrame:
         """Silhouettes by one reading of Fig. 5b, by group."""

@@ -14,15 +14,17 @@ SKELETON = "src/bptubeformer/skeleton.py"
 
 @decides(results=False)
 def tokens(claim: Claim, evidence: Evidence) -> Outcome:
-    """Transformers take as many tokens, the class token counted or not, of such a width."""
+    """Transformers take as many tokens of such a width, the class token counted or not."""
     table = evidence.transformers_of(claim.arguments["run"])
     holds, shown = True, []
     for name, (count, width) in claim.arguments["transformers"].items():
         if name not in table.index:
             return Outcome(False, f"no {name}", TRANSFORMERS)
         row = table.loc[name]
-        counts = {row["tokens"], row["tokens"] - row["class_token"]}
-        holds &= count in counts and width in (None, row["width"])
+        own = row["tokens"]
+        if not claim.arguments["count_class_token"]:
+            own = own - row["class_token"]
+        holds &= count == own and width in (None, row["width"])
         text = f"{row['tokens']} x {row['width']}"
         shown.append(f"{name} {text}{' with class token' if row['class_token'] else ''}")
     return Outcome(bool(holds), "; ".join(shown), TRANSFORMERS)

@@ -57,7 +57,7 @@ def verdict_page(table: pd.DataFrame, evidence: Evidence) -> str:
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     rows = table.assign(
         difference=_differences(table),
-        link=[_link(name, evidence) for name in table["evidence"]],
+        files=[_files(names, evidence) for names in table["evidence"]],
     )
     titles = section_titles()
     sections = [
@@ -96,6 +96,10 @@ def _in_words(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _link(name: str, evidence: Evidence) -> str:
-    """Where a file of the results stands, seen from the page; nothing for what is none."""
-    return f"../{name}" if name and (evidence.results / name).is_file() else ""
+def _files(names: str, evidence: Evidence) -> list[tuple[str, str]]:
+    """Each file of the evidence, and its place seen from the page; none for what is no result."""
+    return [
+        (name, f"../{name}" if (evidence.results / name).is_file() else "")
+        for name in names.split(", ")
+        if name
+    ]

@@ -26,8 +26,9 @@ def videos(claim: Claim, evidence: Evidence) -> Outcome:
 
 @decides(results=True)
 def categories(claim: Claim, evidence: Evidence) -> Outcome:
-    """The dataset has these categories."""
-    _, found = read_trajectories(evidence.file("data/frames.safetensors"))
+    """The dataset has trajectories of these categories and no others."""
+    table, _ = read_trajectories(evidence.file("data/frames.safetensors"))
+    found = list(table["category"].unique())
     holds = set(found) == set(claim.arguments["categories"])
     file, difference = "data/frames.safetensors", len(found) - claim.value
     return Outcome(holds, f"{len(found)}: {', '.join(found)}", file, difference)
@@ -94,7 +95,7 @@ def early_stopping(claim: Claim, evidence: Evidence) -> Outcome:
             ended = record["epochs"] == record["training"]["max_epochs"]
             holds &= after[-1] == patience or (ended and after[-1] < patience)
     stopped = f"{after.count(patience)} of {len(after)} trainings"
-    if patience not in after:
+    if holds and patience not in after:
         raise NotRun(f"no training was long enough to stop early ({len(after)} were not)")
     here = f"{stopped} stopped {patience} epochs after their best"
     if after.count(patience) < len(after):
@@ -120,11 +121,14 @@ def various_metrics(claim: Claim, evidence: Evidence) -> Outcome:
 
 @decides(results=False)
 def counted(claim: Claim, evidence: Evidence) -> Outcome:
-    """MACs and parameters are counted for every run of the paper."""
-    file, runs = "tables/complexity.csv", list(evidence.config["runs"])
+    """MACs and parameters are counted for every run of the paper, and the run has its recalls."""
+    runs = evidence.configured
     counts = evidence.complexity.reindex(runs)[["macs_thop", "params"]]
     complete = int(counts.notna().all(axis=1).sum())
-    return Outcome(complete == len(runs), f"MACs and parameters of {complete} runs by thop", file)
+    classes = int(evidence.recalls_of(claim.arguments["run"]).notna().sum())
+    here = f"MACs and parameters of {complete} runs by thop; recalls of {classes} classes"
+    file = f"tables/complexity.csv, {evidence.scope}/recalls.csv"
+    return Outcome(complete == len(runs) and classes > 0, here, file)
 
 
 @decides(results=False)

@@ -26,7 +26,8 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
     """
     table, categories = read_trajectories(evidence.file("data/frames.safetensors"))
     videos = len(table.drop_duplicates(["category", "video"]))
-    records = [record for records in evidence.records.values() for record in records]
+    trained = evidence.records_of(evidence.config["runs"])
+    records = [record for records in trained.values() for record in records]
     machines = sorted({record["device"] for record in records})
     versions = records[0]["versions"]
     hours = sum(record["seconds"] for record in records) / 3600
@@ -39,12 +40,17 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
         f"{evidence.protocol} together took {hours:.1f} hours of their processes.",
     ]
     changes = changed(evidence.config, base)
+    # Where the data stands on this machine is nobody else's business.
     changes.get("dataset", {}).pop("source", None)
+    changes = {key: value for key, value in changes.items() if value != {}}
     if changes:
         lines.append("What this run changes of `config.yaml`:")
         text = yaml.safe_dump(changes, sort_keys=False, default_flow_style=None, width=100)
         lines.append(f"```yaml\n{text}```")
+    left_out = () if evidence.config["leakage"]["runs"] else ("leakage",)
     for name in TABLES:
+        if name in left_out:
+            continue  # an older run may have left it behind
         path = evidence.results / "tables" / f"{name}.md"
         if path.exists():
             lines.append(_one_level_down(path.read_text(encoding="utf-8")))

@@ -1,0 +1,151 @@
+"""Attention and movement of every test segment, side by side; see ``movement`` for what it is for.
+
+Letters: B segments, T frames, P parts, t tubelets along time.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import rankdata
+from torch import Tensor
+
+from bptubeformer.atomic import replacing
+from bptubeformer.data.segments import Segments
+from bptubeformer.errors import InputError
+from bptubeformer.evaluation.job import TrainedFold
+from bptubeformer.evaluation.movement import BETWEEN_PARTS, ORDERS, TUBELETS
+from bptubeformer.models.bptubeformer import BPTubeFormer
+from bptubeformer.skeleton import JOINTS, PARTS
+
+
+def write_attention_movement(fold: TrainedFold, batch_size: int, seed: int, output: Path) -> None:
+    """Attention and movement of all test segments of a fold, written as ``movement.parquet``.
+
+    Besides the columns of ``attention_movement``: ``window_start`` and ``trajectory``.
+
+    Raises:
+        InputError: the model has no tubelets of body parts.
+    """
+    if not isinstance(fold.model, BPTubeFormer):
+        raise InputError(
+            f"{fold.run['model']} has no attention to body parts; give a model of bptubeformer"
+        )
+    numbers = torch.tensor(fold.store.frame_number, device=fold.device)
+    table = attention_movement(fold.model, fold.segments(), numbers, batch_size, seed)
+    table = table.assign(window_start=fold.starts, trajectory=fold.trajectory)
+    with replacing(output) as partial:
+        table.to_parquet(partial, index=False)
+
+
+@torch.inference_mode()
+def attention_movement(
+    model: BPTubeFormer, segments: Segments, frame_number: Tensor, batch_size: int, seed: int
+) -> pd.DataFrame:
+    """Attention and movement of every segment, in true and in shuffled order of its frames.
+
+    Args:
+        model: whose attention it is.
+        segments: the test segments.
+        frame_number: int32 (F,), number of each frame of the store in its video.
+        batch_size: segments of a batch.
+        seed: of the shuffling.
+
+    Returns:
+        a row a segment: ``speed <part>`` in pixels a frame; for each order, ``attention <part>
+        <order>`` of the class token, ``tubelets <part> <order>``, the rank correlation over time,
+        and ``between parts <order>``, that over parts. All floating-point.
+    """
+    model.eval()
+    convolution = next(iter(model.tubelet_transformers.values())).embedding.convolution
+    kernel, stride = convolution.kernel_size[0], convolution.stride[0]
+    # On the CPU, so that every device sees the same order.
+    generator = torch.Generator().manual_seed(seed)
+    within = torch.arange(segments.length, device=segments.frames.device)
+    rows = []
+    for begin in range(0, len(segments), batch_size):
+        chosen = slice(begin, begin + batch_size)
+        batch, _ = segments[chosen]
+        by_frame = part_speeds(batch, frame_number[segments.starts[chosen, None] + within])
+        speed = by_frame.nanmean(-1)
+        row = {f"speed {part}": speed[:, i].cpu().numpy() for i, part in enumerate(PARTS)}
+        order = torch.rand(batch.shape[:2], generator=generator).argsort(1).to(batch.device)
+        # A frame keeps the speed that it has in true order, wherever it comes to stand.
+        shuffled = batch.gather(1, order[..., None].expand_as(batch))
+        shuffled_speed = by_frame.gather(2, order[:, None].expand_as(by_frame))
+        shown = ((batch, by_frame), (shuffled, shuffled_speed))
+        for name, (frames, of_frames) in zip(ORDERS, shown, strict=True):
+            attention: dict[str, list[Tensor]] = {}
+            model.embed(frames, attention)
+            of_tubelets = of_frames.unfold(-1, kernel, stride).nanmean(-1)
+            to_parts, to_tubelets = part_attention(attention, of_tubelets.shape[-1])
+            row[f"{BETWEEN_PARTS} {name}"] = rank_correlation(to_parts, speed)
+            over_time = rank_correlation(to_tubelets, of_tubelets)
+            for i, part in enumerate(PARTS):
+                row[f"attention {part} {name}"] = to_parts[:, i].cpu().numpy()
+                row[f"{TUBELETS} {part} {name}"] = over_time[:, i]
+        rows.append(pd.DataFrame(row))
+    return pd.concat(rows, ignore_index=True)
+
+
+def part_speeds(segments: Tensor, frame_number: Tensor) -> Tensor:
+    """How fast the joints of each part move, frame by frame.
+
+    The speed of a frame is the mean speed of the steps into it and out of it, over the joints of
+    the part; steps from or to a missing joint (0, 0) are left out.
+
+    Args:
+        segments: float32 (B, T, 34), pixels.
+        frame_number: int32 (B, T), number of each frame in its video: a step over a gap took
+            longer.
+
+    Returns:
+        float32 (B, P, T), pixels a frame of the video; NaN where no joint of the part can be
+        followed.
+    """
+    # (B, T, 34) -> (B, T, 17, 2)
+    joints = segments.unflatten(-1, (len(JOINTS), 2))
+    present = (joints != 0).any(dim=-1)
+    # (B, T - 1, 17)
+    step = (joints[:, 1:] - joints[:, :-1]).norm(dim=-1) / frame_number.diff(dim=1)[..., None]
+    step = step.where(present[:, 1:] & present[:, :-1], torch.nan)
+    pad = step.new_full((len(step), 1, len(JOINTS)), torch.nan)
+    # (B, T, 17): steps into and out of each frame
+    frame = torch.stack([torch.cat([pad, step], dim=1), torch.cat([step, pad], dim=1)]).nanmean(0)
+    parts = [frame[..., [j for row in grid for j in row]].nanmean(-1) for grid in PARTS.values()]
+    return torch.stack(parts, dim=1)
+
+
+def part_attention(attention: dict[str, list[Tensor]], times: int) -> tuple[Tensor, Tensor]:
+    """Attention of the last layer that parts and tubelets receive, mean over heads.
+
+    Args:
+        attention: what ``BPTubeFormer.embed`` fills.
+        times: tubelets along time, t.
+
+    Returns:
+        float32: of the class token to each part (B, P), and of all tubelets of a part to those at
+        each time (B, P, t).
+    """
+    # (B, H, 1 + P, 1 + P) -> (B, P)
+    of_class_token = attention["body parts"][-1].mean(1)[:, 0, 1:]
+    # (B, H, n, n) -> (B, n) -> (B, t): tubelets that lie on the same frames stand together
+    received = [
+        attention[part][-1].mean((1, 2)).unflatten(-1, (times, -1)).sum(-1) for part in PARTS
+    ]
+    return of_class_token, torch.stack(received, dim=1)
+
+
+def rank_correlation(first: Tensor, second: Tensor) -> np.ndarray:
+    """Spearman's rho along the last axis, float64; NaN where a value is missing or all are equal.
+
+    Args:
+        first: floating-point (..., n).
+        second: floating-point (..., n).
+    """
+    pair = (values.double().cpu().numpy() for values in (first, second))
+    ranks = [rankdata(values, axis=-1, nan_policy="propagate") for values in pair]
+    a, b = (rank - rank.mean(axis=-1, keepdims=True) for rank in ranks)
+    norm = np.sqrt((a**2).sum(axis=-1) * (b**2).sum(axis=-1))
+    return np.divide((a * b).sum(axis=-1), norm, out=np.full(norm.shape, np.nan), where=norm > 0)
