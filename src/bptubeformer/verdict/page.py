@@ -86,7 +86,8 @@ def about(evidence: Evidence) -> str:
 
 
 def _differences(table: pd.DataFrame) -> list[str]:
-    return ["" if pd.isna(value) else f"{value:+.4g}" for value in table["difference"]]
+    shown = ["" if pd.isna(value) else f"{value:+.4g}" for value in table["difference"]]
+    return ["0" if text == "+0" else text for text in shown]
 
 
 def _in_words(table: pd.DataFrame) -> list[str]:
