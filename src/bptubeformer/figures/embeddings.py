@@ -8,6 +8,9 @@ from sklearn.manifold import TSNE
 
 from bptubeformer.figures.style import class_colours
 
+MARKS = ("o", "^", "s")
+"""Marks of the first ten classes, the next ten, and the rest."""
+
 
 def tsne(embedding: np.ndarray, *, perplexity: float, seed: int) -> np.ndarray:
     """Two dimensions of an embedding (n, D), float32 (n, 2).
@@ -33,7 +36,11 @@ def draw_tsne(
     axes = figure.subplots()
     for label, colour in enumerate(class_colours(len(categories))):
         mine = labels == label
-        axes.scatter(*points[mine].T, s=14, color=colour, label=categories[label], linewidths=0)
+        # Another mark from the eleventh colour on, where colours come nearer to each other.
+        mark = MARKS[min(label // 10, len(MARKS) - 1)]
+        axes.scatter(
+            *points[mine].T, s=18, color=colour, marker=mark, label=categories[label], linewidths=0
+        )
     axes.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     axes.legend(
         loc="center left",

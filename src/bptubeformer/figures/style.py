@@ -4,6 +4,7 @@ from pathlib import Path
 
 import matplotlib
 import seaborn
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from bptubeformer.atomic import replacing
@@ -11,6 +12,8 @@ from bptubeformer.atomic import replacing
 HEATMAP = "viridis"
 CONFUSION = "Blues"
 RESOLUTION_DPI = 200
+FURTHER_COLOURS = ("#3a0182", "#004201", "#0fffa8", "#5d003f", "#bcbcff", "#d8afa1")
+"""What a Glasbey palette goes on with behind ``tab10``."""
 
 
 def apply_style() -> None:
@@ -29,13 +32,10 @@ def apply_style() -> None:
 
 
 def class_colours(classes: int) -> list[tuple[float, float, float]]:
-    """Colours that stay apart: ten of ``tab10``, then dark ones of ``Dark2``, then a wheel."""
-    if classes <= 10:
-        return list(seaborn.color_palette("tab10", classes))
-    if classes <= 16:
-        dark = [colour for i, colour in enumerate(seaborn.color_palette("tab20b")) if i % 4 == 0]
-        extra = [(0.0, 0.0, 0.0), *dark]
-        return [*seaborn.color_palette("tab10"), *extra][:classes]
+    """Colours that stay apart: ten of ``tab10``, then those farthest from them, then a wheel."""
+    palette = [*seaborn.color_palette("tab10"), *map(to_rgb, FURTHER_COLOURS)]
+    if classes <= len(palette):
+        return palette[:classes]
     return list(seaborn.color_palette("husl", classes))
 
 
