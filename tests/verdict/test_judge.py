@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from bptubeformer.claims import load_claims
 from bptubeformer.data.trajectories import FrameStore
 from bptubeformer.evaluation.predictions import FILE, Predictions
-from bptubeformer.verdict import models, settings
+from bptubeformer.verdict import models
 from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.judge import (
     CONTRADICTED,
@@ -24,7 +24,7 @@ from bptubeformer.verdict.judge import (
     judge,
     verdict_table,
 )
-from bptubeformer.verdict.outcome import OF_RESULTS, TESTS
+from bptubeformer.verdict.outcome import OF_RESULTS, TESTS, decides
 
 CLAIMS = {claim.id: claim for claim in load_claims()}
 DECIDING = sorted({c.test for c in CLAIMS.values() if c.test and not c.verdict})
@@ -366,6 +366,10 @@ def test_the_controls_are_read_from_their_folder(evidence):
     assert judge(CLAIMS["T04"], extended)["evidence"] == "extended/accuracy.csv"
 
 
-def test_no_test_is_registered_twice_under_one_name():
-    defined = [name for module in (models, settings) for name in vars(module) if name in TESTS]
-    assert len(defined) == len(set(defined))
+def test_two_tests_of_one_name_are_refused():
+    def highest(claim, evidence):
+        raise AssertionError("never called")
+
+    with pytest.raises(ValueError, match="two tests of claims are named highest"):
+        decides(results=True)(highest)
+    assert TESTS["highest"] is not highest

@@ -31,9 +31,14 @@ def decides(*, results: bool) -> Callable[[Test], Test]:
 
     Args:
         results: whether it is about results on a dataset, or about models and settings alone.
+
+    Raises:
+        ValueError: a test of this name is registered already.
     """
 
     def register(function: Test) -> Test:
+        if function.__name__ in TESTS:
+            raise ValueError(f"two tests of claims are named {function.__name__}; rename one")
         TESTS[function.__name__] = function
         if results:
             OF_RESULTS.add(function.__name__)
