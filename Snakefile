@@ -26,6 +26,7 @@ os.environ.update(
 
 from bptubeformer.claims import printed_table
 from bptubeformer.config import (
+    EVERY_PROTOCOL,
     SYNTHETIC,
     categories_of,
     check_config,
@@ -38,7 +39,7 @@ from bptubeformer.data.layout import folder_state
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint, fingerprint
 from bptubeformer.places import repeats
-from bptubeformer.training.device import count_gpus
+from bptubeformer.training.device import training_slots
 
 try:
     config.update(settle_runs(config, Path(workflow.basedir, "config.yaml")))

@@ -97,6 +97,8 @@ RUN = option("--run", "model and hyperparameters, as in config.yaml", type=mappi
 RUNS = option("--runs", "experiment, model and hyperparameters of each run", type=mapping)
 DEVICE = option("--device", "auto, cpu, cuda or cuda:<n>", default="auto")
 THREADS = option("--threads", "CPU threads of torch", type=int, default=1)
+SLOTS = option("--slots-per-gpu", "jobs that share a GPU", type=int, default=1)
+PRECISION = option("--precision", "of matrix products: fp32, tf32 or bf16", default="fp32")
 BATCH_SIZE = option("--batch-size", "segments of a batch", type=int, default=1000)
 SEED = option("--seed", "of the random choices", type=int, default=0)
 RESULTS = option("--results", "results/<dataset>, with all folds below it", type=Path)
@@ -144,16 +146,17 @@ def synthetic(seed: int, size: float, folder: Path, output: Path) -> None:
 @command(
     option("--manifest", "written by acquire or synthetic", type=Path),
     option("--categories", "class names; left out: read from the folders", nargs="*", default=None),
+    option("--threads", "files are read by so many at a time", type=int, default=1),
     output("frame store (safetensors)"),
 )
-def ingest(manifest: Path, categories: list[str] | None, output: Path) -> None:
+def ingest(manifest: Path, categories: list[str] | None, threads: int, output: Path) -> None:
     """Read all trajectories into one frame store."""
     from bptubeformer.data.acquire import manifest_folders
     from bptubeformer.data.layout import find_trajectories
     from bptubeformer.data.trajectories import ingest
 
     layout = find_trajectories(manifest_folders(manifest), categories or None)
-    store = ingest(layout)
+    store = ingest(layout, threads)
     store.save(output)
     print(
         f"{len(layout.categories)} categories, {len(store.rows)} trajectories, "
@@ -201,29 +204,32 @@ def split(
     RUN,
     option("--training", "training settings, as in config.yaml", type=mapping, default="{}"),
     DEVICE,
+    SLOTS,
     THREADS,
     output("folder for model.safetensors, history.csv and run.json"),
 )
 def train(
     store: Path, split: Path, run: Mapping[str, Any], training: Mapping[str, Any], device: str,
-    threads: int, output: Path,
+    slots_per_gpu: int, threads: int, output: Path,
 ) -> None:  # fmt: skip
     """Train one run on one fold."""
     from bptubeformer.training.job import train_fold
     from bptubeformer.training.loop import TrainingSettings
 
     settings = settings_of(TrainingSettings, training, "training")
-    train_fold(store, split, run, settings, device, threads, output)
+    train_fold(store, split, run, settings, device, threads, output, slots_per_gpu)
 
 
-@command(STORE, SPLIT, MODEL, BATCH_SIZE, DEVICE, THREADS, output("predictions (parquet)"))
+@command(STORE, SPLIT, MODEL, PRECISION, DEVICE, SLOTS, THREADS, output("predictions (parquet)"))
 def predict(
-    store: Path, split: Path, model: Path, batch_size: int, device: str, threads: int, output: Path
-) -> None:
+    store: Path, split: Path, model: Path, precision: str, device: str, slots_per_gpu: int,
+    threads: int, output: Path,
+) -> None:  # fmt: skip
     """Classify the test segments of a fold with a trained model."""
     from bptubeformer.evaluation.job import TrainedFold, predict_fold
 
-    predict_fold(TrainedFold.open(store, split, model, device, threads), batch_size, output)
+    fold = TrainedFold.open(store, split, model, device, threads, slots_per_gpu)
+    predict_fold(fold, precision, output)
 
 
 @command(
@@ -311,24 +317,55 @@ def complexity(store: Path, runs: Mapping[str, Any], batch_size: int, output: Pa
 
 @command(
     STORE,
+    option("--splits", "folder with <protocol>/T<length>/fold<k>.parquet", type=Path),
+    CONFIG,
+    option("--epochs", "epochs of a training to reckon with", type=int, default=15),
+    option("--jobs", "trainings that run at a time", type=int, default=1),
+    DEVICE,
+    SLOTS,
+    THREADS,
+    output("cost.csv; .md is written beside it"),
+)
+def cost(
+    store: Path, splits: Path, config: Mapping[str, Any], epochs: int, jobs: int, device: str,
+    slots_per_gpu: int, threads: int, output: Path,
+) -> None:  # fmt: skip
+    """What the runs will cost on this device, before any training: windows, MACs, time, memory."""
+    import torch
+
+    from bptubeformer.data.trajectories import FrameStore
+    from bptubeformer.evaluation.cost import cost_markdown, cost_table
+    from bptubeformer.evaluation.tables import write_table
+    from bptubeformer.training.device import choose_device
+
+    torch.set_num_threads(threads)
+    chosen = choose_device(device, slots_per_gpu)
+    table = cost_table(FrameStore.load(store), splits, config, chosen, epochs)
+    text = cost_markdown(table, config["dataset"]["name"], chosen, jobs)
+    write_table(output, table, text)
+    print(text)
+
+
+@command(
+    STORE,
     SPLIT,
     MODEL,
     option("--per-class", "test segments of each class, at most", type=int, default=500),
     SEED,
-    BATCH_SIZE,
     DEVICE,
+    SLOTS,
     THREADS,
     output("embeddings (safetensors)"),
 )
 def embed(
-    store: Path, split: Path, model: Path, per_class: int, seed: int, batch_size: int, device: str,
-    threads: int, output: Path,
+    store: Path, split: Path, model: Path, per_class: int, seed: int, device: str,
+    slots_per_gpu: int, threads: int, output: Path,
 ) -> None:  # fmt: skip
     """Class-token embeddings of test segments, for t-SNE and silhouettes."""
     from bptubeformer.evaluation.job import TrainedFold, embed_fold
 
-    fold = TrainedFold.open(store, split, model, device, threads)
-    embed_fold(fold, per_class, seed, batch_size, output)
+    fold = TrainedFold.open(store, split, model, device, threads, slots_per_gpu)
+    embed_fold(fold, per_class, seed, output)
 
 
 @command(
@@ -345,17 +382,17 @@ def attend(store: Path, model: Path, predictions: Path, category: str, output: P
     attend_segment(store, model, predictions, category, output)
 
 
-@command(STORE, SPLIT, MODEL, SEED, BATCH_SIZE, DEVICE, THREADS, output("movement (parquet)"))
+@command(STORE, SPLIT, MODEL, SEED, DEVICE, SLOTS, THREADS, output("movement (parquet)"))
 def attention_movement(
-    store: Path, split: Path, model: Path, seed: int, batch_size: int, device: str, threads: int,
-    output: Path,
+    store: Path, split: Path, model: Path, seed: int, device: str, slots_per_gpu: int,
+    threads: int, output: Path,
 ) -> None:  # fmt: skip
     """Attention and movement of all test segments, in true and in shuffled order of frames."""
     from bptubeformer.evaluation.attention_movement import write_attention_movement
     from bptubeformer.evaluation.job import TrainedFold
 
-    fold = TrainedFold.open(store, split, model, device, threads)
-    write_attention_movement(fold, batch_size, seed, output)
+    fold = TrainedFold.open(store, split, model, device, threads, slots_per_gpu)
+    write_attention_movement(fold, seed, output)
 
 
 @command(

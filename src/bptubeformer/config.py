@@ -89,6 +89,18 @@ def training_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {**config["training"], **declared(config)[name].get("training", {})}
 
 
+EVERY_PROTOCOL = ("as-published", "trajectory", "video")
+"""Protocols of the leakage table."""
+
+
+def trainings_of(config: Mapping[str, Any], name: str) -> int:
+    """How many models a run trains: folds, seeds, protocols, and those of the leakage table."""
+    protocols = set(config["protocols"])
+    if name in config["leakage"]["runs"]:
+        protocols |= set(EVERY_PROTOCOL)
+    return len(protocols) * config["split"]["folds"] * len(config["seeds"])
+
+
 def settle_runs(config: Mapping[str, Any], base: Path) -> dict[str, dict[str, Any]]:
     """The sections that name runs, with what overlays did to them put in order.
 

@@ -88,6 +88,17 @@ NO_JOINT = len(JOINTS)
 PADDINGS = ("constant", "replicate")
 
 
+def skeleton_grid() -> list[list[int]]:
+    """Joint index of every cell of the one grid of all joints, row by row.
+
+    Returns:
+        whole numbers (5, 5); ``NO_JOINT`` where the cell holds 0.
+    """
+    rows, columns = SKELETON_GRID
+    cells = [min(cell, NO_JOINT) for cell in range(rows * columns)]
+    return [cells[row * columns : (row + 1) * columns] for row in range(rows)]
+
+
 def part_grids(padding: str) -> list[list[list[int]]]:
     """Joint index of every cell of every part, padded to the largest part.
 

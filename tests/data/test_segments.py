@@ -23,3 +23,22 @@ def test_other_windows_share_the_frames(store):
     other = segments.choose(starts[:4], store.labels[trajectory[:4]])
     assert len(other) == 4
     assert other.frames is segments.frames
+
+
+def test_windows_cost_little_beside_the_frames(store):
+    """Start indices and labels, 6 bytes a window; a materialised one would take 3264."""
+    starts, trajectory = window_starts(store.offsets, 24)
+    segments = Segments.of(store, starts, trajectory, 24, torch.device("cpu"))
+    own = [segments.starts, segments.labels]
+    assert sum(t.numel() * t.element_size() for t in own) == 6 * len(starts)
+
+
+def test_the_frames_of_a_store_are_not_copied(store):
+    segments = Segments.of(store, np.array([0]), np.array([0]), 24, torch.device("cpu"))
+    assert segments.frames.data_ptr() == store.frames.ctypes.data
+
+
+def test_the_last_window_of_a_store_is_whole(store):
+    last = len(store.frames) - 24
+    segments = Segments.of(store, np.array([last]), np.array([0]), 24, torch.device("cpu"))
+    assert np.array_equal(segments[slice(0, 1)][0][0].numpy(), store.frames[last:])

@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bptubeformer.data import trajectories
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.trajectories import (
     FrameStore,
     ingest,
     read_trajectories,
+    read_trajectories_of,
     read_trajectory,
     videos_of,
 )
@@ -73,6 +75,57 @@ def test_a_blank_line_is_no_row(tmp_path):
         read_trajectory(path)
 
 
+FORMS = {
+    "plain": lambda text: text,
+    "no last newline": lambda text: text.rstrip("\n"),
+    "blank lines": lambda text: "\n" + text.replace("\n", "\n\n", 2),
+    "Windows": lambda text: text.replace("\n", "\r\n"),
+    "old Macintosh": lambda text: text.replace("\n", "\r"),
+    "quoted": lambda text: "\n".join(
+        ",".join(f'"{cell}"' for cell in line.split(",")) for line in text.splitlines()
+    ),
+    "byte order mark": lambda text: "\ufeff" + text,
+    "unsorted": lambda text: "\n".join(reversed(text.splitlines())) + "\n",
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(FORMS)), st.integers(1, 5)), min_size=1))
+def test_files_read_together_are_the_files_read_alone(tmp_path_factory, files):
+    folder = tmp_path_factory.mktemp("t")
+    paths = []
+    for number, (form, rows) in enumerate(files):
+        path = write_csv(folder / f"{number}.csv", trajectory_rows(rows, first=10 * number))
+        with path.open("w", encoding="utf-8", newline="") as file:
+            lines = (",".join(map(str, row)) for row in trajectory_rows(rows, first=10 * number))
+            file.write(FORMS[form]("".join(f"{line}\n" for line in lines)))
+        paths.append(path)
+    number, frames, rows = read_trajectories_of(paths)
+    alone = [read_trajectory(path) for path in paths]
+    assert rows.tolist() == [len(of_one) for of_one, _ in alone]
+    assert np.array_equal(number, np.concatenate([of_one for of_one, _ in alone]))
+    assert np.array_equal(frames, np.concatenate([of_one for _, of_one in alone]))
+    assert (number.dtype, frames.dtype, rows.dtype) == (np.int32, np.float32, np.int64)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_and_batches_change_nothing(dataset, store, threads, monkeypatch):
+    monkeypatch.setattr(trajectories, "BATCH_BYTES", 20_000)
+    assert ingest(find_trajectories([dataset], None), threads).fingerprint == store.fingerprint
+
+
+def test_a_broken_file_among_many_is_named(tmp_path):
+    paths = [write_csv(tmp_path / f"{i}.csv", trajectory_rows(3)) for i in range(5)]
+    for rows, words in (
+        (changed(2, 3, "abc"), "3.csv, row 2, column x1: 'abc'"),
+        (changed(5, 0, 2), "3.csv, row 5: frame 2 stands in row 2 already"),
+        (changed(2, 1, "1e39"), "3.csv, row 2, column x0: '1e39'"),
+        ([], "3.csv: the file is empty"),
+    ):
+        write_csv(paths[3], rows)
+        with pytest.raises(InputError, match=words):
+            read_trajectories_of(paths)
+
+
 def test_a_binary_file_is_refused(tmp_path):
     (tmp_path / "1.csv").write_bytes(bytes(range(256)) * 10)
     with pytest.raises(InputError, match=r"1\.csv"):
@@ -113,9 +166,20 @@ def test_a_store_survives_saving(store, tmp_path):
     assert loaded.categories == store.categories
     assert loaded.trajectories.equals(store.trajectories)
     assert loaded.trajectories["person"].iloc[0] == "0001"
-    trajectories, categories = read_trajectories(tmp_path / "frames.safetensors")
+    table, categories = read_trajectories(tmp_path / "frames.safetensors")
     assert categories == store.categories
-    assert trajectories.equals(store.trajectories)
+    assert table.equals(store.trajectories)
+
+
+def test_an_opened_store_stays_in_its_file(store, tmp_path):
+    path = tmp_path / "frames.safetensors"
+    store.save(path)
+    before = path.read_bytes()
+    loaded = FrameStore.load(path)
+    assert isinstance(loaded.frames, np.memmap)
+    loaded.frames[:] = 0
+    assert path.read_bytes() == before
+    assert FrameStore.load(path).fingerprint == store.fingerprint
 
 
 def test_videos_of_one_name_in_two_categories_are_two(tmp_path, store):
@@ -144,14 +208,14 @@ def test_what_is_no_store_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "trajectories", "frames", "long"),
+    ("name", "count", "frames", "long"),
     [("store-small", 306, 39174, (204, 159)), ("msraction3d", 566, 22365, (535, 18))],
 )
-def test_real_trajectories_are_read(real_archive, tmp_path, name, trajectories, frames, long):
+def test_real_trajectories_are_read(real_archive, tmp_path, name, count, frames, long):
     from bptubeformer.data.acquire import acquire, manifest_folders
 
     acquire(str(real_archive(name)), tmp_path / "raw", tmp_path / "manifest.json")
     layout = find_trajectories(manifest_folders(tmp_path / "manifest.json"), None)
     store = ingest(layout)
-    assert (len(store.rows), len(store.frames)) == (trajectories, frames)
+    assert (len(store.rows), len(store.frames)) == (count, frames)
     assert ((store.rows >= 24).sum(), (store.rows >= 60).sum()) == long

@@ -139,7 +139,7 @@ def test_transformers_are_those_of_the_paper(tables):
     tran, tube = ("ST-Tran", "temporal_transformer"), ("BPT-V2", "body_part_transformer")
     assert rows.loc[tran, ["tokens", "class_token", "width"]].tolist() == [61, True, 544]
     assert rows.loc[tube, ["tokens", "class_token", "width"]].tolist() == [6, True, 384]
-    elbows = rows.loc[("BPT-V2", "tubelet_transformers.elbows.encoder")]
+    elbows = rows.loc[("BPT-V2", "tubelet_transformers.elbows")]
     assert elbows[["tokens", "class_token", "width", "heads", "depth"]].tolist() == [
         12, False, 32, 8, 4,
     ]  # fmt: skip

@@ -22,9 +22,9 @@ def segments(store):
 
 
 def test_embeddings_are_what_the_head_sees(model, segments):
-    embedding, predicted = embed(model, segments, 7)
+    embedding, predicted = embed(model, segments)
     assert embedding.shape == (len(segments), 96)
-    logits = predict(model, segments, 50)
+    logits = predict(model, segments)
     assert np.array_equal(predicted, logits.argmax(dim=1).numpy())
     torch.testing.assert_close(
         model.head(torch.from_numpy(embedding)), logits, rtol=1e-4, atol=1e-4

@@ -32,7 +32,7 @@ def fold(fold_files, model_file):
 
 
 def test_every_test_segment_of_the_fold_is_predicted(fold, fold_files, store, tmp_path):
-    predict_fold(fold, 7, tmp_path / "predictions.parquet")
+    predict_fold(fold, "fp32", tmp_path / "predictions.parquet")
     starts, trajectory = Split.load(fold_files[1]).windows("test")
     table = pd.read_parquet(tmp_path / "predictions.parquet")
     assert table["window_start"].tolist() == starts.tolist()
@@ -47,7 +47,7 @@ def test_every_test_segment_of_the_fold_is_predicted(fold, fold_files, store, tm
 
 
 def test_a_few_segments_of_each_class_are_embedded(fold, tmp_path):
-    embed_fold(fold, 2, 0, 7, tmp_path / "embeddings.safetensors")
+    embed_fold(fold, 2, 0, tmp_path / "embeddings.safetensors")
     embeddings = Embeddings.load(tmp_path / "embeddings.safetensors")
     assert embeddings.embedding.shape == (len(embeddings.label), 96)
     assert np.bincount(embeddings.label).max() == 2
@@ -55,7 +55,7 @@ def test_a_few_segments_of_each_class_are_embedded(fold, tmp_path):
 
 
 def test_attention_is_that_of_a_test_segment(fold, fold_files, model_file, store, tmp_path):
-    predict_fold(fold, 7, tmp_path / "predictions.parquet")
+    predict_fold(fold, "fp32", tmp_path / "predictions.parquet")
     attend_segment(
         fold_files[0], model_file, tmp_path / "predictions.parquet", "Abuse",
         tmp_path / "attention.safetensors",

@@ -93,7 +93,7 @@ def movement_of(store, model, count=10):
     starts, trajectory = np.arange(0, 4 * count, 4), np.zeros(count, dtype=int)
     segments = Segments.of(store, starts, trajectory, 24, torch.device("cpu"))
     numbers = torch.tensor(store.frame_number)
-    return segments, attention_movement(model, segments, numbers, 3, seed=0)
+    return segments, attention_movement(model, segments, numbers, seed=0)
 
 
 def test_every_segment_has_its_attention_and_movement(store):
@@ -138,7 +138,7 @@ def trained_fold(fold_files, store, run, folder):
 def test_every_test_segment_of_a_fold_is_written(fold_files, store, tmp_path):
     run = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
     fold = trained_fold(fold_files, store, run, tmp_path)
-    write_attention_movement(fold, 7, 0, tmp_path / "movement.parquet")
+    write_attention_movement(fold, 0, tmp_path / "movement.parquet")
     table = pd.read_parquet(tmp_path / "movement.parquet")
     assert table["trajectory"].tolist() == fold.trajectory.tolist()
     assert table["window_start"].tolist() == fold.starts.tolist()
@@ -147,7 +147,7 @@ def test_every_test_segment_of_a_fold_is_written(fold_files, store, tmp_path):
 def test_a_model_without_body_parts_has_no_attention_to_them(fold_files, store, tmp_path):
     fold = trained_fold(fold_files, store, {"model": "m12", "segment_length": 24}, tmp_path)
     with pytest.raises(InputError, match="m12 has no attention to body parts"):
-        write_attention_movement(fold, 7, 0, tmp_path / "movement.parquet")
+        write_attention_movement(fold, 0, tmp_path / "movement.parquet")
     assert not (tmp_path / "movement.parquet").exists()
 
 

@@ -10,6 +10,7 @@ from bptubeformer.models import (
     load_model,
     save_model,
 )
+from bptubeformer.models.layers import Stacked
 
 SMALL = {
     "bptubeformer": {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1},
@@ -98,10 +99,12 @@ def test_dropout_is_off_in_evaluation(model, segments):
 
 def test_every_matrix_is_initialised_within_its_xavier_bound(model):
     for name, parameter in model.named_parameters():
-        if parameter.dim() > 1:
-            fan_in, fan_out = torch.nn.init._calculate_fan_in_and_fan_out(parameter)
-            bound = (6 / (fan_in + fan_out)) ** 0.5
-            assert 0.5 * bound < parameter.abs().max() <= bound, name
+        stacked = isinstance(model.get_submodule(name.rpartition(".")[0]), Stacked)
+        for matrix in parameter if stacked else [parameter]:
+            if matrix.dim() > 1:
+                fan_in, fan_out = torch.nn.init._calculate_fan_in_and_fan_out(matrix)
+                bound = (6 / (fan_in + fan_out)) ** 0.5
+                assert 0.5 * bound < matrix.abs().max() <= bound, name
     assert (model.head.bias == 0).all()
 
 

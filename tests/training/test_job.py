@@ -2,9 +2,13 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 
+from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint
 from bptubeformer.models import load_model
+from bptubeformer.training import job
+from bptubeformer.training.device import processor
 from bptubeformer.training.job import train_fold
 from bptubeformer.training.loop import TrainingSettings
 
@@ -43,9 +47,10 @@ def test_a_run_records_what_it_was(trained, store):
         "code": command_fingerprint("train", "bptubeformer"),
     }
     assert record["versions"]["torch"].startswith("2.13.0")
-    assert record["device"].startswith("cpu")
+    assert record["device"] == processor()
     assert record["best_epoch"] <= record["epochs"] == 2
-    assert record["seconds"] > 0
+    assert record["batch_sizes_tried"] == [record["training"]["batch_size"]] == [16]
+    assert record["seconds"] > record["seconds_before_first_epoch"] > 0
     assert record["peak_memory_mb"]["host"] > 0
 
 
@@ -62,3 +67,35 @@ def test_the_same_job_gives_the_same_bytes(trained, fold_files, tmp_path):
     train_fold(*fold_files, RUN, SETTINGS, "cpu", 1, again)
     name = "model.safetensors"
     assert (again / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_where_memory_is_short_the_batch_is_smaller_and_that_is_recorded(
+    fold_files, tmp_path, monkeypatch, capsys
+):
+    """As in the paper, section 3: 1000, then 500, then 100; each begins anew."""
+    real = job.train
+
+    def short_of_memory(model, train_segments, validation_segments, settings, report):
+        if settings.batch_size > 100:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return real(model, train_segments, validation_segments, settings, report)
+
+    monkeypatch.setattr(job, "train", short_of_memory)
+    settings = TrainingSettings(batch_size=1000, max_epochs=1)
+    train_fold(*fold_files, RUN, settings, "cpu", 1, tmp_path / "short")
+    record = json.loads((tmp_path / "short" / "run.json").read_text())
+    assert record["training"]["batch_size"] == 100
+    assert record["batch_sizes_tried"] == [1000, 500, 100]
+    assert "too little memory for batches of 1000 segments" in capsys.readouterr().out
+    monkeypatch.undo()
+    train_fold(*fold_files, RUN, TrainingSettings(batch_size=100, max_epochs=1), "cpu", 1,
+               tmp_path / "small")  # fmt: skip
+    name = "model.safetensors"
+    assert (tmp_path / "small" / name).read_bytes() == (tmp_path / "short" / name).read_bytes()
+
+
+def test_a_precision_that_is_not_there_is_refused_before_anything_is_written(fold_files, tmp_path):
+    settings = TrainingSettings(precision="tf32")
+    with pytest.raises(InputError, match="precision: tf32 needs a GPU"):
+        train_fold(*fold_files, RUN, settings, "cpu", 1, tmp_path / "none")
+    assert not (tmp_path / "none").exists()

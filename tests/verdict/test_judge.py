@@ -164,7 +164,7 @@ FLIPS = {
     "padding_of_pairs": patch(models, "part_grids", lambda padding: [[[0, 1]]] * 5),
     "parameters": cell("complexity", "params", 4.84, run="BPT-V2"),
     "part_encoders": table("transformers", lambda rows: rows[
-        rows["transformer"] != "tubelet_transformers.knees.encoder"]),
+        rows["transformer"] != "tubelet_transformers.knees"]),
     "parts": patch(models, "PARTS", ORDER),
     "saving_in_tokeniser": cell("complexity_stages", "macs_thop", 9999.0, run="ST-Tran",
                                 stage="tokeniser"),

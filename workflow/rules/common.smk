@@ -36,10 +36,12 @@ wildcard_constraints:
     length=r"\d+",
 
 
-# On this machine: one training job at a time where there is a GPU, as many as there are cores where
-# there is none. On a cluster, which has no number of cores, its scheduler decides.
+# On this machine: a training job a slot of each GPU, or as many as there are cores where there is no
+# GPU. On a cluster, which has no number of cores, its scheduler decides.
 if cores := workflow.resource_settings.cores:
-    workflow.global_resources.setdefault("gpu", 1 if count_gpus() else cores)
+    workflow.global_resources.setdefault(
+        "gpu", training_slots(config["device"], config["slots_per_gpu"], cores)
+    )
 
 
 def split_of(wildcards):

@@ -65,6 +65,7 @@ rule ingest:
         benchmark_of("ingest")
     conda:
         "../../envs/data.yaml"
+    threads: 8
     params:
         categories=categories_of(config) or [],
         code=command_fingerprint("ingest"),
@@ -72,7 +73,7 @@ rule ingest:
         "Read all trajectories into one frame store"
     shell:
         "python src ingest --manifest {input.manifest} --categories {params.categories:q} "
-        "--output {output.store} 2>&1 | tee {log}"
+        "--threads {threads} --output {output.store} 2>&1 | tee {log}"
 
 
 rule split:

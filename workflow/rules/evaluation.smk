@@ -1,7 +1,6 @@
 # From predictions and models to tables, embeddings and attention.
 
 LEAKAGE_RUNS = config["leakage"]["runs"]
-EVERY_PROTOCOL = ["as-published", "trajectory", "video"]
 BOOTSTRAP = [
     config["statistics"]["bootstrap_samples"],
     config["statistics"]["bootstrap_seed"],
@@ -129,10 +128,10 @@ rule embed:
     resources:
         gpu=1,
         device=config["device"],
+        slots=config["slots_per_gpu"],
     params:
         per_class=config["figures"]["per_class"],
         seed=config["figures"]["seed"],
-        batch_size=lambda wildcards: training_of(config, wildcards.run)["batch_size"],
         code=lambda wildcards: command_fingerprint(
             "embed", RUNS[wildcards.run]["model"]
         ),
@@ -140,8 +139,8 @@ rule embed:
         "Class-token embeddings of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src embed --store {input.store} --split {input.split} --model {input.model} "
-        "--per-class {params.per_class} --seed {params.seed} --batch-size {params.batch_size} "
-        "--device {resources.device} --threads {threads} --output {output.embeddings} "
+        "--per-class {params.per_class} --seed {params.seed} --device {resources.device} "
+        "--slots-per-gpu {resources.slots} --threads {threads} --output {output.embeddings} "
         "2>&1 | tee {log}"
 
 
@@ -188,9 +187,9 @@ rule attention_movement:
     resources:
         gpu=1,
         device=config["device"],
+        slots=config["slots_per_gpu"],
     params:
         seed=config["figures"]["seed"],
-        batch_size=lambda wildcards: training_of(config, wildcards.run)["batch_size"],
         code=lambda wildcards: command_fingerprint(
             "attention_movement", RUNS[wildcards.run]["model"]
         ),
@@ -198,7 +197,7 @@ rule attention_movement:
         "Attention and movement of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src attention_movement --store {input.store} --split {input.split} --model {input.model} "
-        "--seed {params.seed} --batch-size {params.batch_size} --device {resources.device} "
+        "--seed {params.seed} --device {resources.device} --slots-per-gpu {resources.slots} "
         "--threads {threads} --output {output.movement} 2>&1 | tee {log}"
 
 

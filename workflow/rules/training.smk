@@ -19,6 +19,7 @@ rule train:
     resources:
         gpu=1,
         device=config["device"],
+        slots=config["slots_per_gpu"],
     params:
         folder=subpath(output.model, parent=True),
         run=lambda wildcards: in_order(model_of(config, wildcards.run)),
@@ -32,8 +33,44 @@ rule train:
         "Train {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src train --store {input.store} --split {input.split} --run {params.run:q} "
-        "--training {params.training:q} --device {resources.device} --threads {threads} "
-        "--output {params.folder} 2>&1 | tee {log}"
+        "--training {params.training:q} --device {resources.device} "
+        "--slots-per-gpu {resources.slots} --threads {threads} --output {params.folder} 2>&1 | tee {log}"
+
+
+# Before any training: what the runs will cost on this machine.
+rule cost:
+    input:
+        store=STORE,
+        splits=expand(
+            f"{SPLITS}/fold{{fold}}.parquet",
+            protocol=PROTOCOLS[0],
+            length=sorted({run["segment_length"] for run in RUNS.values()}),
+            fold=0,
+        ),
+    output:
+        table=f"{RESULTS}/tables/cost.csv",
+        markdown=f"{RESULTS}/tables/cost.md",
+    log:
+        log_of("cost"),
+    benchmark:
+        benchmark_of("cost")
+    conda:
+        "../../envs/training.yaml"
+    resources:
+        gpu=1,
+        device=config["device"],
+        slots=config["slots_per_gpu"],
+    params:
+        splits=f"{RESULTS}/data/splits",
+        config=in_order(config),
+        jobs=lambda wildcards: workflow.global_resources.get("gpu", 1),
+        code=command_fingerprint("cost", *sorted({r["model"] for r in RUNS.values()})),
+    message:
+        "Measure what the runs will cost"
+    shell:
+        "python src cost --store {input.store} --splits {params.splits} --config {params.config:q} "
+        "--jobs {params.jobs} --device {resources.device} --slots-per-gpu {resources.slots} "
+        "--threads {threads} --output {output.table} 2>&1 | tee {log}"
 
 
 rule predict:
@@ -53,8 +90,9 @@ rule predict:
     resources:
         gpu=1,
         device=config["device"],
+        slots=config["slots_per_gpu"],
     params:
-        batch_size=lambda wildcards: training_of(config, wildcards.run)["batch_size"],
+        precision=lambda wildcards: training_of(config, wildcards.run)["precision"],
         code=lambda wildcards: command_fingerprint(
             "predict", RUNS[wildcards.run]["model"]
         ),
@@ -62,5 +100,5 @@ rule predict:
         "Predict the test segments of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src predict --store {input.store} --split {input.split} --model {input.model} "
-        "--batch-size {params.batch_size} --device {resources.device} --threads {threads} "
-        "--output {output.predictions} 2>&1 | tee {log}"
+        "--precision {params.precision} --device {resources.device} "
+        "--slots-per-gpu {resources.slots} --threads {threads} --output {output.predictions} 2>&1 | tee {log}"

@@ -16,9 +16,9 @@ class Segments:
     frames: Tensor
     """float32 (F, 34), pixels; shared by all segments."""
     starts: Tensor
-    """int64 (N,): first frame of each segment."""
+    """int32 (N,): first frame of each segment; int64 where a store has more than 2^31 frames."""
     labels: Tensor
-    """int64 (N,): class index of each segment, that of its video (paper, section 2)."""
+    """int16 (N,): class index of each segment, that of its video (paper, section 2)."""
     length: int
     """Frames of a segment, T."""
 
@@ -40,28 +40,31 @@ class Segments:
             length: frames of a segment.
             device: where the frames go and the batches are made.
         """
-        return cls(
-            # Frames read from a file cannot be written to, and torch wants to be able to.
-            frames=torch.from_numpy(np.require(store.frames, requirements="W")).to(device),
-            starts=torch.tensor(starts, device=device),
-            labels=torch.tensor(store.labels[trajectory], device=device),
-            length=length,
-        )
+        frames = torch.from_numpy(np.require(store.frames, requirements="W")).to(device)
+        return cls(frames, *_on_device(frames, starts, store.labels[trajectory]), length)
 
     def choose(self, starts: np.ndarray, labels: np.ndarray) -> "Segments":
-        """Other segments over the same frames; arguments as in the fields, int64 (N,)."""
-        device = self.frames.device
-        return Segments(
-            frames=self.frames,
-            starts=torch.tensor(starts, device=device),
-            labels=torch.tensor(labels, device=device),
-            length=self.length,
-        )
+        """Other segments over the same frames; arguments int64 (N,)."""
+        return Segments(self.frames, *_on_device(self.frames, starts, labels), self.length)
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def __getitem__(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
         """Batch of segments float32 (B, T, 34) and labels int64 (B,)."""
-        within = torch.arange(self.length, device=self.frames.device)
-        return self.frames[self.starts[index, None] + within], self.labels[index]
+        # All windows of the store as rows of one matrix that overlap in memory; a batch is one
+        # gather of whole rows.
+        count = max(len(self.frames) - self.length + 1, 0)
+        width = self.frames.shape[1]
+        windows = self.frames.as_strided((count, self.length * width), (width, 1))
+        batch = windows.index_select(0, self.starts[index])
+        return batch.unflatten(1, (self.length, width)), self.labels[index].long()
+
+
+def _on_device(frames: Tensor, starts: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Starts and labels beside the frames, in the smallest types that hold them."""
+    index = torch.int32 if len(frames) < 2**31 else torch.int64
+    return (
+        torch.tensor(starts, dtype=index, device=frames.device),
+        torch.tensor(labels, dtype=torch.int16, device=frames.device),
+    )

@@ -4,6 +4,8 @@ import csv
 import hashlib
 import io
 import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +26,10 @@ from bptubeformer.skeleton import COLUMNS, VALUES
 
 NOT_A_STORE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
 LARGEST = float(np.finfo(np.float32).max)
+LARGEST_NUMBER = np.iinfo(np.int32).max
+BATCH_BYTES = 4 << 20
+"""Files are read in batches of about this size, so that small ones cost no more than large ones."""
+NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
 TABLE = ("category", "video", "person", "rows")
 
 
@@ -84,7 +90,7 @@ class FrameStore:
 
     @classmethod
     def load(cls, path: Path) -> "FrameStore":
-        """Read a store.
+        """Open a store; its frames stay in the file until they are used (memory-mapped).
 
         Raises:
             InputError: the file is no frame store.
@@ -92,16 +98,16 @@ class FrameStore:
         try:
             with safe_open(path, framework="np") as file:
                 about = unpack(file.metadata())
-                store = cls(
-                    frames=file.get_tensor("frames"),
-                    frame_number=file.get_tensor("frame_number"),
-                    offsets=file.get_tensor("offsets"),
-                    trajectories=_read_table(about),
-                    categories=tuple(about["categories"]),
-                )
+            arrays = _memory_map(path)
+            return cls(
+                frames=arrays["frames"],
+                frame_number=arrays["frame_number"],
+                offsets=arrays["offsets"],
+                trajectories=_read_table(about),
+                categories=tuple(about["categories"]),
+            )
         except NOT_A_STORE as error:
             raise _no_store(path, error) from error
-        return store
 
     def _table(self) -> str:
         return self.trajectories.to_csv(index=False, columns=list(TABLE), lineterminator="\n")
@@ -134,6 +140,24 @@ def videos_of(store: Path) -> tuple[np.ndarray, np.ndarray]:
     return video, pd.Index(categories).get_indexer(trajectories["category"].iloc[first])
 
 
+def _memory_map(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file without reading them; what is written stays in memory."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    return {
+        name: np.memmap(
+            path,
+            dtype=NUMPY_TYPES[entry["dtype"]],
+            mode="c",
+            offset=8 + length + entry["data_offsets"][0],
+            shape=tuple(entry["shape"]),
+        )
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
+
+
 def _read_table(about: dict[str, Any]) -> pd.DataFrame:
     types = {"category": str, "video": str, "person": str, "rows": np.int64}
     return pd.read_csv(io.StringIO(about["trajectories"]), dtype=types, keep_default_na=False)
@@ -143,25 +167,40 @@ def _no_store(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: not a frame store ({error}); write it with: bptubeformer ingest")
 
 
-def ingest(layout: Layout) -> FrameStore:
+def ingest(layout: Layout, threads: int = 1) -> FrameStore:
     """Read every trajectory of a layout into one store.
+
+    Args:
+        layout: the files.
+        threads: files are read by so many at a time.
 
     Raises:
         InputError: a file is not a trajectory; names the file, the row and what was expected.
     """
-    numbers, frames = [], []
-    for file in layout.files:
-        number, values = read_trajectory(file.path)
-        numbers.append(number)
-        frames.append(values)
-    rows = np.array([len(number) for number in numbers], dtype=np.int64)
+    batches = list(_batches([file.path for file in layout.files]))
+    with ThreadPoolExecutor(threads) as pool:
+        read = list(pool.map(read_trajectories_of, batches))
+    rows = np.concatenate([rows for _, _, rows in read])
     return FrameStore(
-        frames=np.concatenate(frames),
-        frame_number=np.concatenate(numbers),
+        frames=np.concatenate([frames for _, frames, _ in read]),
+        frame_number=np.concatenate([number for number, _, _ in read]),
         offsets=np.concatenate([[0], np.cumsum(rows)]).astype(np.int64),
         trajectories=_table(layout.files, rows),
         categories=layout.categories,
     )
+
+
+def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    batch: list[Path] = []
+    size = 0
+    for path in paths:
+        batch.append(path)
+        size += path.stat().st_size
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _table(files: tuple[TrajectoryFile, ...], rows: np.ndarray) -> pd.DataFrame:
@@ -169,6 +208,43 @@ def _table(files: tuple[TrajectoryFile, ...], rows: np.ndarray) -> pd.DataFrame:
         [(file.category, file.video, file.person) for file in files], columns=list(TABLE[:3])
     )
     return table.assign(rows=rows)
+
+
+def read_trajectories_of(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read trajectories, as ``read_trajectory`` does, one after the other.
+
+    Returns:
+        frame numbers int32 (rows,), coordinates float32 (rows, 34), and the number of rows of
+        each trajectory int64 (files,).
+
+    Raises:
+        InputError: a file is not a trajectory.
+    """
+    together = _read_together([path.read_bytes() for path in paths])
+    if together is not None:
+        return together
+    numbers, frames = zip(*map(read_trajectory, paths), strict=True)
+    rows = np.array([len(number) for number in numbers], dtype=np.int64)
+    return np.concatenate(numbers), np.concatenate(frames), rows
+
+
+def _read_together(contents: list[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Read files as if they were one; None if anything about them is out of the ordinary."""
+    lines = [text if text.endswith(b"\n") else text + b"\n" for text in contents]
+    joined = b"".join(lines)
+    if b"\r" in joined or b'"' in joined:
+        return None
+    # Without these, each line is a row unless it is blank.
+    rows = np.array([text.count(b"\n") for text in lines], dtype=np.int64)
+    try:
+        number, frames = _parse(joined)
+    except pa.ArrowInvalid:
+        return None
+    step = np.diff(number)
+    step[np.cumsum(rows)[:-1] - 1] = 1
+    if len(number) != rows.sum() or not _is_sound(number, frames) or not (step > 0).all():
+        return None
+    return number.astype(np.int32), frames, rows
 
 
 def read_trajectory(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -185,28 +261,44 @@ def read_trajectory(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     content = path.read_bytes()
     try:
-        table = pa.csv.read_csv(
-            io.BytesIO(content),
-            read_options=pa.csv.ReadOptions(column_names=COLUMNS, use_threads=False),
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(COLUMNS, pa.float64()), null_values=[]
-            ),
-        )
+        number, frames = _parse(content)
     except pa.ArrowInvalid as error:
         raise InputError(_first_fault(path, content)) from error
-    values = np.stack([column.to_numpy() for column in table.columns], axis=1)
-    number = values[:, 0]
     order = np.argsort(number, kind="stable")
-    sound = (
-        len(values) > 0
-        and bool((np.abs(values) <= LARGEST).all())
-        and bool((number == np.floor(number)).all())
-        and bool((np.abs(number) <= np.iinfo(np.int32).max).all())
-        and bool((np.diff(number[order]) > 0).all())
-    )
-    if not sound:
+    if not _is_sound(number, frames) or not (np.diff(number[order]) > 0).all():
         raise InputError(_first_fault(path, content))
-    return number[order].astype(np.int32), values[order, 1:].astype(np.float32)
+    return number[order].astype(np.int32), frames[order]
+
+
+def _parse(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Frame numbers float64 (rows,) and coordinates float32 (rows, 34) of a CSV."""
+    table = pa.csv.read_csv(
+        pa.BufferReader(content),
+        read_options=pa.csv.ReadOptions(column_names=COLUMNS, use_threads=False),
+        # Looking for quotes takes a third of the time.
+        parse_options=pa.csv.ParseOptions(quote_char='"' if b'"' in content else False),
+        convert_options=pa.csv.ConvertOptions(
+            column_types={COLUMNS[0]: pa.float64()} | dict.fromkeys(COLUMNS[1:], pa.float32()),
+            null_values=[],
+        ),
+    )
+    frames = np.empty((table.num_rows, VALUES), dtype=np.float32)
+    row = 0
+    for batch in table.to_batches():
+        columns = [column.to_numpy() for column in batch.columns[1:]]
+        np.stack(columns, axis=1, out=frames[row : row + len(batch)])
+        row += len(batch)
+    return table.column(0).to_numpy(), frames
+
+
+def _is_sound(number: np.ndarray, frames: np.ndarray) -> bool:
+    """Whether there are rows, of whole frame numbers and finite coordinates."""
+    return (
+        len(number) > 0
+        and bool(np.isfinite(frames).all())
+        and bool((np.abs(number) <= LARGEST_NUMBER).all())
+        and bool((number == np.floor(number)).all())
+    )
 
 
 def _first_fault(path: Path, content: bytes) -> str:
@@ -230,7 +322,7 @@ def _first_fault(path: Path, content: bytes) -> str:
                     " a missing joint is written 0,0"
                 )
         frame = float(cells[0])
-        if frame != int(frame) or abs(frame) > np.iinfo(np.int32).max:
+        if frame != int(frame) or abs(frame) > LARGEST_NUMBER:
             return f"{path}, row {row}, column frame: {cells[0]} is no whole number; {expected}"
         if int(frame) in seen:
             return (

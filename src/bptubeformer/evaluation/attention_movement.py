@@ -18,9 +18,10 @@ from bptubeformer.evaluation.job import TrainedFold
 from bptubeformer.evaluation.movement import BETWEEN_PARTS, ORDERS, TUBELETS
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.skeleton import JOINTS, PARTS
+from bptubeformer.training.loop import INFERENCE_BATCH
 
 
-def write_attention_movement(fold: TrainedFold, batch_size: int, seed: int, output: Path) -> None:
+def write_attention_movement(fold: TrainedFold, seed: int, output: Path) -> None:
     """Attention and movement of all test segments of a fold, written as ``movement.parquet``.
 
     Besides the columns of ``attention_movement``: ``window_start`` and ``trajectory``.
@@ -33,7 +34,7 @@ def write_attention_movement(fold: TrainedFold, batch_size: int, seed: int, outp
             f"{fold.run['model']} has no attention to body parts; give a model of bptubeformer"
         )
     numbers = torch.tensor(fold.store.frame_number, device=fold.device)
-    table = attention_movement(fold.model, fold.segments(), numbers, batch_size, seed)
+    table = attention_movement(fold.model, fold.segments(), numbers, seed)
     table = table.assign(window_start=fold.starts, trajectory=fold.trajectory)
     with replacing(output) as partial:
         table.to_parquet(partial, index=False)
@@ -41,7 +42,7 @@ def write_attention_movement(fold: TrainedFold, batch_size: int, seed: int, outp
 
 @torch.inference_mode()
 def attention_movement(
-    model: BPTubeFormer, segments: Segments, frame_number: Tensor, batch_size: int, seed: int
+    model: BPTubeFormer, segments: Segments, frame_number: Tensor, seed: int
 ) -> pd.DataFrame:
     """Attention and movement of every segment, in true and in shuffled order of its frames.
 
@@ -49,7 +50,6 @@ def attention_movement(
         model: whose attention it is.
         segments: the test segments.
         frame_number: int32 (F,), number of each frame of the store in its video.
-        batch_size: segments of a batch.
         seed: of the shuffling.
 
     Returns:
@@ -58,12 +58,12 @@ def attention_movement(
         and ``between parts <order>``, that over parts. All floating-point.
     """
     model.eval()
-    convolution = next(iter(model.tubelet_transformers.values())).embedding.convolution
-    kernel, stride = convolution.kernel_size[0], convolution.stride[0]
+    kernel, stride = model.tubelet_embedding.convolution.frames
     # On the CPU, so that every device sees the same order.
     generator = torch.Generator().manual_seed(seed)
     within = torch.arange(segments.length, device=segments.frames.device)
     rows = []
+    batch_size = INFERENCE_BATCH[segments.frames.device.type]
     for begin in range(0, len(segments), batch_size):
         chosen = slice(begin, begin + batch_size)
         batch, _ = segments[chosen]

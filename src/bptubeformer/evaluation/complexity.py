@@ -14,8 +14,15 @@ from torch import Tensor, nn
 from bptubeformer.claims import printed_table
 from bptubeformer.evaluation.tables import render
 from bptubeformer.models import build_model
-from bptubeformer.models.layers import ClassToken, Encoder, ScaledDotProduct
-from bptubeformer.skeleton import VALUES
+from bptubeformer.models.layers import (
+    ClassToken,
+    Encoder,
+    ScaledDotProduct,
+    StackedLayerNorm,
+    StackedLinear,
+)
+from bptubeformer.models.tubelets import TubeletConvolution
+from bptubeformer.skeleton import PARTS, VALUES
 
 GIGA, MEGA = 1e9, 1e6
 REST = "other layers"
@@ -52,11 +59,11 @@ def complexity(run: Mapping[str, Any], classes: int, batch_size: int) -> Complex
         batch = torch.zeros(batch_size, run["segment_length"], VALUES)
         model, watched = build_model(run, classes), build_model(run, classes)
         transformers = _transformers(watched, batch)
-    macs, params, layers = _profile(model, batch, {})
+    macs, params, layers = _profile(model, batch, OWN_LAYERS)
     with torch.device("meta"):
         model = build_model(run, classes)
     with_attention, _, layers_with_attention = _profile(
-        model, batch, {ScaledDotProduct: _count_attention}
+        model, batch, OWN_LAYERS | {ScaledDotProduct: _count_attention}
     )
     stages = [
         {
@@ -121,16 +128,18 @@ def _transformers(model: nn.Module, batch: Tensor) -> pd.DataFrame:
         with_class_token.append(output)
 
     def see_encoder(module: Encoder, inputs: tuple[Any, ...]) -> None:
-        tokens = inputs[0]
-        rows.append(
+        tokens, name = inputs[0], names[module]
+        each = [name] if module.groups is None else [f"{name}.{part}" for part in PARTS]
+        rows.extend(
             {
-                "transformer": names[module],
-                "tokens": tokens.shape[1],
+                "transformer": transformer,
+                "tokens": tokens.shape[-2],
                 "class_token": any(tokens is output for output in with_class_token),
-                "width": tokens.shape[2],
+                "width": tokens.shape[-1],
                 "heads": module.blocks[0].attention.heads,
                 "depth": len(module.blocks),
             }
+            for transformer in each
         )
 
     for module in model.modules():
@@ -142,6 +151,26 @@ def _transformers(model: nn.Module, batch: Tensor) -> pd.DataFrame:
     model(batch)
     columns = ["transformer", "tokens", "class_token", "width", "heads", "depth"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _count_products(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+    """An output of a linear layer or a convolution takes one MAC a weight, without the bias."""
+    # (groups, outputs, ...): what is left are the weights of one output.
+    macs = output.numel() * module.weight[0, 0].numel()
+    module.total_ops += torch.tensor([float(macs)], dtype=torch.float64)
+
+
+def _count_norm(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+    """As thop counts a layer norm with weights: 4 an element."""
+    module.total_ops += torch.tensor([4.0 * output.numel()], dtype=torch.float64)
+
+
+OWN_LAYERS = {
+    TubeletConvolution: _count_products,
+    StackedLinear: _count_products,
+    StackedLayerNorm: _count_norm,
+}
+"""How thop counts layers of this package that compute what several layers of torch would."""
 
 
 def _count_attention(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:

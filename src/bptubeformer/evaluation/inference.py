@@ -5,18 +5,13 @@ import torch
 from torch import nn
 
 from bptubeformer.data.segments import Segments
+from bptubeformer.training.loop import in_batches
 
 
 @torch.inference_mode()
-def embed(model: nn.Module, segments: Segments, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+def embed(model: nn.Module, segments: Segments) -> tuple[np.ndarray, np.ndarray]:
     """Class-token embeddings float32 (N, D) and predicted classes int64 (N,) of all segments."""
-    model.eval()
-    embeddings = torch.cat(
-        [
-            model.embed(segments[slice(begin, begin + batch_size)][0])
-            for begin in range(0, len(segments), batch_size)
-        ]
-    )
+    embeddings = in_batches(model.embed, model, segments)
     predicted = model.head(embeddings).argmax(dim=1)
     return embeddings.cpu().numpy(), predicted.cpu().numpy()
 

@@ -25,6 +25,7 @@ from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.models import load_model
 from bptubeformer.training.device import choose_device
 from bptubeformer.training.loop import predict
+from bptubeformer.training.precision import check_precision
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,13 @@ class TrainedFold:
 
     @classmethod
     def open(
-        cls, store_file: Path, split_file: Path, model_file: Path, device_name: str, threads: int
+        cls,
+        store_file: Path,
+        split_file: Path,
+        model_file: Path,
+        device_name: str,
+        threads: int,
+        slots_per_gpu: int = 1,
     ) -> "TrainedFold":
         """Read the files of a fold.
 
@@ -54,9 +61,10 @@ class TrainedFold:
             model_file: the trained model.
             device_name: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
             threads: CPU threads of torch.
+            slots_per_gpu: jobs that share a GPU.
         """
         torch.set_num_threads(threads)
-        device = choose_device(device_name)
+        device = choose_device(device_name, slots_per_gpu)
         store = FrameStore.load(store_file)
         model, run, categories = load_model(model_file)
         check_categories(model_file, categories, store)
@@ -83,18 +91,19 @@ class TrainedFold:
         return Segments.of(self.store, starts, trajectory, length, self.device)
 
 
-def predict_fold(fold: TrainedFold, batch_size: int, output: Path) -> None:
+def predict_fold(fold: TrainedFold, precision: str, output: Path) -> None:
     """Logits of all test segments of a fold, written as ``predictions.parquet``."""
-    logits = predict(fold.model, fold.segments(), batch_size).cpu().numpy()
+    check_precision(precision, fold.device)
+    logits = predict(fold.model, fold.segments(), precision).cpu().numpy()
     Predictions(fold.starts, fold.trajectory, fold.labels, logits, fold.categories).save(output)
     correct = float((logits.argmax(axis=1) == fold.labels).mean())
     print(f"{len(logits)} test segments, {100 * correct:.1f} % classified correctly")
 
 
-def embed_fold(fold: TrainedFold, per_class: int, seed: int, batch_size: int, output: Path) -> None:
+def embed_fold(fold: TrainedFold, per_class: int, seed: int, output: Path) -> None:
     """Class-token embeddings of at most ``per_class`` test segments of each class."""
     chosen = sample_per_class(fold.labels, per_class, seed)
-    embedding, predicted = embed(fold.model, fold.segments(chosen), batch_size)
+    embedding, predicted = embed(fold.model, fold.segments(chosen))
     Embeddings(embedding, fold.labels[chosen], predicted, fold.categories).save(output)
 
 

@@ -4,31 +4,17 @@ Paper, section 2 and Fig. 1. Letters: B segments, T frames, P body parts, n tube
 e token width, D body-part width, n * e in the paper.
 """
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
-from bptubeformer.models.geometry import tubelet_grid
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
-from bptubeformer.models.tubelets import BodyPartGrids, TubeletEmbedding
-from bptubeformer.skeleton import PARTS
+from bptubeformer.models.tubelets import TubeletConvolution, TubeletEmbedding
+from bptubeformer.skeleton import PARTS, part_grids
 
 __all__ = ["BPTubeFormer"]
-
-
-class TubeletTransformer(nn.Module):
-    """Tubelets of one body part and the transformer encoder over them."""
-
-    def __init__(self, embedding: TubeletEmbedding, encoder: Encoder):
-        super().__init__()
-        self.embedding = embedding
-        self.encoder = encoder
-
-    def forward(self, grid: Tensor, weights: list[Tensor] | None = None) -> Tensor:
-        """(B, 2, T, 3, 3) -> (B, n, e)."""
-        return self.encoder(self.embedding(grid), weights)
 
 
 class BPTubeFormer(nn.Module):
@@ -54,8 +40,8 @@ class BPTubeFormer(nn.Module):
     """
 
     stages: ClassVar = {
-        "tokeniser": tuple(f"tubelet_transformers.{part}.embedding" for part in PARTS),
-        "first transformer": tuple(f"tubelet_transformers.{part}.encoder" for part in PARTS),
+        "tokeniser": ("tubelet_embedding",),
+        "first transformer": ("tubelet_transformers",),
         "second transformer": ("body_part_transformer",),
     }
 
@@ -75,25 +61,25 @@ class BPTubeFormer(nn.Module):
         body_part_width: int | None = None,
     ):
         super().__init__()
-        time, rows, columns = tubelet_grid(segment_length, kernel, stride)
-        concatenated = time * rows * columns * token_width
-        width = body_part_width or concatenated
+        parts = part_grids(padding)
 
-        def encoder(width: int) -> Encoder:
-            return Encoder(width, depth=depth, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout)
+        def encoder(width: int, groups: int | None = None) -> Encoder:
+            return Encoder(
+                width,
+                depth=depth,
+                heads=heads,
+                mlp_ratio=mlp_ratio,
+                dropout=dropout,
+                groups=groups,
+            )
 
-        self.grids = BodyPartGrids(padding)
-        self.tubelet_transformers = nn.ModuleDict(
-            {
-                part: TubeletTransformer(
-                    TubeletEmbedding(
-                        segment_length, kernel=kernel, stride=stride, width=token_width
-                    ),
-                    encoder(token_width),
-                )
-                for part in PARTS
-            }
+        convolution = TubeletConvolution(
+            parts, segment_length, kernel=kernel, stride=stride, width=token_width
         )
+        self.tubelet_embedding = TubeletEmbedding(convolution)
+        self.tubelet_transformers = encoder(token_width, groups=len(parts))
+        concatenated = math.prod(convolution.shape) * token_width
+        width = body_part_width or concatenated
         self.tubelet_norm = nn.LayerNorm(token_width, eps=EPSILON)
         self.projection = nn.Linear(concatenated, width) if body_part_width else nn.Identity()
         self.class_token = ClassToken(len(PARTS), width)
@@ -114,16 +100,17 @@ class BPTubeFormer(nn.Module):
         Returns:
             float32 (B, D).
         """
-        grids = self.grids(segments)
-        encodings = [
-            # (B, n, e) -> (B, n * e)
-            self.tubelet_norm(transformer(grid, weights_of(attention, part))).flatten(1)
-            for (part, transformer), grid in zip(
-                self.tubelet_transformers.items(), grids.unbind(1), strict=True
-            )
-        ]
-        # (B, P, n * e) -> (B, P, D) -> (B, 1 + P, D)
-        tokens = self.class_token(self.projection(torch.stack(encodings, dim=1)))
+        tubelet_weights = None if attention is None else []
+        # (B, T, 34) -> (P, B, n, e)
+        tubelets = self.tubelet_embedding(segments)
+        tubelets = self.tubelet_norm(self.tubelet_transformers(tubelets, tubelet_weights))
+        if attention is not None:
+            for part, name in enumerate(PARTS):
+                # (P * B, H, n, n) -> (B, H, n, n)
+                attention[name] = [w.unflatten(0, (len(PARTS), -1))[part] for w in tubelet_weights]
+        # (P, B, n, e) -> (B, P, n * e) -> (B, P, D) -> (B, 1 + P, D)
+        parts = tubelets.flatten(2).transpose(0, 1)
+        tokens = self.class_token(self.projection(parts))
         tokens = self.body_part_transformer(tokens, weights_of(attention, "body parts"))
         return self.norm(tokens)[:, 0]
 

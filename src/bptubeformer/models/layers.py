@@ -1,7 +1,11 @@
 """The transformer encoder that every model here is made of.
 
-Letters: B segments, N tokens, D width, H heads, d = D / H.
+Letters: B segments, N tokens, D width, H heads, d = D / H. Where ``...`` stands, G comes first if
+the layer has one set of weights for each of G groups of tokens, as the body parts are.
 """
+
+import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +15,61 @@ from bptubeformer.models.geometry import check_heads
 
 EPSILON = 1e-6
 """Of every LayerNorm; not stated in the paper, see docs/fidelity.md."""
+
+FEW_TOKENS = 32
+"""Up to so many tokens, plain matrix products are faster on a CPU than its fused attention."""
+
+
+class Stacked(nn.Module):
+    """A layer whose parameters are stacked: along the first dimension, one set a group."""
+
+    def initialise_bias(self, inputs: int) -> None:
+        """Draw the bias as torch does for layers with so many inputs."""
+        nn.init.uniform_(self.bias, -1 / math.sqrt(inputs), 1 / math.sqrt(inputs))
+
+
+class StackedLinear(Stacked):
+    """``nn.Linear`` for each of G groups, as one batched matrix product."""
+
+    def __init__(self, groups: int, inputs: int, outputs: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(groups, outputs, inputs))
+        self.bias = nn.Parameter(torch.empty(groups, outputs))
+        self.initialise_bias(inputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(G, ..., inputs) -> (G, ..., outputs)."""
+        weight, bias = self.weight.transpose(1, 2), self.bias.unsqueeze(1)
+        return torch.baddbmm(bias, x.flatten(1, -2), weight).unflatten(1, x.shape[1:-1])
+
+
+class StackedLayerNorm(Stacked):
+    """``nn.LayerNorm`` for each of G groups."""
+
+    def __init__(self, groups: int, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(groups, width))
+        self.bias = nn.Parameter(torch.zeros(groups, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(G, ..., D) -> (G, ..., D)."""
+        each = (len(self.weight), *(1,) * (x.dim() - 2), -1)
+        normal = F.layer_norm(x, x.shape[-1:], eps=EPSILON)
+        return torch.addcmul(self.bias.view(each), normal, self.weight.view(each))
+
+
+def linear(inputs: int, outputs: int, groups: int | None) -> nn.Module:
+    """A linear layer, or one for each of ``groups``."""
+    if groups is None:
+        return nn.Linear(inputs, outputs)
+    return StackedLinear(groups, inputs, outputs)
+
+
+def layer_norm(width: int, groups: int | None) -> nn.Module:
+    """A layer norm, or one for each of ``groups``."""
+    if groups is None:
+        return nn.LayerNorm(width, eps=EPSILON)
+    return StackedLayerNorm(groups, width)
 
 
 class ScaledDotProduct(nn.Module):
@@ -28,64 +87,122 @@ class ScaledDotProduct(nn.Module):
         Returns:
             (B, H, N, d)
         """
-        if weights is None:
+        if weights is None and not (q.is_cpu and q.shape[-2] <= FEW_TOKENS):
             return F.scaled_dot_product_attention(q, k, v)
-        weight = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(dim=-1)
-        weights.append(weight)
+        # Keys stand first: over a short last dimension, torch's softmax is several times slower.
+        by_key = (k @ (q * q.shape[-1] ** -0.5).transpose(-2, -1)).softmax(dim=-2)
+        weight = by_key.transpose(-2, -1)
+        if weights is not None:
+            weights.append(weight)
         return weight @ v
 
 
 class Attention(nn.Module):
     """Multi-head self-attention with bias in q, k and v."""
 
-    def __init__(self, width: int, heads: int):
+    def __init__(self, width: int, heads: int, groups: int | None = None):
         super().__init__()
         check_heads(width, heads)
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = linear(width, 3 * width, groups)
         self.core = ScaledDotProduct()
-        self.out = nn.Linear(width, width)
+        self.out = linear(width, width, groups)
 
     def forward(self, x: Tensor, weights: list[Tensor] | None = None) -> Tensor:
-        """(B, N, D) -> (B, N, D)."""
-        # (B, N, 3 D) -> (3, B, H, N, d)
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        """(..., B, N, D) -> (..., B, N, D)."""
+        # (..., B, N, 3 D) -> (3, ... * B, H, N, d)
+        qkv = self.qkv(x).flatten(0, -3).unflatten(-1, (3, self.heads, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
         mixed = self.core(q, k, v, weights)
-        # (B, H, N, d) -> (B, N, D)
-        return self.out(mixed.transpose(1, 2).flatten(-2))
+        # (... * B, H, N, d) -> (..., B, N, D)
+        return self.out(mixed.transpose(1, 2).reshape(x.shape))
+
+
+class Dropout(nn.Module):
+    """``nn.Dropout``; on a CPU with 16 random bits an element instead of a double."""
+
+    def __init__(self, probability: float):
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape."""
+        if not (self.training and self.probability and x.is_cpu):
+            return F.dropout(x, self.probability, self.training)
+        dropped = round(self.probability * 2**16)
+        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        bits = words.view(torch.int16)[: x.numel()].view(x.shape)
+        kept = (bits >= dropped - 2**15).to(x.dtype)
+        return x * kept.mul_(2**16 / (2**16 - dropped))
 
 
 class Block(nn.Module):
     """Pre-norm encoder block."""
 
-    def __init__(self, width: int, *, heads: int, mlp_ratio: int, dropout: float):
+    def __init__(
+        self,
+        width: int,
+        *,
+        heads: int,
+        mlp_ratio: int,
+        dropout: float,
+        groups: int | None = None,
+    ):
         super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps=EPSILON)
-        self.attention = Attention(width, heads)
-        self.norm2 = nn.LayerNorm(width, eps=EPSILON)
+        self.norm1 = layer_norm(width, groups)
+        self.attention = Attention(width, heads, groups)
+        self.norm2 = layer_norm(width, groups)
         self.mlp = nn.Sequential(
-            nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Linear(mlp_ratio * width, width)
+            linear(width, mlp_ratio * width, groups),
+            nn.GELU(),
+            linear(mlp_ratio * width, width, groups),
         )
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, weights: list[Tensor] | None = None) -> Tensor:
-        """(B, N, D) -> (B, N, D)."""
+        """(..., B, N, D) -> (..., B, N, D)."""
         x = x + self.drop(self.attention(self.norm1(x), weights))
         x = x + self.drop(self.mlp(self.norm2(x)))
         return x
 
 
 class Encoder(nn.Module):
-    """Blocks one after the other; the LayerNorm behind them belongs to the model."""
+    """Blocks one after the other; the LayerNorm behind them belongs to the model.
 
-    def __init__(self, width: int, *, depth: int, heads: int, mlp_ratio: int, dropout: float):
+    Args:
+        width: D.
+        depth: number of blocks.
+        heads: attention heads, H.
+        mlp_ratio: width of the hidden layer of a block over D.
+        dropout: on the residual branches.
+        groups: number G of groups of tokens, each of which has an encoder of its own; all are
+            computed at once. None: one encoder.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        depth: int,
+        heads: int,
+        mlp_ratio: int,
+        dropout: float,
+        groups: int | None = None,
+    ):
         super().__init__()
+        self.groups = groups
         self.blocks = nn.ModuleList(
-            Block(width, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout) for _ in range(depth)
+            Block(width, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout, groups=groups)
+            for _ in range(depth)
         )
 
     def forward(self, x: Tensor, weights: list[Tensor] | None = None) -> Tensor:
-        """(B, N, D) -> (B, N, D); ``weights`` takes one (B, H, N, N) a block."""
+        """(..., B, N, D) -> (..., B, N, D).
+
+        Args:
+            x: the tokens.
+            weights: a list that takes one (... * B, H, N, N) a block, or None.
+        """
         for block in self.blocks:
             x = block(x, weights)
         return x
@@ -107,13 +224,20 @@ class ClassToken(nn.Module):
 def initialise(model: nn.Module, head: nn.Linear) -> None:
     """Xavier-uniform on every parameter of two or more dimensions, tokens and positions included.
 
-    The bias of the head is zero; other biases stay as torch makes them. Not stated in the paper;
-    see docs/fidelity.md.
+    Of stacked parameters, on those of each group for itself. The bias of the head is zero; other
+    biases stay as torch makes them. Not stated in the paper; see docs/fidelity.md.
     """
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            nn.init.xavier_uniform_(parameter)
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            for one in parameter.detach() if isinstance(module, Stacked) else [parameter]:
+                if one.dim() > 1:
+                    nn.init.xavier_uniform_(one)
     nn.init.zeros_(head.bias)
+
+
+def full_precision(x: Tensor) -> AbstractContextManager:
+    """Compute in float32 also under autocast: pixel coordinates need more digits than bfloat16."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def weights_of(attention: dict[str, list[Tensor]] | None, name: str) -> list[Tensor] | None:

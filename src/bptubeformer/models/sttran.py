@@ -10,7 +10,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
+from bptubeformer.models.layers import (
+    EPSILON,
+    ClassToken,
+    Encoder,
+    full_precision,
+    initialise,
+    weights_of,
+)
 from bptubeformer.skeleton import JOINTS
 
 __all__ = ["STTran"]
@@ -78,7 +85,8 @@ class STTran(nn.Module):
         """
         # (B, T, 34) -> (B * T, J, 2)
         joints = segments.unflatten(-1, (len(JOINTS), 2)).flatten(0, 1)
-        joints = self.joint_embedding(joints) + self.joint_positions
+        with full_precision(segments):
+            joints = self.joint_embedding(joints) + self.joint_positions
         joints = self.spatial_transformer(joints, weights_of(attention, "joints"))
         # (B * T, J, e) -> (B, T, D)
         frames = self.spatial_norm(joints).flatten(1).unflatten(0, segments.shape[:2])

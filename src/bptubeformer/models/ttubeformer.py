@@ -4,15 +4,15 @@ Named in the limitations of the paper (section 4) as T-Tran [5] with a tubelet e
 is not stated there, see docs/fidelity.md. Letters: B segments, T frames, n tubelets, D token width.
 """
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from bptubeformer.models.geometry import tubelet_grid
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
-from bptubeformer.models.tubelets import SkeletonGrid
-from bptubeformer.skeleton import SKELETON_GRID
+from bptubeformer.models.tubelets import TubeletConvolution
+from bptubeformer.skeleton import skeleton_grid
 
 __all__ = ["TTubeFormer"]
 
@@ -55,10 +55,10 @@ class TTubeFormer(nn.Module):
         dropout: float = 0.1,
     ):
         super().__init__()
-        time, rows, columns = tubelet_grid(segment_length, kernel, stride, SKELETON_GRID)
-        self.grid = SkeletonGrid()
-        self.embedding = nn.Conv3d(2, token_width, tuple(kernel), tuple(stride))
-        self.class_token = ClassToken(time * rows * columns, token_width)
+        self.embedding = TubeletConvolution(
+            [skeleton_grid()], segment_length, kernel=kernel, stride=stride, width=token_width
+        )
+        self.class_token = ClassToken(math.prod(self.embedding.shape), token_width)
         self.transformer = Encoder(
             token_width, depth=depth, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout
         )
@@ -77,8 +77,8 @@ class TTubeFormer(nn.Module):
         Returns:
             float32 (B, D).
         """
-        # (B, 2, T, 5, 5) -> (B, D, t, r, c) -> (B, n, D)
-        tubelets = self.embedding(self.grid(segments)).flatten(2).transpose(1, 2)
+        # (B, T, 34) -> (1, B, n, D) -> (B, n, D)
+        tubelets = self.embedding(segments).squeeze(0)
         tokens = self.transformer(self.class_token(tubelets), weights_of(attention, "tubelets"))
         return self.norm(tokens)[:, 0]
 

@@ -1,56 +1,110 @@
-"""The tubelet embedder: keypoints as grids, and a 3D convolution over each (paper, section 2).
+"""The tubelet embedder: a 3D convolution over keypoints arranged as grids (paper, section 2).
 
-Letters: B segments, T frames, P body parts, n tubelets, e token width.
+Letters: B segments, T frames, G grids (body parts), R x C cells of a grid, n tubelets of a grid,
+e token width, K values of a tubelet.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bptubeformer.models.geometry import tubelet_grid
-from bptubeformer.skeleton import JOINTS, SKELETON_GRID, VALUES, part_grids
+from bptubeformer.models.layers import Stacked, full_precision
+from bptubeformer.skeleton import NO_JOINT, VALUES
 
 
-class BodyPartGrids(nn.Module):
-    """Rearrange the keypoints of a segment into one padded 3 x 3 grid a body part."""
+class TubeletConvolution(Stacked):
+    """A 3D convolution without padding over each grid of keypoints, each with its own weights.
 
-    def __init__(self, padding: str):
-        super().__init__()
-        self.register_buffer("cells", torch.tensor(part_grids(padding)), persistent=False)
+    The same numbers as one ``nn.Conv3d`` a grid, computed as one gather of the values of every
+    tubelet and one batched matrix product.
 
-    def forward(self, segments: Tensor) -> Tensor:
-        """(B, T, 34) -> (B, P, 2, T, 3, 3), channels x and y."""
-        # (B, T, 34) -> (B, 2, T, 17)
-        joints = segments.unflatten(-1, (len(JOINTS), 2)).permute(0, 3, 1, 2)
-        # One more joint, at 0, for the padded cells: (B, 2, T, 18)
-        joints = nn.functional.pad(joints, (0, 1))
-        # (B, 2, T, P, 3, 3) -> (B, P, 2, T, 3, 3)
-        return joints[..., self.cells].permute(0, 3, 1, 2, 4, 5)
+    Args:
+        cells: joint index of every cell (G, R, C); ``NO_JOINT`` where the cell holds 0.
+        segment_length: frames of a segment, T.
+        kernel: frames, rows and columns of a tubelet.
+        stride: of the tubelets along frames, rows and columns.
+        width: e, channels of the convolution.
 
+    Raises:
+        ValueError: the kernel does not fit the segment.
+    """
 
-class SkeletonGrid(nn.Module):
-    """Rearrange all keypoints of a frame into one 5 x 5 grid, row by row; the rest holds 0."""
-
-    def forward(self, segments: Tensor) -> Tensor:
-        """(B, T, 34) -> (B, 2, T, 5, 5), channels x and y."""
-        rows, columns = SKELETON_GRID
-        cells = nn.functional.pad(segments, (0, 2 * rows * columns - VALUES))
-        # (B, T, 50) -> (B, T, 5, 5, 2) -> (B, 2, T, 5, 5)
-        return cells.unflatten(-1, (rows, columns, 2)).permute(0, 4, 1, 2, 3)
-
-
-class TubeletEmbedding(nn.Module):
-    """A 3D convolution without padding whose outputs are tokens, and their positions."""
+    shape: tuple[int, int, int]
+    """Tubelets of a grid along time, rows and columns."""
+    frames: tuple[int, int]
+    """Frames of a tubelet, and between the first ones of two tubelets."""
 
     def __init__(
-        self, segment_length: int, *, kernel: Sequence[int], stride: Sequence[int], width: int
+        self,
+        cells: Sequence[Sequence[Sequence[int]]],
+        segment_length: int,
+        *,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        width: int,
     ):
         super().__init__()
-        time, rows, columns = tubelet_grid(segment_length, kernel, stride)
-        self.convolution = nn.Conv3d(2, width, tuple(kernel), tuple(stride))
-        self.positions = nn.Parameter(torch.zeros(time * rows * columns, width))
+        joints = torch.tensor(cells)
+        self.shape = tubelet_grid(segment_length, kernel, stride, tuple(joints.shape[1:]))
+        self.frames = kernel[0], stride[0]
+        self.weight = nn.Parameter(torch.empty(len(joints), width, 2, *kernel))
+        self.bias = nn.Parameter(torch.empty(len(joints), width))
+        values = tubelet_values(joints, segment_length, kernel, stride)
+        self.register_buffer("values", values.flatten(), persistent=False)
+        self.initialise_bias(values.shape[-1])
 
-    def forward(self, grid: Tensor) -> Tensor:
-        """(B, 2, T, 3, 3) -> (B, n, e), tubelets in the order of time, rows, columns."""
-        return self.convolution(grid).flatten(2).transpose(1, 2) + self.positions
+    def forward(self, segments: Tensor) -> Tensor:
+        """(B, T, 34) -> (G, B, n, e), tubelets in the order of time, rows, columns."""
+        with full_precision(segments):
+            padded = F.pad(segments.flatten(1), (0, 1))
+            # (B, G * n * K) -> (G, B, n, K) -> (G, B * n, K)
+            tubelets = padded.index_select(1, self.values).unflatten(1, (len(self.weight), -1))
+            tubelets = tubelets.unflatten(2, (-1, self.weight[0, 0].numel())).transpose(0, 1)
+            weight = self.weight.flatten(2).transpose(1, 2)
+            tokens = torch.baddbmm(self.bias.unsqueeze(1), tubelets.flatten(1, 2), weight)
+            return tokens.unflatten(1, (len(segments), -1))
+
+
+class TubeletEmbedding(Stacked):
+    """Tubelets as tokens: a convolution over each grid, and a learned position for each tubelet."""
+
+    def __init__(self, convolution: TubeletConvolution):
+        super().__init__()
+        grids, width = convolution.bias.shape
+        self.convolution = convolution
+        self.positions = nn.Parameter(torch.empty(grids, math.prod(convolution.shape), width))
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """(B, T, 34) -> (G, B, n, e)."""
+        return self.convolution(segments) + self.positions.unsqueeze(1)
+
+
+def tubelet_values(
+    cells: Tensor, segment_length: int, kernel: Sequence[int], stride: Sequence[int]
+) -> Tensor:
+    """Which values of a segment each tubelet sees, in the order of the weights of a convolution.
+
+    Args:
+        cells: joint index of every cell, int64 (G, R, C).
+        segment_length: frames of a segment, T.
+        kernel: frames, rows and columns of a tubelet.
+        stride: of the tubelets along frames, rows and columns.
+
+    Returns:
+        int64 (G, n, K): index into the T * 34 values of a segment; T * 34, one beyond the last,
+        where the cell holds 0. K counts channels (x, y), frames, rows and columns.
+    """
+    frames = torch.arange(segment_length)[:, None, None]
+    # (G, 2, T, R, C)
+    values = torch.stack(
+        [frames * VALUES + 2 * cells[:, None] + channel for channel in range(2)], dim=1
+    )
+    values[(cells == NO_JOINT)[:, None, None].expand_as(values)] = segment_length * VALUES
+    for axis, (size, step) in enumerate(zip(kernel, stride, strict=True), start=2):
+        values = values.unfold(axis, size, step)
+    # (G, 2, t, r, c, kernel) -> (G, t, r, c, 2, kernel) -> (G, n, K)
+    return values.movedim(1, 4).flatten(4).flatten(1, 3)

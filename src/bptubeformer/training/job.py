@@ -5,12 +5,14 @@ import platform
 import resource
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 import bptubeformer
 from bptubeformer.atomic import write_csv, write_text
@@ -19,8 +21,16 @@ from bptubeformer.data.splits import Split
 from bptubeformer.data.trajectories import FrameStore
 from bptubeformer.fingerprint import command_fingerprint
 from bptubeformer.models import build_model, save_model
-from bptubeformer.training.device import choose_device
-from bptubeformer.training.loop import Epoch, TrainingSettings, seed_everything, train
+from bptubeformer.training.device import choose_device, name_of
+from bptubeformer.training.loop import (
+    Epoch,
+    Training,
+    TrainingSettings,
+    seed_everything,
+    train,
+)
+from bptubeformer.training.memory import fitting_batch
+from bptubeformer.training.precision import check_precision
 
 
 def train_fold(
@@ -31,8 +41,12 @@ def train_fold(
     device_name: str,
     threads: int,
     output: Path,
+    slots_per_gpu: int = 1,
 ) -> None:
     """Train a model and write ``model.safetensors``, ``history.csv`` and ``run.json``.
+
+    Where memory is too short for the batch, the training begins anew with the next smaller batch
+    size, as in the paper (section 3); ``run.json`` says which were tried.
 
     Args:
         store_file: the frame store.
@@ -42,18 +56,22 @@ def train_fold(
         device_name: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
         threads: CPU threads of torch.
         output: the fold's folder; its last three names label the progress lines.
+        slots_per_gpu: jobs that share a GPU.
+
+    Raises:
+        InputError: the device or the precision is not there, memory is too short for the smallest
+            batch, or the loss is no longer finite.
     """
     began = time.perf_counter()
     torch.set_num_threads(threads)
-    device = choose_device(device_name)
-    seed_everything(settings.seed)
+    device = choose_device(device_name, slots_per_gpu)
+    check_precision(settings.precision, device)
     store, split = FrameStore.load(store_file), Split.load(split_file)
     length = run["segment_length"]
     starts, trajectory = split.windows("train")
     train_segments = Segments.of(store, starts, trajectory, length, device)
     starts, trajectory = split.windows("validation")
     validation_segments = train_segments.choose(starts, store.labels[trajectory])
-    model = build_model(run, len(store.categories)).to(device)
     label = "/".join(output.parts[-3:])
     print(
         f"{label}: {len(train_segments)} training and {len(validation_segments)} validation "
@@ -70,21 +88,34 @@ def train_fold(
             flush=True,
         )
 
-    training = train(model, train_segments, validation_segments, settings, report)
+    def attempt(batch_size: int) -> tuple[nn.Module, Training, float]:
+        seed_everything(settings.seed)
+        model = build_model(run, len(store.categories)).to(device)
+        ready = time.perf_counter() - began
+        of_this_size = replace(settings, batch_size=batch_size)
+        training = train(model, train_segments, validation_segments, of_this_size, report)
+        return model, training, ready
+
+    def report_memory(line: str) -> None:
+        print(f"{label}: {line}", flush=True)
+
+    (model, training, ready), tried = fitting_batch(settings.batch_size, attempt, report_memory)
     model.load_state_dict(training.weights)
     output.mkdir(parents=True, exist_ok=True)
     save_model(output / "model.safetensors", model, run, store.categories)
     write_csv(output / "history.csv", pd.DataFrame(training.rows()))
     record = {
         "run": dict(run),
-        "training": vars(settings),
+        "training": vars(settings) | {"batch_size": tried[-1]},
+        "batch_sizes_tried": tried,
         "split": str(split_file),
         "segments": {"train": len(train_segments), "validation": len(validation_segments)},
         "epochs": len(training.history),
         "best_epoch": training.best.epoch,
-        "device": _device_name(device),
+        "device": name_of(device),
         "threads": threads,
         "seconds": time.perf_counter() - began,
+        "seconds_before_first_epoch": ready,
         "peak_memory_mb": _peak_memory_mb(device),
         "fingerprints": {
             "data": store.fingerprint,
@@ -99,12 +130,6 @@ def train_fold(
     }
     write_text(output / "run.json", json.dumps(record, indent=1) + "\n")
     print(f"{label}: best epoch {training.best.epoch} of {len(training.history)}", flush=True)
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} ({platform.machine()})"
 
 
 def _peak_memory_mb(device: torch.device) -> dict[str, float]:

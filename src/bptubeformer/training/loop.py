@@ -13,6 +13,11 @@ from torch import Tensor, nn
 
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
+from bptubeformer.training.precision import computing_in
+from bptubeformer.training.step import Step
+
+INFERENCE_BATCH = {"cpu": 100, "cuda": 1000}
+"""Segments of a batch where no gradients are kept; on a CPU, what its caches hold is faster."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class TrainingSettings:
     epsilon: float = 1e-9
     plateau_patience: int = 3
     plateau_factor: float = 0.1
+    precision: str = "fp32"
+    """Of the matrix products: fp32, tf32 or bf16."""
     seed: int = 0
 
 
@@ -94,22 +101,17 @@ def train(
     """
     device = train_segments.frames.device
     order = torch.Generator(device=device).manual_seed(settings.seed)
-    optimiser = torch.optim.Adam(
-        model.parameters(),
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        eps=settings.epsilon,
-        fused=True,
-    )
+    optimiser = make_optimiser(model, settings)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, factor=settings.plateau_factor, patience=settings.plateau_patience
     )
+    step = Step(model, optimiser, train_segments, settings.batch_size, settings.precision)
     training = Training()
     lowest, since_lowest = float("inf"), 0
     for number in range(1, settings.max_epochs + 1):
         began = time.perf_counter()
-        train_loss = _epoch(model, train_segments, optimiser, settings.batch_size, order)
-        validation_loss, accuracy = evaluate(model, validation_segments, settings.batch_size)
+        train_loss = _epoch(step, order)
+        validation_loss, accuracy = evaluate(model, validation_segments, settings.precision)
         if not (np.isfinite(train_loss) and np.isfinite(validation_loss)):
             raise InputError(
                 f"epoch {number}: the loss is not finite (training {train_loss}, validation "
@@ -127,7 +129,7 @@ def train(
                 train_loss=train_loss,
                 validation_loss=validation_loss,
                 validation_accuracy=accuracy,
-                learning_rate=optimiser.param_groups[0]["lr"],
+                learning_rate=float(optimiser.param_groups[0]["lr"]),
                 seconds=time.perf_counter() - began,
                 best=best,
             )
@@ -139,42 +141,66 @@ def train(
     return training
 
 
-def _epoch(
-    model: nn.Module,
-    segments: Segments,
-    optimiser: torch.optim.Optimizer,
-    batch_size: int,
-    order: torch.Generator,
-) -> float:
-    """One pass over the training segments; their mean loss while the weights moved."""
-    model.train()
-    total = torch.zeros((), dtype=torch.float64, device=segments.frames.device)
-    shuffled = torch.randperm(len(segments), generator=order, device=order.device)
-    for index in shuffled.split(batch_size):
-        batch, labels = segments[index]
-        loss = F.cross_entropy(model(batch), labels)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        total += loss.detach() * len(index)
-    return total.item() / len(segments)
+def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Adam:
+    """Adam, as one kernel, over the parameters of a model on its device."""
+    device = next(model.parameters()).device
+    captured = device.type == "cuda"
+    rate = settings.learning_rate
+    return torch.optim.Adam(
+        model.parameters(),
+        # A tensor, where the step is captured: it then sees the learning rate fall.
+        lr=torch.tensor(rate, device=device) if captured else rate,
+        betas=settings.betas,
+        eps=settings.epsilon,
+        fused=True,
+        capturable=captured,
+    )
 
 
-def evaluate(model: nn.Module, segments: Segments, batch_size: int) -> tuple[float, float]:
+def _epoch(step: Step, order: torch.Generator) -> float:
+    """One pass over the training segments; their mean loss while the weights moved.
+
+    The device is waited for once, at the end.
+    """
+    step.model.train()
+    count = len(step.segments)
+    total = torch.zeros((), dtype=torch.float64, device=order.device)
+    shuffled = torch.randperm(count, generator=order, device=order.device)
+    for index in shuffled.split(step.batch_size):
+        total += step(index) * len(index)
+    return total.item() / count
+
+
+def evaluate(model: nn.Module, segments: Segments, precision: str) -> tuple[float, float]:
     """Mean cross-entropy (nats) and accuracy over segments."""
-    logits = predict(model, segments, batch_size)
-    loss = F.cross_entropy(logits, segments.labels).item()
-    accuracy = (logits.argmax(dim=1) == segments.labels).double().mean().item()
+    logits, labels = predict(model, segments, precision), segments.labels.long()
+    loss = F.cross_entropy(logits, labels).item()
+    accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
     return loss, accuracy
 
 
+def predict(model: nn.Module, segments: Segments, precision: str = "fp32") -> Tensor:
+    """Logits float32 (N, classes) of all segments, in their order, on their device.
+
+    Args:
+        model: on the device of the segments.
+        segments: to be classified.
+        precision: of the matrix products.
+    """
+    with computing_in(precision, segments.frames.device):
+        return in_batches(lambda batch: model(batch).float(), model, segments)
+
+
 @torch.inference_mode()
-def predict(model: nn.Module, segments: Segments, batch_size: int) -> Tensor:
-    """Logits float32 (N, classes) of all segments, in their order, on their device."""
+def in_batches(compute: Callable[[Tensor], Tensor], model: nn.Module, segments: Segments) -> Tensor:
+    """What a model in evaluation mode makes of all segments, in their order, without gradients.
+
+    Args:
+        compute: of a batch of segments float32 (B, T, 34), a tensor (B, ...).
+        model: what ``compute`` uses.
+        segments: all that are to be computed.
+    """
     model.eval()
-    return torch.cat(
-        [
-            model(segments[slice(begin, begin + batch_size)][0])
-            for begin in range(0, len(segments), batch_size)
-        ]
-    )
+    size = INFERENCE_BATCH[segments.frames.device.type]
+    parts = range(0, len(segments), size)
+    return torch.cat([compute(segments[slice(begin, begin + size)][0]) for begin in parts])

@@ -125,7 +125,7 @@ def attention_shapes(claim: Claim, evidence: Evidence) -> Outcome:
     shapes, file = _shapes(claim, evidence)
     encoders = evidence.transformers_of(claim.arguments["run"])
     expected = {"body parts": "body_part_transformer"}
-    expected |= {part: f"tubelet_transformers.{part}.encoder" for part in PARTS}
+    expected |= {part: f"tubelet_transformers.{part}" for part in PARTS}
     holds = set(shapes) == set(expected) and shapes["body parts"][1] == len(PARTS) + 1
     for name, transformer in expected.items() if holds else ():
         count = encoders.at[transformer, "tokens"]

@@ -1,11 +1,8 @@
 """One page of results of a finished run: on which data and machine, and every table."""
 
 import json
-import os
-import platform
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -40,7 +37,7 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
         f"{len(categories)} classes, {videos} videos, {len(table)} trajectories, "
         f"{table['rows'].sum()} frames. {len(records)} trainings under {evidence.protocol} on "
         f"{', '.join(machines)} with torch {versions['torch']} and Python {versions['python']}, "
-        f"together {hours:.1f} hours of their processes; this page was written on {machine()}.",
+        f"together {hours:.1f} hours of their processes.",
     ]
     changes = changed(evidence.config, base)
     # Where the data stands on this machine is nobody else's business.
@@ -61,14 +58,6 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
     decided = verdicts[~verdicts["verdict"].isin(OF_EVERY_RUN)]
     lines.append(_one_level_down(verdict_markdown(decided, evidence, verdicts)))
     return "\n\n".join(lines) + "\n"
-
-
-def machine() -> str:
-    """The processor of this machine and its cores, in words."""
-    information = Path("/proc/cpuinfo")
-    text = information.read_text(encoding="utf-8") if information.exists() else ""
-    found = re.search("model name\\s*: (.*)", text)
-    return f"{found[1] if found else platform.machine()}, {os.cpu_count()} cores"
 
 
 def _one_level_down(markdown: str) -> str:

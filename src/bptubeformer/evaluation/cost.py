@@ -1,0 +1,207 @@
+"""What a sweep will cost, before any training: windows, MACs, time and memory of each run."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from bptubeformer.config import declared, model_of, training_of, trainings_of
+from bptubeformer.data.segments import Segments
+from bptubeformer.data.splits import Split
+from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.evaluation.complexity import complexity
+from bptubeformer.evaluation.tables import render
+from bptubeformer.models import build_model
+from bptubeformer.training.device import name_of
+from bptubeformer.training.loop import TrainingSettings, make_optimiser, predict
+from bptubeformer.training.memory import fitting_batch, saved_bytes
+from bptubeformer.training.precision import check_precision
+from bptubeformer.training.step import EAGER_STEPS, Step
+
+WARM_UP_STEPS = EAGER_STEPS + 2
+"""Steps before time is taken; a CUDA graph is captured within them."""
+MEASURED_SECONDS = 2.0
+"""Steps are measured for at least so long, and at least so many:"""
+MEASURED_STEPS = 3
+FORWARD_AND_BACKWARD = 3
+"""MACs of a training step over those of a forward pass: the backward pass has two products for
+each of the forward pass."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a run's model is on a device, and what it takes."""
+
+    batch_size: int
+    """Segments of a batch: the run's, or less where memory is too short."""
+    train: float
+    """Segments a second, trained."""
+    predict: float
+    """Segments a second, classified."""
+    memory: float
+    """Peak bytes of the tensors on the device while training."""
+
+
+def measure(
+    run: Mapping[str, Any], settings: TrainingSettings, segments: Segments, classes: int
+) -> Speed:
+    """Train a fresh model for a few steps and take the time.
+
+    Args:
+        run: model and hyperparameters, as for ``build_model``.
+        settings: batch size and precision, as in the training.
+        segments: on the device where the sweep is to run.
+        classes: number of classes.
+    """
+    (speed, _) = fitting_batch(
+        settings.batch_size, lambda size: _measure(run, settings, segments, classes, size)
+    )
+    return speed
+
+
+def _measure(
+    run: Mapping[str, Any],
+    settings: TrainingSettings,
+    segments: Segments,
+    classes: int,
+    batch_size: int,
+) -> Speed:
+    device = segments.frames.device
+    model = build_model(run, classes).to(device).train()
+    size = min(batch_size, len(segments))
+    step = Step(model, make_optimiser(model, settings), segments, size, settings.precision)
+    if device.type == "cpu":
+        # On a CPU a batch is a sum of micro-batches: one of them tells the speed of all.
+        size = step.batch_size = min(size, step.micro_batch)
+    else:
+        torch.cuda.reset_peak_memory_stats(device)
+    index = torch.arange(size, device=device)
+    for _ in range(WARM_UP_STEPS if device.type == "cuda" else 1):
+        step(index)
+    trained, seconds = 0, 0.0
+    while trained < MEASURED_STEPS or seconds < MEASURED_SECONDS:
+        seconds += _seconds(lambda: step(index), device)
+        trained += 1
+    if device.type == "cuda":
+        memory = float(torch.cuda.max_memory_allocated(device))
+    else:
+        memory = _tensor_bytes(model, segments, size)
+    some = Segments(segments.frames, segments.starts[:size], segments.labels[:size],
+                    segments.length)  # fmt: skip
+    predict(model, some, settings.precision)
+    classified = _seconds(lambda: predict(model, some, settings.precision), device)
+    return Speed(batch_size, trained * size / seconds, size / classified, memory)
+
+
+def _seconds(work: Any, device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    began = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
+
+
+def _tensor_bytes(model: torch.nn.Module, segments: Segments, size: int) -> float:
+    """Frames, windows, weights with gradients and two moments, and what is kept for backward."""
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    windows = [segments.frames, segments.starts, segments.labels]
+    once, twice = (saved_bytes(model, segments[slice(0, n)][0]) for n in (1, 2))
+    data = sum(tensor.numel() * tensor.element_size() for tensor in windows)
+    return data + 4.0 * weights + once + (size - 1) * (twice - once)
+
+
+def cost_table(
+    store: FrameStore, splits: Path, config: Mapping[str, Any], device: torch.device, epochs: int
+) -> pd.DataFrame:
+    """The cost of every run of a configuration, measured on a device.
+
+    Args:
+        store: the dataset.
+        splits: folder with ``<protocol>/T<length>/fold<k>.parquet``.
+        config: the configuration; runs and controls are both counted.
+        device: where the sweep is to run.
+        epochs: epochs of a training, which nobody knows before; at most a run's ``max_epochs``.
+
+    Returns:
+        a row a run: run, segment_length, batch_size, precision, train_windows,
+        validation_windows, test_windows (of fold 0 under the first protocol), macs_epoch
+        (10^12, forward and backward), seconds_epoch, epochs, trainings, hours, memory_gb.
+    """
+    rows = []
+    for name in declared(config):
+        run = model_of(config, name)
+        settings = TrainingSettings(**{
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in training_of(config, name).items()
+        })  # fmt: skip
+        check_precision(settings.precision, device)
+        length = run["segment_length"]
+        split = Split.load(splits / config["protocols"][0] / f"T{length}" / "fold0.parquet")
+        windows = {part: split.windows(part) for part in ("train", "validation", "test")}
+        segments = Segments.of(store, *windows["train"], length, device)
+        speed = measure(run, settings, segments, len(store.categories))
+        counts = {part: len(starts) for part, (starts, _) in windows.items()}
+        passes = FORWARD_AND_BACKWARD * counts["train"] + counts["validation"]
+        seconds = counts["train"] / speed.train + counts["validation"] / speed.predict
+        trainings, of_each = trainings_of(config, name), min(epochs, settings.max_epochs)
+        tested = counts["test"] / speed.predict
+        rows.append(
+            {
+                "run": name,
+                "segment_length": length,
+                "batch_size": speed.batch_size,
+                "precision": settings.precision,
+                **{f"{part}_windows": count for part, count in counts.items()},
+                "macs_epoch": passes
+                * complexity(run, len(store.categories), 1).macs_with_attention
+                / 1e12,
+                "seconds_epoch": seconds,
+                "epochs": of_each,
+                "trainings": trainings,
+                "hours": trainings * (of_each * seconds + tested) / 3600,
+                "memory_gb": speed.memory / 1e9,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def cost_markdown(table: pd.DataFrame, dataset: str, device: torch.device, jobs: int) -> str:
+    """The table for people, with the sum.
+
+    Args:
+        table: of ``cost_table``.
+        dataset: its name.
+        device: where it was measured.
+        jobs: trainings that run at a time.
+    """
+    shown = pd.DataFrame(
+        {
+            "Run": table["run"],
+            "Windows to train on": table["train_windows"].map("{:,}".format),
+            "to validate": table["validation_windows"].map("{:,}".format),
+            "to test": table["test_windows"].map("{:,}".format),
+            "Batch": table["batch_size"],
+            "MACs an epoch": table["macs_epoch"].map("{:,.2f}".format),
+            "Seconds an epoch": table["seconds_epoch"].map("{:,.1f}".format),
+            "Trainings": table["trainings"],
+            "Hours": table["hours"].map("{:,.2f}".format),
+            "Memory": table["memory_gb"].map("{:.2f} GB".format),
+        }
+    )
+    total = table["hours"].sum()
+    notes = [
+        f"Measured on {name_of(device)}, a few steps of each run, in "
+        f"{', '.join(table['precision'].unique())}. Windows of fold 0. MACs in 10^12, forward and "
+        f"backward. Hours: of all trainings of a run and their tests, at {table['epochs'].max()} "
+        "epochs a training (early stopping decides), without the start of each job. Memory: of the "
+        "tensors of one training.",
+        f"All runs: {total:,.2f} hours one after the other; {total / jobs:,.2f} with {jobs} at a "
+        "time, if they do not slow each other down.",
+    ]
+    return render(f"Cost of the runs on {dataset}", shown, notes)

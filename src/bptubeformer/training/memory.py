@@ -1,0 +1,87 @@
+"""What a training takes in memory, and what to do where there is too little."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bptubeformer.errors import InputError
+
+SMALLER_BATCHES = (500, 100)
+"""What the paper did for models that take more memory: batches of 500 or 100 (section 3)."""
+
+Result = TypeVar("Result")
+
+
+def batch_sizes(batch_size: int) -> list[int]:
+    """The batch sizes to try, one after the other, where memory is short."""
+    return [batch_size, *(smaller for smaller in SMALLER_BATCHES if smaller < batch_size)]
+
+
+def fitting_batch(
+    batch_size: int, work: Callable[[int], Result], report: Callable[[str], None] = print
+) -> tuple[Result, list[int]]:
+    """Do work with a batch size; where memory is short, again with the next smaller one.
+
+    Args:
+        batch_size: segments of a batch, to begin with.
+        work: given a batch size; begins anew each time.
+        report: called with a line for each batch size that did not fit.
+
+    Returns:
+        what the work returned, and all batch sizes that were tried; the last one fitted.
+
+    Raises:
+        InputError: not even the smallest fits.
+    """
+    tried: list[int] = []
+    for size in batch_sizes(batch_size):
+        tried.append(size)
+        try:
+            return work(size), tried
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Out of the except block: the error holds on to the tensors of its frames.
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        report(f"too little memory for batches of {size} segments")
+    raise InputError(
+        f"too little memory, even for batches of {tried[-1]} segments (tried "
+        f"{', '.join(map(str, tried))}); let fewer jobs share the device (slots_per_gpu, --cores), "
+        "set training.batch_size lower, or use a device with more memory"
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device or the machine has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        "can't allocate memory" in str(error)  # of torch's allocator for the CPU
+    )
+
+
+def saved_bytes(model: nn.Module, batch: Tensor) -> int:
+    """Bytes that a forward pass keeps for the backward pass, weights not among them.
+
+    Args:
+        model: on any device; on torch's meta device nothing is computed.
+        batch: segments float32 (B, T, 34), on the model's device.
+    """
+    own = {id(parameter.untyped_storage()._cdata) for parameter in model.parameters()}
+    kept: dict[int, int] = {}
+    alive: list[Tensor] = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            kept[storage._cdata] = storage.nbytes()
+        alive.append(tensor)
+        return tensor
+
+    model.train()
+    labels = torch.zeros(len(batch), dtype=torch.long, device=batch.device)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        F.cross_entropy(model(batch), labels)
+    return sum(kept.values())

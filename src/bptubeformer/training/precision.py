@@ -1,0 +1,55 @@
+"""In how many bits the matrix products are computed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from bptubeformer.errors import InputError
+
+PRECISIONS = ("fp32", "tf32", "bf16")
+"""Full float32; float32 whose products keep 10 bits of the mantissa; bfloat16 with float32
+weights, reductions and tokenisers (autocast)."""
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Refuse a precision that the device does not have.
+
+    Raises:
+        InputError: names the precision, the device and what to do.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}")
+    if device.type == "cuda":
+        has = {
+            "tf32": torch.cuda.get_device_capability(device) >= (8, 0),
+            "bf16": torch.cuda.is_bf16_supported(including_emulation=False),
+        }
+        name, needed = torch.cuda.get_device_name(device), "a GPU of compute capability 8.0 or more"
+    else:
+        has = {"tf32": False, "bf16": torch.ops.mkldnn._is_mkldnn_bf16_supported()}
+        name, needed = f"this {device.type}", "a GPU"
+        if precision == "bf16":
+            needed = "a processor with AVX-512"
+    if not has.get(precision, True):
+        raise InputError(
+            f"precision: {precision} needs {needed}, which {name} is not; set training.precision "
+            "to fp32"
+        )
+
+
+@contextmanager
+def computing_in(precision: str, device: torch.device) -> Iterator[None]:
+    """Compute matrix products in a precision within the block.
+
+    Args:
+        precision: one of ``PRECISIONS``, of those that the device has.
+        device: where the block computes.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,110 @@
+"""One step of the optimiser: gather a batch, forward, backward, update."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bptubeformer.data.segments import Segments
+from bptubeformer.training.precision import computing_in
+
+CPU_MICRO_BATCH_FRAMES = 6000
+"""Frames of a micro-batch on a CPU: of the sizes tried, those whose activations stay in the caches.
+250 segments of 24 frames, 100 of 60."""
+
+EAGER_STEPS = 3
+"""Steps before a CUDA graph is captured: libraries choose their kernels in them."""
+
+
+class Step:
+    """A training step; calling it with indices of segments takes one and gives the mean loss.
+
+    On a GPU, the step over a full batch is captured as a CUDA graph once it has run a few times,
+    and replayed from then on: the kernels are the same, the CPU no longer has to launch each. The
+    last, smaller batch of an epoch runs without the graph. On a CPU, the gradients of a batch are
+    added up over micro-batches.
+
+    Args:
+        model: on the device of the segments, in training mode when the step is called.
+        optimiser: of the model's parameters; on a GPU, capturable.
+        segments: the training segments.
+        batch_size: segments of a full batch.
+        precision: of the matrix products.
+        captured: whether to capture a CUDA graph on a GPU.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        segments: Segments,
+        batch_size: int,
+        precision: str,
+        captured: bool = True,
+    ):
+        self.model = model
+        self.optimiser = optimiser
+        self.segments = segments
+        self.batch_size = batch_size
+        self.precision = precision
+        self.device = segments.frames.device
+        self.micro_batch = batch_size
+        if self.device.type == "cpu":
+            self.micro_batch = max(CPU_MICRO_BATCH_FRAMES // segments.length, 1)
+        self.graph = _Graph(self) if captured and self.device.type == "cuda" else None
+
+    def __call__(self, index: Tensor) -> Tensor:
+        """Take a step.
+
+        Args:
+            index: int64 (B,), which segments; B at most ``batch_size``.
+
+        Returns:
+            Mean cross-entropy of the batch before the step, float32 scalar on the device.
+        """
+        if self.graph is not None and len(index) == self.batch_size:
+            return self.graph(index)
+        return self.eager(index)
+
+    def eager(self, index: Tensor) -> Tensor:
+        """Take a step, kernel by kernel."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = torch.zeros((), device=self.device)
+        for part in index.split(self.micro_batch):
+            batch, labels = self.segments[part]
+            with computing_in(self.precision, self.device):
+                logits = self.model(batch)
+            share = F.cross_entropy(logits.float(), labels) * (len(part) / len(index))
+            share.backward()
+            loss += share.detach()
+        self.optimiser.step()
+        return loss
+
+
+class _Graph:
+    """A step over a full batch as a CUDA graph."""
+
+    def __init__(self, step: Step):
+        self.step = step
+        self.taken = 0
+        self.stream = torch.cuda.Stream(step.device)
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.index: Tensor | None = None
+        self.loss: Tensor | None = None
+
+    def __call__(self, index: Tensor) -> Tensor:
+        if self.taken < EAGER_STEPS:
+            self.taken += 1
+            # Steps before a capture belong on another stream than the default one.
+            self.stream.wait_stream(torch.cuda.current_stream(self.step.device))
+            with torch.cuda.stream(self.stream):
+                loss = self.step.eager(index)
+            torch.cuda.current_stream(self.step.device).wait_stream(self.stream)
+            return loss
+        if self.graph is None:
+            self.index = index.clone()
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.loss = self.step.eager(self.index)
+        self.index.copy_(index)
+        self.graph.replay()
+        return self.loss

@@ -1,0 +1,56 @@
+"""Cost before any training."""
+
+import pytest
+import torch
+import yaml
+
+from bptubeformer.config import model_of
+from bptubeformer.data.splits import SplitSettings, make_splits
+from bptubeformer.evaluation.complexity import complexity
+from bptubeformer.evaluation.cost import cost_markdown, cost_table
+from conftest import REPOSITORY
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def config():
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2")}
+    config["controls"] = {}
+    config["dataset"]["name"] = "small"
+    config["architecture"] |= {"token_width": 8, "depth": 1}
+    config["training"] |= {"batch_size": 16, "max_epochs": 5}
+    return config
+
+
+@pytest.fixture
+def table(store, config, tmp_path):
+    for length in (24, 60):
+        split, *_ = make_splits(store, "as-published", length, 24, SplitSettings())
+        split.save(tmp_path / "as-published" / f"T{length}" / "fold0.parquet")
+    return cost_table(store, tmp_path, config, CPU, 15).set_index("run")
+
+
+def test_every_run_has_its_windows_macs_time_and_memory(table, store, config):
+    assert list(table.index) == ["ST-Tran", "BPT-V2"]
+    split, *_ = make_splits(store, "as-published", 24, 24, SplitSettings())
+    row = table.loc["BPT-V2"]
+    counts = [len(split.windows(part)[0]) for part in ("train", "validation", "test")]
+    assert row[["train_windows", "validation_windows", "test_windows"]].tolist() == counts
+    macs = complexity(model_of(config, "BPT-V2"), 13, 1).macs_with_attention
+    assert row["macs_epoch"] == pytest.approx((3 * counts[0] + counts[1]) * macs / 1e12)
+    assert row["epochs"] == 5  # no more than max_epochs
+    assert row["trainings"] == 3 * 3  # folds, and every protocol for the leakage table
+    assert row["hours"] > row["trainings"] * row["epochs"] * row["seconds_epoch"] / 3600 > 0
+    frames = store.frames.nbytes / 1e9
+    assert frames < row["memory_gb"] < 1
+    assert table.loc["ST-Tran", "memory_gb"] > row["memory_gb"]
+
+
+def test_the_page_names_the_device_and_the_sum(table):
+    text = cost_markdown(table.reset_index(), "small", CPU, 2)
+    assert text.startswith("# Cost of the runs on small\n")
+    assert "cores, a few steps of each run, in fp32" in text
+    hours = table["hours"].sum()
+    assert f"All runs: {hours:,.2f} hours one after the other; {hours / 2:,.2f} with 2" in text

@@ -1,0 +1,175 @@
+"""The transformers of this package written the plain way: what a reader of the paper would write.
+
+One ``nn.Conv3d`` and one encoder a body part, ``nn.Linear``, ``nn.LayerNorm``, ``nn.Dropout`` and
+torch's fused attention. The package computes the same numbers another way; tests compare both,
+benchmarks time both.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bptubeformer.skeleton import JOINTS, PARTS, SKELETON_GRID, VALUES
+
+
+class Block(nn.Module):
+    def __init__(self, width: int, heads: int, mlp_ratio: int, dropout: float):
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Linear(mlp_ratio * width, width)
+        )
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        qkv = self.qkv(self.norm1(x)).reshape(batch, tokens, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = mixed.transpose(1, 2).reshape(batch, tokens, width)
+        x = x + self.drop(self.out(mixed))
+        return x + self.drop(self.mlp(self.norm2(x)))
+
+
+def encoder(run: Mapping[str, Any], width: int) -> nn.Sequential:
+    settings = (run["heads"], run["mlp_ratio"], run["dropout"])
+    return nn.Sequential(*(Block(width, *settings) for _ in range(run["depth"])))
+
+
+class PlainBPTubeFormer(nn.Module):
+    def __init__(self, run: Mapping[str, Any], classes: int):
+        super().__init__()
+        width, length = run["token_width"], run["segment_length"]
+        kernel, stride = tuple(run["kernel"]), tuple(run["stride"])
+        time, rows, columns = (
+            (size - k) // s + 1 for size, k, s in zip((length, 3, 3), kernel, stride, strict=True)
+        )
+        tubelets = time * rows * columns
+        self.padding = run["padding"]
+        self.convolutions = nn.ModuleList(nn.Conv3d(2, width, kernel, stride) for _ in PARTS)
+        self.positions = nn.ParameterList(torch.zeros(tubelets, width) for _ in PARTS)
+        self.encoders = nn.ModuleList(encoder(run, width) for _ in PARTS)
+        self.tubelet_norm = nn.LayerNorm(width, eps=1e-6)
+        wide = run.get("body_part_width") or tubelets * width
+        projected = bool(run.get("body_part_width"))
+        self.projection = nn.Linear(tubelets * width, wide) if projected else nn.Identity()
+        self.class_token = nn.Parameter(torch.zeros(1, 1, wide))
+        self.body_part_positions = nn.Parameter(torch.zeros(1 + len(PARTS), wide))
+        self.body_part_encoder = encoder(run, wide)
+        self.norm = nn.LayerNorm(wide, eps=1e-6)
+        self.head = nn.Linear(wide, classes)
+
+    def grid(self, joints: Tensor, part: str) -> Tensor:
+        """(B, 2, T, 17) -> (B, 2, T, 3, 3): reshape, then pad (paper, section 2)."""
+        cells = torch.tensor(PARTS[part])
+        grid = joints[..., cells.flatten()].unflatten(-1, cells.shape)
+        if cells.shape == (1, 2):
+            grid = F.pad(grid, (1, 0, 1, 1, 0, 0), mode=self.padding)
+        return grid
+
+    def forward(self, segments: Tensor) -> Tensor:
+        joints = segments.reshape(*segments.shape[:2], len(JOINTS), 2).permute(0, 3, 1, 2)
+        encodings = []
+        for i, part in enumerate(PARTS):
+            tubelets = self.convolutions[i](self.grid(joints, part)).flatten(2).transpose(1, 2)
+            tubelets = self.encoders[i](tubelets + self.positions[i])
+            encodings.append(self.tubelet_norm(tubelets).flatten(1))
+        tokens = self.projection(torch.stack(encodings, dim=1))
+        tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        tokens = self.body_part_encoder(tokens + self.body_part_positions)
+        return self.head(self.norm(tokens)[:, 0])
+
+
+class PlainSTTran(nn.Module):
+    def __init__(self, run: Mapping[str, Any], classes: int):
+        super().__init__()
+        width, length = run["token_width"], run["segment_length"]
+        wide = len(JOINTS) * width
+        self.joint_embedding = nn.Linear(2, width)
+        self.joint_positions = nn.Parameter(torch.zeros(len(JOINTS), width))
+        self.spatial_encoder = encoder(run, width)
+        self.spatial_norm = nn.LayerNorm(width, eps=1e-6)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, wide))
+        self.frame_positions = nn.Parameter(torch.zeros(1 + length, wide))
+        self.temporal_encoder = encoder(run, wide)
+        self.norm = nn.LayerNorm(wide, eps=1e-6)
+        self.head = nn.Linear(wide, classes)
+
+    def forward(self, segments: Tensor) -> Tensor:
+        batch, length, _ = segments.shape
+        joints = segments.reshape(batch * length, len(JOINTS), 2)
+        joints = self.spatial_encoder(self.joint_embedding(joints) + self.joint_positions)
+        frames = self.spatial_norm(joints).reshape(batch, length, -1)
+        frames = torch.cat([self.class_token.expand(batch, -1, -1), frames], dim=1)
+        frames = self.temporal_encoder(frames + self.frame_positions)
+        return self.head(self.norm(frames)[:, 0])
+
+
+class PlainTTubeFormer(nn.Module):
+    def __init__(self, run: Mapping[str, Any], classes: int):
+        super().__init__()
+        width, kernel, stride = run["token_width"], tuple(run["kernel"]), tuple(run["stride"])
+        self.convolution = nn.Conv3d(2, width, kernel, stride)
+        sizes = (run["segment_length"], *SKELETON_GRID)
+        time, rows, columns = (
+            (size - k) // s + 1 for size, k, s in zip(sizes, kernel, stride, strict=True)
+        )
+        self.class_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.positions = nn.Parameter(torch.zeros(1 + time * rows * columns, width))
+        self.encoder = encoder(run, width)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, segments: Tensor) -> Tensor:
+        rows, columns = SKELETON_GRID
+        cells = F.pad(segments, (0, 2 * rows * columns - VALUES))
+        grid = cells.unflatten(-1, (rows, columns, 2)).permute(0, 4, 1, 2, 3)
+        tubelets = self.convolution(grid).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.class_token.expand(len(tubelets), -1, -1), tubelets], dim=1)
+        return self.head(self.norm(self.encoder(tokens + self.positions))[:, 0])
+
+
+PLAIN = {
+    "bptubeformer": PlainBPTubeFormer,
+    "sttran": PlainSTTran,
+    "ttubeformer": PlainTTubeFormer,
+}
+
+
+def plain_state(run: Mapping[str, Any], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights, or gradients, of a model of the package under the names of the plain model."""
+    plain: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if name.startswith("tubelet_embedding.convolution."):
+            for i, own in enumerate(value):
+                plain[f"convolutions.{i}.{name.rpartition('.')[2]}"] = own
+        elif name == "tubelet_embedding.positions":
+            plain |= {f"positions.{i}": own for i, own in enumerate(value)}
+        elif name.startswith("tubelet_transformers.blocks."):
+            for i, own in enumerate(value):
+                plain[f"encoders.{i}.{_of_block(name)}"] = own
+        elif run["model"] == "ttubeformer" and name.startswith("embedding."):
+            plain[f"convolution.{name.rpartition('.')[2]}"] = value[0]
+        elif ".blocks." in name:
+            place = name.partition(".")[0].replace("transformer", "encoder")
+            plain[f"{place}.{_of_block(name)}"] = value
+        elif name == "class_token.token":
+            plain["class_token"] = value[None]
+        elif name == "class_token.positions":
+            positions = {"bptubeformer": "body_part_positions", "sttran": "frame_positions"}
+            plain[positions.get(run["model"], "positions")] = value
+        else:
+            plain[name] = value
+    return plain
+
+
+def _of_block(name: str) -> str:
+    """``...blocks.0.attention.qkv.weight`` -> ``0.qkv.weight``."""
+    return name.partition("blocks.")[2].replace("attention.", "")

@@ -1,0 +1,86 @@
+import resource
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from bptubeformer.errors import InputError
+from bptubeformer.models import build_model
+from bptubeformer.training.memory import batch_sizes, fitting_batch, is_out_of_memory, saved_bytes
+from conftest import REPOSITORY
+
+
+@pytest.mark.parametrize(
+    ("first", "all_sizes"), [(1000, [1000, 500, 100]), (500, [500, 100]), (16, [16])]
+)
+def test_batches_become_smaller_as_in_the_paper(first, all_sizes):
+    assert batch_sizes(first) == all_sizes
+
+
+def work_that_fits(most):
+    def work(size):
+        if size > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return f"done with {size}"
+
+    return work
+
+
+def test_the_first_size_that_fits_is_taken():
+    lines = []
+    assert fitting_batch(1000, work_that_fits(700), lines.append) == (
+        "done with 500", [1000, 500],
+    )  # fmt: skip
+    assert lines == ["too little memory for batches of 1000 segments"]
+
+
+def test_where_none_fits_the_message_says_what_to_do():
+    with pytest.raises(InputError, match=r"tried 1000, 500, 100\); let fewer jobs share"):
+        fitting_batch(1000, work_that_fits(10), lambda line: None)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory():
+    def broken(size):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        fitting_batch(1000, broken, lambda line: None)
+
+
+OUT_OF_MEMORY = """
+import resource, sys
+sys.path.insert(0, "src")
+import torch
+from bptubeformer.training.memory import is_out_of_memory
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+try:
+    torch.empty(1 << 36)
+except RuntimeError as error:
+    print(is_out_of_memory(error))
+"""
+
+
+def test_the_real_error_of_a_cpu_without_memory_is_known():
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.stdout == "True\n", done.stderr
+    assert is_out_of_memory(MemoryError())
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+
+
+def test_what_is_kept_for_the_backward_pass_is_counted():
+    """A linear layer keeps its input; the loss keeps log-probabilities, labels and a weight."""
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(34 * 6, 3))
+    counted = saved_bytes(model, torch.rand(10, 6, 34))
+    assert counted == pytest.approx(4 * 10 * (34 * 6 + 3), rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["bptubeformer", "sttran"])
+def test_what_is_kept_grows_with_the_batch(name):
+    run = {"model": name, "segment_length": 6, "token_width": 8, "depth": 1}
+    model = build_model(run, 3)
+    one, two, four = (saved_bytes(model, torch.rand(n, 6, 34)) for n in (1, 2, 4))
+    assert four - two == pytest.approx(2 * (two - one), rel=0.05)
+    assert one > 0
