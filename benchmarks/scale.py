@@ -22,10 +22,10 @@ def rows_of_trajectories(seed: int = 0) -> np.ndarray:
 
 
 def walk(rows: int, generator: np.random.Generator) -> np.ndarray:
-    """Joints of a person who drifts, in pixels to a hundredth, float64 (rows, 34)."""
+    """Joints of a person who drifts, in pixels, float64 (rows, 34)."""
     joints = generator.uniform(0, [WIDTH_PX, HEIGHT_PX] * (VALUES // 2))
     steps = generator.normal(0, 1, (rows, VALUES))
-    return np.abs(joints + steps.cumsum(axis=0)).round(2)
+    return np.abs(joints + steps.cumsum(axis=0))
 
 
 def trajectory_table(rows: np.ndarray) -> pd.DataFrame:
@@ -44,19 +44,25 @@ def trajectory_table(rows: np.ndarray) -> pd.DataFrame:
     )
 
 
-def write_csv_files(folder: Path, seed: int = 0) -> Path:
-    """Write 14,500 CSV files in HR-Crime's layout, about 1.1 GB; returns ``folder``."""
+def write_csv_files(folder: Path, decimals: int | None, seed: int = 0) -> None:
+    """Write 14,500 CSV files in HR-Crime's layout.
+
+    Args:
+        folder: becomes ``<folder>/Trajectories/<Category>/<Video>/<person>.csv``.
+        decimals: of a coordinate; None: all digits of a double. Nobody here has seen HR-Crime's.
+        seed: of all randomness.
+    """
     generator = np.random.default_rng(seed)
     plain = pa.csv.WriteOptions(include_header=False)
     for one in trajectory_table(rows_of_trajectories(seed)).itertuples():
         place = folder / "Trajectories" / one.category / one.video
         place.mkdir(parents=True, exist_ok=True)
         frame = pa.array(np.arange(one.rows) + int(generator.integers(1, 2000)))
-        columns = [frame, *(pa.array(column) for column in walk(one.rows, generator).T)]
-        pa.csv.write_csv(
-            pa.table(columns, names=list(COLUMNS)), place / f"{one.person}.csv", plain
-        )
-    return folder
+        joints = walk(one.rows, generator)
+        if decimals is not None:
+            joints = joints.round(decimals)
+        columns = [frame, *(pa.array(column) for column in joints.T)]
+        pa.csv.write_csv(pa.table(columns, names=list(COLUMNS)), place / f"{one.person}.csv", plain)
 
 
 def frame_store(rows: np.ndarray, seed: int = 0) -> FrameStore:

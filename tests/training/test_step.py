@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from bptubeformer.data.segments import Segments
 from bptubeformer.models import build_model
 from bptubeformer.training.loop import TrainingSettings, make_optimiser, seed_everything
-from bptubeformer.training.step import CPU_MICRO_BATCH_FRAMES, Step
+from bptubeformer.training.memory import bytes_of_segment
+from bptubeformer.training.step import Step
 
 RUN = {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1, "dropout": 0.0}
 SETTINGS = TrainingSettings(batch_size=40)
@@ -25,7 +26,7 @@ def test_micro_batches_add_up_to_the_batch():
     model = build_model(RUN, 3)
     whole, segments = copy.deepcopy(model), segments_on("cpu")
     step = Step(model, make_optimiser(model, SETTINGS), segments, 40, "fp32")
-    assert step.micro_batch == CPU_MICRO_BATCH_FRAMES // 6
+    assert step.micro_batch == 40  # so small a model needs no smaller ones
     step.micro_batch = 16  # 16, 16 and 8 segments
     index = torch.randperm(100)[:40]
     loss = step(index)
@@ -35,6 +36,15 @@ def test_micro_batches_add_up_to_the_batch():
     torch.testing.assert_close(loss, expected.detach())
     for own, other in zip(model.parameters(), whole.parameters(), strict=True):
         torch.testing.assert_close(own.grad, other.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_a_micro_batch_keeps_no_more_than_it_may(monkeypatch):
+    model, segments = build_model(RUN, 3), segments_on("cpu")
+    each = bytes_of_segment(model, segments)
+    monkeypatch.setattr("bptubeformer.training.step.MICRO_BATCH_BYTES", 7.5 * each)
+    for batch_size, expected in ((40, 7), (5, 5)):
+        step = Step(model, make_optimiser(model, SETTINGS), segments, batch_size, "fp32")
+        assert step.micro_batch == expected
 
 
 def test_a_step_takes_batches_of_any_size_up_to_the_full_one():

@@ -18,7 +18,7 @@ from bptubeformer.evaluation.tables import render
 from bptubeformer.models import build_model
 from bptubeformer.training.device import name_of
 from bptubeformer.training.loop import TrainingSettings, make_optimiser, predict
-from bptubeformer.training.memory import fitting_batch, saved_bytes
+from bptubeformer.training.memory import bytes_of_segment, fitting_batch
 from bptubeformer.training.precision import check_precision
 from bptubeformer.training.step import EAGER_STEPS, Step
 
@@ -111,9 +111,8 @@ def _tensor_bytes(model: torch.nn.Module, segments: Segments, size: int) -> floa
     """Frames, windows, weights with gradients and two moments, and what is kept for backward."""
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     windows = [segments.frames, segments.starts, segments.labels]
-    once, twice = (saved_bytes(model, segments[slice(0, n)][0]) for n in (1, 2))
     data = sum(tensor.numel() * tensor.element_size() for tensor in windows)
-    return data + 4.0 * weights + once + (size - 1) * (twice - once)
+    return data + 4.0 * weights + size * bytes_of_segment(model, segments)
 
 
 def cost_table(
@@ -199,8 +198,8 @@ def cost_markdown(table: pd.DataFrame, dataset: str, device: torch.device, jobs:
         f"Measured on {name_of(device)}, a few steps of each run, in "
         f"{', '.join(table['precision'].unique())}. Windows of fold 0. MACs in 10^12, forward and "
         f"backward. Hours: of all trainings of a run and their tests, at {table['epochs'].max()} "
-        "epochs a training (early stopping decides), without the start of each job. Memory: of the "
-        "tensors of one training.",
+        "epochs a training at most (early stopping decides), without the start of each job. "
+        "Memory: of the tensors of one training.",
         f"All runs: {total:,.2f} hours one after the other; {total / jobs:,.2f} with {jobs} at a "
         "time, if they do not slow each other down.",
     ]

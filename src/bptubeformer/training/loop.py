@@ -110,7 +110,7 @@ def train(
     lowest, since_lowest = float("inf"), 0
     for number in range(1, settings.max_epochs + 1):
         began = time.perf_counter()
-        train_loss = _epoch(step, order)
+        train_loss = train_epoch(step, order)
         validation_loss, accuracy = evaluate(model, validation_segments, settings.precision)
         if not (np.isfinite(train_loss) and np.isfinite(validation_loss)):
             raise InputError(
@@ -157,7 +157,7 @@ def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.
     )
 
 
-def _epoch(step: Step, order: torch.Generator) -> float:
+def train_epoch(step: Step, order: torch.Generator) -> float:
     """One pass over the training segments; their mean loss while the weights moved.
 
     The device is waited for once, at the end.

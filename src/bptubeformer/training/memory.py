@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
 
 SMALLER_BATCHES = (500, 100)
@@ -60,6 +61,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         "can't allocate memory" in str(error)  # of torch's allocator for the CPU
     )
+
+
+def bytes_of_segment(model: nn.Module, segments: Segments) -> float:
+    """Bytes that each further segment of a batch keeps for the backward pass; at least 1."""
+    once, twice = (saved_bytes(model, segments[slice(0, n)][0]) for n in (1, 2))
+    return max(twice - once, 1.0)
 
 
 def saved_bytes(model: nn.Module, batch: Tensor) -> int:

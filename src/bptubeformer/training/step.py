@@ -5,11 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bptubeformer.data.segments import Segments
+from bptubeformer.training.memory import bytes_of_segment
 from bptubeformer.training.precision import computing_in
 
-CPU_MICRO_BATCH_FRAMES = 6000
-"""Frames of a micro-batch on a CPU: of the sizes tried, those whose activations stay in the caches.
-250 segments of 24 frames, 100 of 60."""
+MICRO_BATCH_BYTES = 400e6
+"""What a micro-batch on a CPU may keep for its backward pass. Of the sizes tried this was near the
+fastest for every run: larger ones leave the caches, smaller ones do not fill them."""
 
 EAGER_STEPS = 3
 """Steps before a CUDA graph is captured: libraries choose their kernels in them."""
@@ -48,8 +49,9 @@ class Step:
         self.precision = precision
         self.device = segments.frames.device
         self.micro_batch = batch_size
-        if self.device.type == "cpu":
-            self.micro_batch = max(CPU_MICRO_BATCH_FRAMES // segments.length, 1)
+        if self.device.type == "cpu" and len(segments) > 1:
+            each = bytes_of_segment(model, segments)
+            self.micro_batch = int(min(max(MICRO_BATCH_BYTES // each, 1), batch_size))
         self.graph = _Graph(self) if captured and self.device.type == "cuda" else None
 
     def __call__(self, index: Tensor) -> Tensor:
