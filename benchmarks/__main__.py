@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import math
 import platform
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -36,7 +37,7 @@ def markdown(rows: Iterable[Row]) -> str:
         {
             "Benchmark": row.benchmark,
             "Case": row.case,
-            "Ours": f"{row.ours:.4g} {row.unit}".strip(),
+            "Ours": "" if math.isnan(row.ours) else f"{row.ours:.4g} {row.unit}".strip(),
             "From ... to": row.spread,
             "Otherwise": f"{row.other}: {row.others:.4g}" if row.other else "",
             "Ratio": f"{row.ratio:.2f}" if row.ratio is not None else "",

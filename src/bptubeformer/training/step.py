@@ -71,7 +71,7 @@ class Step:
         """Take a step, kernel by kernel."""
         self.optimiser.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.device)
-        for part in index.split(self.micro_batch):
+        for part in index.chunk(-(-len(index) // self.micro_batch)):
             batch, labels = self.segments[part]
             with computing_in(self.precision, self.device):
                 logits = self.model(batch)
