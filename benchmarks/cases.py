@@ -22,6 +22,7 @@ from bptubeformer.data.splits import SplitSettings, make_splits
 from bptubeformer.data.synthetic import write_dataset
 from bptubeformer.data.trajectories import ingest
 from bptubeformer.data.windows import window_starts
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.cost import measure
 from bptubeformer.evaluation.metrics import scores
@@ -34,7 +35,7 @@ from bptubeformer.training.loop import (
     train,
     train_epoch,
 )
-from bptubeformer.training.precision import check_precision
+from bptubeformer.training.precision import PRECISIONS, check_precision
 from bptubeformer.training.step import Step
 from plain import lightning_epoch, loader, materialised, plain_epoch, plain_model
 from scale import frame_store, rows_of_trajectories, write_csv_files
@@ -272,8 +273,12 @@ def gpu() -> Iterator[Row]:
         return
     device = torch.device("cuda")
     store = frame_store(rows_of_trajectories())
-    for kind in ("fp32", "tf32", "bf16"):
-        check_precision(kind, device)
+    for kind in PRECISIONS:
+        try:
+            check_precision(kind, device)
+        except InputError as error:
+            yield Row("gpu", f"{kind}: not measured", float("nan"), "", "", note=str(error))
+            continue
         total = 0.0
         for name in declared(CONFIG):
             run, settings = model_of(CONFIG, name), TrainingSettings(precision=kind)

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bptubeformer.data import trajectories
@@ -89,6 +89,7 @@ FORMS = {
 }
 
 
+@example([("blank lines", 1), ("plain", 1)])
 @given(st.lists(st.tuples(st.sampled_from(sorted(FORMS)), st.integers(1, 5)), min_size=1))
 def test_files_read_together_are_the_files_read_alone(tmp_path_factory, files):
     folder = tmp_path_factory.mktemp("t")
@@ -130,6 +131,16 @@ def test_a_binary_file_is_refused(tmp_path):
     (tmp_path / "1.csv").write_bytes(bytes(range(256)) * 10)
     with pytest.raises(InputError, match=r"1\.csv"):
         read_trajectory(tmp_path / "1.csv")
+
+
+def test_old_line_ends_and_endless_cells_are_faults_like_others(tmp_path):
+    path = tmp_path / "1.csv"
+    path.write_bytes(b"1,2,3\r4,5,6\r")
+    with pytest.raises(InputError, match="row 1: 3 columns"):
+        read_trajectory(path)
+    path.write_text("9" * 200_000)
+    with pytest.raises(InputError, match="row 1: 1 columns"):
+        read_trajectory(path)
 
 
 @given(

@@ -82,3 +82,11 @@ def test_dropout_drops_so_many_and_scales_the_rest(probability):
 def test_dropout_of_nothing_changes_nothing():
     x = torch.randn(3, 4)
     assert torch.equal(Dropout(0.0)(x), x)
+
+
+def test_dropout_of_bfloat16_keeps_the_mean():
+    torch.manual_seed(0)
+    x = torch.ones(1000, 1000, dtype=torch.bfloat16)
+    kept = Dropout(0.1)(x)
+    assert kept.dtype == torch.bfloat16
+    assert kept.float().unique().tolist() == pytest.approx([0, 1 / 0.9], rel=2**-8)

@@ -70,11 +70,32 @@ def test_the_real_error_of_a_cpu_without_memory_is_known():
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
 
 
+@pytest.mark.parametrize(
+    "said", ["CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"]
+)
+def test_other_ways_to_say_it_are_known_also_behind_another_error(said):
+    assert is_out_of_memory(RuntimeError(said))
+    try:
+        try:
+            raise RuntimeError(said)
+        finally:
+            raise RuntimeError("capture failed")
+    except RuntimeError as error:
+        assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes"))
+
+
 def test_what_is_kept_for_the_backward_pass_is_counted():
     """A linear layer keeps its input; the loss keeps log-probabilities, labels and a weight."""
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(34 * 6, 3))
     counted = saved_bytes(model, torch.rand(10, 6, 34))
     assert counted == pytest.approx(4 * 10 * (34 * 6 + 3), rel=0.05)
+    wide = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(34 * 6, 300), torch.nn.Tanh(),
+                               torch.nn.Linear(300, 3))  # fmt: skip
+    # The weights of the second layer, kept for the gradient of its input, are not among it.
+    assert saved_bytes(wide, torch.rand(10, 6, 34)) == pytest.approx(
+        4 * 10 * (34 * 6 + 300 + 3), rel=0.05
+    )
 
 
 @pytest.mark.parametrize("name", ["bptubeformer", "sttran"])

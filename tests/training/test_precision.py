@@ -3,7 +3,12 @@ import torch
 
 from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
-from bptubeformer.training.precision import PRECISIONS, check_precision, computing_in
+from bptubeformer.training.precision import (
+    PRECISIONS,
+    check_precision,
+    forward_in,
+    products_in,
+)
 
 CPU = torch.device("cpu")
 RUNS = [
@@ -37,7 +42,7 @@ def test_bfloat16_is_refused_by_an_old_processor(monkeypatch):
 def test_the_setting_of_torch_is_put_back():
     before = torch.get_float32_matmul_precision()
     for precision in PRECISIONS:
-        with computing_in(precision, CPU):
+        with products_in(precision):
             expected = "high" if precision == "tf32" else "highest"
             assert torch.get_float32_matmul_precision() == expected
         assert torch.get_float32_matmul_precision() == before
@@ -51,7 +56,7 @@ def test_bfloat16_comes_near_float32_also_for_raw_pixels(run):
     segments = 100 + 200 * torch.rand(20, 24, 34)
     with torch.inference_mode():
         exact = model(segments)
-        with computing_in("bf16", CPU):
+        with forward_in("bf16", CPU):
             rounded = model(segments).float()
     assert (rounded - exact).norm() / exact.norm() < 0.03
     assert not torch.equal(rounded, exact)

@@ -186,6 +186,20 @@ def test_the_controls_are_built_by_their_target_and_retrain_nothing(finished, pl
     assert planned() == {}
 
 
+def test_the_cost_is_known_before_any_training(finished, tmp_path):
+    checkout, _ = finished
+    settings = {**SMALL, "dataset": {"name": "before", "source": "synthetic"}}
+    (checkout / "before.yaml").write_text(yaml.safe_dump(settings))
+    done = snakemake(checkout, "--configfile", "before.yaml", "--", "cost")
+    (checkout / "before.yaml").unlink()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "# Cost of the runs on before" in done.stdout + done.stderr
+    table = pd.read_csv(checkout / "results/before/tables/cost.csv")
+    assert table["run"].tolist() == ["ST-Tran", "BPT-V2", "BPT-V2-T12"]
+    assert (table["hours"] > 0).all()
+    assert not (checkout / "results/before/as-published").exists()
+
+
 def test_more_seeds_train_more_folds_and_none_again(finished, planned, tmp_path):
     overlay = tmp_path / "seeds.yaml"
     overlay.write_text("seeds: [0, 7]")

@@ -38,10 +38,13 @@ wildcard_constraints:
 
 # On this machine: a training job a slot of each GPU, or as many as there are cores where there is no
 # GPU. On a cluster, which has no number of cores, its scheduler decides.
-if cores := workflow.resource_settings.cores:
-    workflow.global_resources.setdefault(
-        "gpu", training_slots(config["device"], config["slots_per_gpu"], cores)
-    )
+SLOTS = training_slots(
+    config["device"],
+    config["slots_per_gpu"],
+    workflow.resource_settings.cores or 1,
+)
+if workflow.resource_settings.cores:
+    workflow.global_resources.setdefault("gpu", SLOTS)
 
 
 def split_of(wildcards):

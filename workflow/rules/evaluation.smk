@@ -124,7 +124,7 @@ rule embed:
         f"{RESULTS}/benchmarks/embed/{FOLD_NAME}.tsv"
     conda:
         "../../envs/training.yaml"
-    # The device is no param: the same numbers stand, whichever it is.
+    # The device is no param: another one does not compute again.
     resources:
         gpu=1,
         device=config["device"],
@@ -183,7 +183,7 @@ rule attention_movement:
         f"{RESULTS}/benchmarks/attention_movement/{FOLD_NAME}.tsv"
     conda:
         "../../envs/training.yaml"
-    # The device is no param: the same numbers stand, whichever it is.
+    # The device is no param: another one does not compute again.
     resources:
         gpu=1,
         device=config["device"],

@@ -15,7 +15,7 @@ rule train:
         f"{RESULTS}/benchmarks/train/{FOLD_NAME}.tsv"
     conda:
         "../../envs/training.yaml"
-    # The device is no param: the same numbers stand, whichever it is.
+    # The device is no param: another one does not train again.
     resources:
         gpu=1,
         device=config["device"],
@@ -63,7 +63,7 @@ rule cost:
     params:
         splits=f"{RESULTS}/data/splits",
         config=in_order(config),
-        jobs=lambda wildcards: workflow.global_resources.get("gpu", 1),
+        jobs=SLOTS,
         code=command_fingerprint("cost", *sorted({r["model"] for r in RUNS.values()})),
     message:
         "Measure what the runs will cost"
@@ -86,7 +86,7 @@ rule predict:
         f"{RESULTS}/benchmarks/predict/{FOLD_NAME}.tsv"
     conda:
         "../../envs/training.yaml"
-    # The device is no param: the same numbers stand, whichever it is.
+    # The device is no param: another one does not train again.
     resources:
         gpu=1,
         device=config["device"],

@@ -240,9 +240,11 @@ def _read_together(contents: list[bytes]) -> tuple[np.ndarray, np.ndarray, np.nd
         number, frames = _parse(joined)
     except pa.ArrowInvalid:
         return None
+    if len(number) != rows.sum() or not _is_sound(number, frames):
+        return None
     step = np.diff(number)
     step[np.cumsum(rows)[:-1] - 1] = 1
-    if len(number) != rows.sum() or not _is_sound(number, frames) or not (step > 0).all():
+    if not (step > 0).all():
         return None
     return number.astype(np.int32), frames, rows
 
@@ -301,12 +303,21 @@ def _is_sound(number: np.ndarray, frames: np.ndarray) -> bool:
     )
 
 
+def _cells(text: str) -> Iterator[list[str]]:
+    """Cells of each line; what is no CSV at all is one cell."""
+    for line in io.StringIO(text, newline=None):
+        try:
+            yield from csv.reader([line])
+        except csv.Error:
+            yield [line]
+
+
 def _first_fault(path: Path, content: bytes) -> str:
     """Why a file is no trajectory, found by reading it slowly."""
     expected = f"expected {len(COLUMNS)} columns (frame, x0, y0, ..., x16, y16) and no header"
     seen: dict[int, int] = {}
     text = content.decode("utf-8", errors="replace")
-    for row, cells in enumerate(csv.reader(io.StringIO(text)), start=1):
+    for row, cells in enumerate(_cells(text), start=1):
         if not cells:
             continue  # a blank line, which the fast reader passes over too
         if len(cells) != VALUES + 1:

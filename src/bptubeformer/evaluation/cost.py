@@ -18,7 +18,7 @@ from bptubeformer.evaluation.tables import render
 from bptubeformer.models import build_model
 from bptubeformer.training.device import name_of
 from bptubeformer.training.loop import TrainingSettings, make_optimiser, predict
-from bptubeformer.training.memory import bytes_of_segment, fitting_batch
+from bptubeformer.training.memory import bytes_of_segment, fitting_batch, release_memory
 from bptubeformer.training.precision import check_precision
 from bptubeformer.training.step import EAGER_STEPS, Step
 
@@ -43,7 +43,7 @@ class Speed:
     predict: float
     """Segments a second, classified."""
     memory: float
-    """Peak bytes of the tensors on the device while training."""
+    """Peak bytes while training: of a GPU, what torch took; of a CPU, of the tensors."""
 
 
 def measure(
@@ -72,22 +72,25 @@ def _measure(
 ) -> Speed:
     device = segments.frames.device
     model = build_model(run, classes).to(device).train()
-    size = min(batch_size, len(segments))
+    size = max(min(batch_size, len(segments)), 2)
     step = Step(model, make_optimiser(model, settings), segments, size, settings.precision)
     if device.type == "cpu":
         # On a CPU a batch is a sum of micro-batches: one of them tells the speed of all.
         size = step.batch_size = min(size, step.micro_batch)
     else:
+        release_memory()
         torch.cuda.reset_peak_memory_stats(device)
     index = torch.arange(size, device=device)
     for _ in range(WARM_UP_STEPS if device.type == "cuda" else 1):
         step(index)
+    # The last batch of an epoch is smaller: on a GPU, it has memory of its own beside the graph's.
+    step(index[:-1])
     trained, seconds = 0, 0.0
     while trained < MEASURED_STEPS or seconds < MEASURED_SECONDS:
         seconds += _seconds(lambda: step(index), device)
         trained += 1
     if device.type == "cuda":
-        memory = float(torch.cuda.max_memory_allocated(device))
+        memory = float(torch.cuda.max_memory_reserved(device))
     else:
         memory = _tensor_bytes(model, segments, size)
     some = Segments(segments.frames, segments.starts[:size], segments.labels[:size],

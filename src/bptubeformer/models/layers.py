@@ -132,8 +132,8 @@ class Dropout(nn.Module):
         dropped = round(self.probability * 2**16)
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         bits = words.view(torch.int16)[: x.numel()].view(x.shape)
-        factor = (bits >= dropped - 2**15) * (2**16 / (2**16 - dropped))
-        return x * factor.to(x.dtype)
+        kept = bits >= dropped - 2**15
+        return (x * kept).mul_(2**16 / (2**16 - dropped))
 
 
 class Block(nn.Module):

@@ -16,6 +16,9 @@ SECONDS_BETWEEN_TRIES = 1.0
 _held: list[object] = []
 """Locks of this process; a lock that is no longer referred to would be given back."""
 
+_chosen: dict[str, object] = {}
+"""Devices of this process, by what was asked for."""
+
 
 def count_gpus() -> int:
     """NVIDIA GPUs that jobs may use; asks the driver, so that torch is not needed.
@@ -48,10 +51,11 @@ def training_slots(wanted: str, slots_per_gpu: int, cores: int) -> int:
 def choose_device(wanted: str, slots_per_gpu: int = 1):
     """The torch device for ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``; the job keeps it.
 
-    ``auto`` is a GPU where there is one. ``auto`` and ``cuda`` take the GPU on which the fewest
-    slots are taken. A slot is a lock on a file, which the operating system gives back when the
-    job ends, however it ends; no two jobs of one user ever hold the same slot. Where all slots
-    are taken, by another call of the workflow, the job waits.
+    ``auto`` is a GPU where there is one. ``auto`` and ``cuda`` take the first free slot, where
+    every GPU's first slot comes before any GPU's second. A slot is a lock on a file, which the
+    operating system gives back when the job ends, however it ends; no two jobs of one user ever
+    hold the same slot. Where all slots are taken, by another call of the workflow, the job waits.
+    A process that asks again gets the device that it has.
 
     Args:
         wanted: the setting ``device``.
@@ -63,6 +67,13 @@ def choose_device(wanted: str, slots_per_gpu: int = 1):
     import torch
 
     if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        if wanted == "auto" and (gpus := count_gpus()):
+            print(
+                f"the driver lists {gpus} GPUs, but torch {torch.__version__} can use none: going "
+                "on with the CPU; set device to cpu to train on all cores, or install a torch for "
+                "this driver",
+                flush=True,
+            )
         return torch.device("cpu")
     device = torch.device("cuda" if wanted == "auto" else wanted)
     count = torch.cuda.device_count()
@@ -72,8 +83,12 @@ def choose_device(wanted: str, slots_per_gpu: int = 1):
             "cpu, or run where there is a GPU"
         )
     indices = range(count) if device.index is None else [device.index]
-    names = [str(torch.cuda.get_device_properties(index).uuid) for index in indices]
-    return torch.device("cuda", indices[claim_slot(names, slots_per_gpu)])
+    if wanted not in _chosen:
+        names = [str(torch.cuda.get_device_properties(index).uuid) for index in indices]
+        _chosen[wanted] = torch.device("cuda", indices[claim_slot(names, slots_per_gpu)])
+    # Streams and graphs are made on the current device.
+    torch.cuda.set_device(_chosen[wanted])
+    return _chosen[wanted]
 
 
 def claim_slot(gpus: Sequence[str], slots: int, folder: Path | None = None) -> int:
@@ -94,7 +109,7 @@ def claim_slot(gpus: Sequence[str], slots: int, folder: Path | None = None) -> i
     folder.mkdir(parents=True, exist_ok=True)
     waiting = False
     while True:
-        # Every GPU's first slot comes before any GPU's second: jobs spread before they share.
+        # Jobs spread before they share.
         for slot in range(slots):
             for index, gpu in enumerate(gpus):
                 lock = filelock.FileLock(folder / f"{gpu}-slot{slot}.lock")

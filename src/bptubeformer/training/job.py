@@ -89,6 +89,8 @@ def train_fold(
         )
 
     def attempt(batch_size: int) -> tuple[nn.Module, Training, float]:
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
         seed_everything(settings.seed)
         model = build_model(run, len(store.categories)).to(device)
         ready = time.perf_counter() - began

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
-from bptubeformer.training.precision import computing_in
+from bptubeformer.training.precision import forward_in, products_in
 from bptubeformer.training.step import Step
 
 INFERENCE_BATCH = {"cpu": 100, "cuda": 1000}
@@ -145,12 +145,12 @@ def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.
     """Adam, as one kernel, over the parameters of a model on its device."""
     device = next(model.parameters()).device
     captured = device.type == "cuda"
-    rate = settings.learning_rate
+    rate = float(settings.learning_rate)
     return torch.optim.Adam(
         model.parameters(),
         # A tensor, where the step is captured: it then sees the learning rate fall.
         lr=torch.tensor(rate, device=device) if captured else rate,
-        betas=settings.betas,
+        betas=(float(settings.betas[0]), float(settings.betas[1])),
         eps=settings.epsilon,
         fused=True,
         capturable=captured,
@@ -187,7 +187,7 @@ def predict(model: nn.Module, segments: Segments, precision: str = "fp32") -> Te
         segments: to be classified.
         precision: of the matrix products.
     """
-    with computing_in(precision, segments.frames.device):
+    with products_in(precision), forward_in(precision, segments.frames.device):
         return in_batches(lambda batch: model(batch).float(), model, segments)
 
 

@@ -1,5 +1,6 @@
 """What a training takes in memory, and what to do where there is too little."""
 
+import gc
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,6 +13,9 @@ from bptubeformer.errors import InputError
 
 SMALLER_BATCHES = (500, 100)
 """What the paper did for models that take more memory: batches of 500 or 100 (section 3)."""
+
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+"""Of torch's allocator for the CPU, of the CUDA driver, of CUDA's libraries."""
 
 Result = TypeVar("Result")
 
@@ -46,8 +50,7 @@ def fitting_batch(
             if not is_out_of_memory(error):
                 raise
         # Out of the except block: the error holds on to the tensors of its frames.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_memory()
         report(f"too little memory for batches of {size} segments")
     raise InputError(
         f"too little memory, even for batches of {tried[-1]} segments (tried "
@@ -56,11 +59,23 @@ def fitting_batch(
     )
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device or the machine has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        "can't allocate memory" in str(error)  # of torch's allocator for the CPU
-    )
+def release_memory() -> None:
+    """Give back what objects that nobody refers to any more hold on a GPU, graphs among them."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came of, says that there is no memory left."""
+    while error is not None:
+        said = str(error)
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+            words in said for words in OUT_OF_MEMORY
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def bytes_of_segment(model: nn.Module, segments: Segments) -> float:
@@ -76,7 +91,7 @@ def saved_bytes(model: nn.Module, batch: Tensor) -> int:
         model: on any device; on torch's meta device nothing is computed.
         batch: segments float32 (B, T, 34), on the model's device.
     """
-    own = {id(parameter.untyped_storage()._cdata) for parameter in model.parameters()}
+    own = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
     kept: dict[int, int] = {}
     alive: list[Tensor] = []
 

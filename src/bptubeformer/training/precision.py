@@ -1,7 +1,7 @@
 """In how many bits the matrix products are computed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -39,17 +39,16 @@ def check_precision(precision: str, device: torch.device) -> None:
 
 
 @contextmanager
-def computing_in(precision: str, device: torch.device) -> Iterator[None]:
-    """Compute matrix products in a precision within the block.
-
-    Args:
-        precision: one of ``PRECISIONS``, of those that the device has.
-        device: where the block computes.
-    """
+def products_in(precision: str) -> Iterator[None]:
+    """Compute products of float32 matrices in a precision, forward and backward."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            yield
+        yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def forward_in(precision: str, device: torch.device) -> AbstractContextManager:
+    """Compute a forward pass in a precision; its backward pass follows it by itself."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
