@@ -157,7 +157,7 @@ def training(device: torch.device = CPU) -> Iterator[Row]:
 
 def own_epoch(
     run: dict, segments: Segments, batch: int, precision: str = "fp32", captured: bool = True
-) -> Callable[[], float]:
+) -> Callable[[], object]:
     """An epoch of this package."""
     model = build_model(run, CLASSES).to(segments.frames.device)
     settings = TrainingSettings(batch_size=batch, precision=precision)
