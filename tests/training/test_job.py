@@ -75,10 +75,10 @@ def test_where_memory_is_short_the_batch_is_smaller_and_that_is_recorded(
     """As in the paper, section 3: 1000, then 500, then 100; each begins anew."""
     real = job.train
 
-    def short_of_memory(model, train_segments, validation_segments, settings, report):
+    def short_of_memory(model, train_segments, validation_segments, settings, *others):
         if settings.batch_size > 100:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
-        return real(model, train_segments, validation_segments, settings, report)
+        return real(model, train_segments, validation_segments, settings, *others)
 
     monkeypatch.setattr(job, "train", short_of_memory)
     settings = TrainingSettings(batch_size=1000, max_epochs=1)

@@ -1,5 +1,6 @@
 """One job: train one run on one fold, and write what came of it."""
 
+import hashlib
 import json
 import platform
 import resource
@@ -21,6 +22,7 @@ from bptubeformer.data.splits import Split
 from bptubeformer.data.trajectories import FrameStore
 from bptubeformer.fingerprint import command_fingerprint
 from bptubeformer.models import build_model, save_model
+from bptubeformer.training.checkpoint import FILE, Checkpoint
 from bptubeformer.training.device import choose_device, name_of
 from bptubeformer.training.loop import (
     Epoch,
@@ -95,15 +97,28 @@ def train_fold(
         model = build_model(run, len(store.categories)).to(device)
         ready = time.perf_counter() - began
         of_this_size = replace(settings, batch_size=batch_size)
-        training = train(model, train_segments, validation_segments, of_this_size, report)
+        checkpoint.settings = {**depends_on, "training": vars(of_this_size)}
+        training = train(
+            model, train_segments, validation_segments, of_this_size, report, checkpoint
+        )
         return model, training, ready
 
-    def report_memory(line: str) -> None:
+    def say(line: str) -> None:
         print(f"{label}: {line}", flush=True)
 
-    (model, training, ready), tried = fitting_batch(settings.batch_size, attempt, report_memory)
-    model.load_state_dict(training.weights)
+    fingerprints = {"data": store.fingerprint, "code": command_fingerprint("train", run["model"])}
+    depends_on = {
+        "run": dict(run),
+        "split": hashlib.sha256(split_file.read_bytes()).hexdigest(),
+        "device": device.type,
+        "threads": threads,
+        "torch": torch.__version__,
+        **fingerprints,
+    }
     output.mkdir(parents=True, exist_ok=True)
+    checkpoint = Checkpoint(output / FILE, say)
+    (model, training, ready), tried = fitting_batch(settings.batch_size, attempt, say)
+    model.load_state_dict(training.weights)
     save_model(output / "model.safetensors", model, run, store.categories)
     write_csv(output / "history.csv", pd.DataFrame(training.rows()))
     record = {
@@ -119,10 +134,7 @@ def train_fold(
         "seconds": time.perf_counter() - began,
         "seconds_before_first_epoch": ready,
         "peak_memory_mb": _peak_memory_mb(device),
-        "fingerprints": {
-            "data": store.fingerprint,
-            "code": command_fingerprint("train", run["model"]),
-        },
+        "fingerprints": fingerprints,
         "versions": {
             "bptubeformer": bptubeformer.__version__,
             "python": platform.python_version(),
@@ -131,6 +143,7 @@ def train_fold(
         },
     }
     write_text(output / "run.json", json.dumps(record, indent=1) + "\n")
+    checkpoint.remove()
     print(f"{label}: best epoch {training.best.epoch} of {len(training.history)}", flush=True)
 
 

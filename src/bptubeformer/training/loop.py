@@ -3,8 +3,9 @@
 import copy
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +14,15 @@ from torch import Tensor, nn
 
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
+from bptubeformer.training.checkpoint import Checkpoint
 from bptubeformer.training.precision import forward_in, products_in
 from bptubeformer.training.step import Step
 
 INFERENCE_BATCH = {"cpu": 100, "cuda": 1000}
 """Segments of a batch where no gradients are kept; on a CPU, what its caches hold is faster."""
+
+SCHEDULE_STATE = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
+"""What of ReduceLROnPlateau changes from epoch to epoch."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,145 @@ def seed_everything(seed: int) -> None:
     torch.backends.cudnn.deterministic = True
 
 
+class Trainer:
+    """The state of a training between epochs: what an interrupted one needs to go on.
+
+    Args:
+        model: on the device of the segments; trained in place.
+        segments: the training segments.
+        settings: of the optimiser, the schedule and the stopping.
+    """
+
+    def __init__(self, model: nn.Module, segments: Segments, settings: TrainingSettings):
+        device = segments.frames.device
+        self.model = model
+        self.settings = settings
+        self.training = Training()
+        self.lowest, self.since_lowest = float("inf"), 0
+        self.order = torch.Generator(device=device).manual_seed(settings.seed)
+        self.optimiser = make_optimiser(model, settings)
+        self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimiser, factor=settings.plateau_factor, patience=settings.plateau_patience
+        )
+        self.step = Step(model, self.optimiser, segments, settings.batch_size, settings.precision)
+
+    @property
+    def done(self) -> bool:
+        """Whether the training has come to its end."""
+        return (
+            self.since_lowest >= self.settings.early_stopping_patience
+            or len(self.training.history) >= self.settings.max_epochs
+        )
+
+    def epoch(self, validation_segments: Segments) -> Epoch:
+        """One epoch: train, validate, lower the learning rate on a plateau.
+
+        Raises:
+            InputError: the loss is no longer finite; names the epoch and the batch.
+        """
+        began = time.perf_counter()
+        number, settings = len(self.training.history) + 1, self.settings
+        train_loss = self._train(number)
+        validation_loss, accuracy = evaluate(self.model, validation_segments, settings.precision)
+        if not np.isfinite(validation_loss):
+            raise not_finite(f"epoch {number}: the validation loss", validation_loss, settings)
+        best = validation_loss < self.lowest
+        if best:
+            self.lowest, self.since_lowest = validation_loss, 0
+            self.training.weights = copy.deepcopy(self.model.state_dict())
+        else:
+            self.since_lowest += 1
+        epoch = Epoch(
+            epoch=number,
+            train_loss=train_loss,
+            validation_loss=validation_loss,
+            validation_accuracy=accuracy,
+            learning_rate=float(self.optimiser.param_groups[0]["lr"]),
+            seconds=time.perf_counter() - began,
+            best=best,
+        )
+        self.training.history.append(epoch)
+        self.schedule.step(validation_loss)
+        return epoch
+
+    def _train(self, number: int) -> float:
+        losses, sizes = train_epoch(self.step, self.order)
+        unsound = np.flatnonzero(~np.isfinite(losses))
+        if len(unsound):
+            batch = unsound[0]
+            where = f"epoch {number}, batch {batch + 1} of {len(losses)}: the training loss"
+            raise not_finite(where, losses[batch], self.settings)
+        return float((losses * sizes).sum() / sizes.sum())
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that the epochs to come depend on: tensors, and the rest as JSON has it."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.training.weights.items()}
+        for index, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
+        tensors |= {
+            "generator.order": self.order.get_state(),
+            "generator.cpu": torch.get_rng_state(),
+        }
+        if self.order.device.type == "cuda":
+            tensors["generator.cuda"] = torch.cuda.get_rng_state(self.order.device)
+        return tensors, {
+            "history": self.training.rows(),
+            "lowest": self.lowest,
+            "since_lowest": self.since_lowest,
+            "schedule": {name: getattr(self.schedule, name) for name in SCHEDULE_STATE},
+            "learning_rate": float(self.optimiser.param_groups[0]["lr"]),
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Go back to a state; the epochs that follow are those that would have followed."""
+
+        def named(prefix: str) -> dict[str, Tensor]:
+            return {
+                name.removeprefix(prefix): value
+                for name, value in tensors.items()
+                if name.startswith(prefix)
+            }
+
+        device = self.order.device
+        self.model.load_state_dict(named("model."))
+        self.training.weights = {name: value.to(device) for name, value in named("best.").items()}
+        self.training.history = [Epoch(**row) for row in state["history"]]
+        self.lowest, self.since_lowest = state["lowest"], state["since_lowest"]
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in named("optimiser.").items():
+            index, _, moment = name.partition(".")
+            moments.setdefault(int(index), {})[moment] = value
+        rate = self.optimiser.param_groups[0]["lr"]
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        self.schedule.load_state_dict(state["schedule"])
+        if isinstance(rate, Tensor):
+            rate = rate.fill_(state["learning_rate"])
+        else:
+            rate = state["learning_rate"]
+        self.optimiser.param_groups[0]["lr"] = rate
+        self.order.set_state(tensors["generator.order"])
+        torch.set_rng_state(tensors["generator.cpu"])
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["generator.cuda"], device)
+
+
+def not_finite(what: str, value: float, settings: TrainingSettings) -> InputError:
+    """The refusal of a loss that is no longer a number."""
+    return InputError(
+        f"{what} is not finite ({value}); lower training.learning_rate (now "
+        f"{settings.learning_rate}) or set training.precision to fp32 (now {settings.precision})"
+    )
+
+
 def train(
     model: nn.Module,
     train_segments: Segments,
     validation_segments: Segments,
     settings: TrainingSettings,
     report: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
 ) -> Training:
     """Train until the validation loss has not fallen for ``early_stopping_patience`` epochs.
 
@@ -95,50 +233,22 @@ def train(
         validation_segments: what decides when to stop and which weights to keep.
         settings: of the optimiser, the schedule and the stopping.
         report: called after each epoch.
+        checkpoint: where each epoch leaves the state of the training, and where an interrupted
+            one goes on from. On a CPU with as many threads, to the bit.
 
     Raises:
-        InputError: the loss is no longer finite.
+        InputError: the loss is no longer finite. The checkpoint holds the epoch before.
     """
-    device = train_segments.frames.device
-    order = torch.Generator(device=device).manual_seed(settings.seed)
-    optimiser = make_optimiser(model, settings)
-    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimiser, factor=settings.plateau_factor, patience=settings.plateau_patience
-    )
-    step = Step(model, optimiser, train_segments, settings.batch_size, settings.precision)
-    training = Training()
-    lowest, since_lowest = float("inf"), 0
-    for number in range(1, settings.max_epochs + 1):
-        began = time.perf_counter()
-        train_loss = train_epoch(step, order)
-        validation_loss, accuracy = evaluate(model, validation_segments, settings.precision)
-        if not (np.isfinite(train_loss) and np.isfinite(validation_loss)):
-            raise InputError(
-                f"epoch {number}: the loss is not finite (training {train_loss}, validation "
-                f"{validation_loss}); lower training.learning_rate (now {settings.learning_rate})"
-            )
-        best = validation_loss < lowest
-        if best:
-            lowest, since_lowest = validation_loss, 0
-            training.weights = copy.deepcopy(model.state_dict())
-        else:
-            since_lowest += 1
-        training.history.append(
-            Epoch(
-                epoch=number,
-                train_loss=train_loss,
-                validation_loss=validation_loss,
-                validation_accuracy=accuracy,
-                learning_rate=float(optimiser.param_groups[0]["lr"]),
-                seconds=time.perf_counter() - began,
-                best=best,
-            )
-        )
-        report(training.history[-1])
-        schedule.step(validation_loss)
-        if since_lowest >= settings.early_stopping_patience:
-            break
-    return training
+    trainer = Trainer(model, train_segments, settings)
+    found = checkpoint.load() if checkpoint else None
+    if found is not None:
+        trainer.restore(*found)
+    while not trainer.done:
+        epoch = trainer.epoch(validation_segments)
+        if checkpoint:
+            checkpoint.save(*trainer.state())
+        report(epoch)
+    return trainer.training
 
 
 def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Adam:
@@ -157,18 +267,23 @@ def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.
     )
 
 
-def train_epoch(step: Step, order: torch.Generator) -> float:
-    """One pass over the training segments; their mean loss while the weights moved.
+def train_epoch(step: Step, order: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One pass over the training segments, in an order drawn from a generator.
 
     The device is waited for once, at the end.
+
+    Returns:
+        Mean loss of each batch before its step, float64 (batches,), and its segments int64
+        (batches,).
     """
     step.model.train()
-    count = len(step.segments)
-    total = torch.zeros((), dtype=torch.float64, device=order.device)
-    shuffled = torch.randperm(count, generator=order, device=order.device)
-    for index in shuffled.split(step.batch_size):
-        total += step(index) * len(index)
-    return total.item() / count
+    batches = torch.randperm(len(step.segments), generator=order, device=order.device).split(
+        step.batch_size
+    )
+    losses = torch.zeros(len(batches), dtype=torch.float64, device=order.device)
+    for number, index in enumerate(batches):
+        losses[number] = step(index)
+    return losses.cpu().numpy(), np.array([len(index) for index in batches])
 
 
 def evaluate(model: nn.Module, segments: Segments, precision: str) -> tuple[float, float]:
