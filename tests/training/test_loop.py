@@ -115,7 +115,7 @@ def test_the_learning_rate_falls_on_a_plateau():
 
 
 def test_a_loss_that_is_not_finite_stops_the_training():
-    with pytest.raises(InputError, match=r"epoch 2: the validation loss is not finite.*learning_rate"):
+    with pytest.raises(InputError, match=r"epoch 2: the validation loss is not finite.*rate"):
         scripted([0.5, float("nan")])
 
 
