@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
 def replacing(path: Path | str) -> Iterator[Path]:
     """Give a path beside ``path`` to write to; move it to ``path`` once the block has ended well.
 
-    If the block raises, the partial file is removed and an older ``path`` stays as it was.
+    If the block raises, the partial file is removed and an older ``path`` stays as it was. What a
+    killed process left beside ``path`` is removed, too.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_partial(path)
     # The suffix stays last: some writers choose their format by it.
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
@@ -25,6 +28,14 @@ def replacing(path: Path | str) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_partial(path: Path) -> None:
+    """Remove what processes that were killed while they wrote ``path`` left beside it."""
+    partial = re.compile(rf"\.partial-\d+-{re.escape(path.name)}")
+    for other in path.parent.iterdir():
+        if partial.fullmatch(other.name):
+            other.unlink(missing_ok=True)
 
 
 def write_csv(path: Path | str, table: "pandas.DataFrame") -> None:

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bptubeformer.atomic import replacing
+from bptubeformer.atomic import remove_partial, replacing
 from bptubeformer.metadata import pack, unpack
 
 FILE = "checkpoint.safetensors"
@@ -75,3 +75,4 @@ class Checkpoint:
     def remove(self) -> None:
         """Remove the file: the training has written its outputs."""
         self.path.unlink(missing_ok=True)
+        remove_partial(self.path)
