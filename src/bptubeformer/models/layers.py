@@ -91,10 +91,9 @@ class ScaledDotProduct(nn.Module):
             return F.scaled_dot_product_attention(q, k, v)
         # Keys stand first: over a short last dimension, torch's softmax is several times slower.
         by_key = (k @ (q * q.shape[-1] ** -0.5).transpose(-2, -1)).softmax(dim=-2)
-        weight = by_key.transpose(-2, -1)
         if weights is not None:
-            weights.append(weight)
-        return weight @ v
+            weights.append(by_key.transpose(-2, -1))
+        return (v.transpose(-2, -1) @ by_key).transpose(-2, -1)
 
 
 class Attention(nn.Module):
