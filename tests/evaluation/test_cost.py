@@ -53,4 +53,5 @@ def test_the_page_names_the_device_and_the_sum(table):
     assert text.startswith("# Cost of the runs on small\n")
     assert "cores, a few steps of each run, in fp32" in text
     hours = table["hours"].sum()
-    assert f"All runs: {hours:,.2f} hours one after the other; {hours / 2:,.2f} with 2" in text
+    assert f"runs: {hours:,.2f} hours one after the other; {hours / 2:,.2f} with 2" in text
+    assert "controls (target extended): 0.00 hours more" in text

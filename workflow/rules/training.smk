@@ -62,7 +62,7 @@ rule cost:
         slots=config["slots_per_gpu"],
     params:
         splits=f"{RESULTS}/data/splits",
-        config=in_order(config),
+        config=json.dumps(config),  # the table keeps the order of the runs
         jobs=SLOTS,
         code=command_fingerprint("cost", *sorted({r["model"] for r in RUNS.values()})),
     message:

@@ -131,7 +131,7 @@ def cost_table(
         epochs: epochs of a training, which nobody knows before; at most a run's ``max_epochs``.
 
     Returns:
-        a row a run: run, segment_length, batch_size, precision, train_windows,
+        a row a run: run, section (runs or controls), segment_length, batch_size, precision, train_windows,
         validation_windows, test_windows (of fold 0 under the first protocol), macs_epoch
         (10^12, forward and backward), seconds_epoch, epochs, trainings, hours, memory_gb.
     """
@@ -156,6 +156,7 @@ def cost_table(
         rows.append(
             {
                 "run": name,
+                "section": "runs" if name in config["runs"] else "controls",
                 "segment_length": length,
                 "batch_size": speed.batch_size,
                 "precision": settings.precision,
@@ -196,14 +197,16 @@ def cost_markdown(table: pd.DataFrame, dataset: str, device: torch.device, jobs:
             "Memory": table["memory_gb"].map("{:.2f} GB".format),
         }
     )
-    total = table["hours"].sum()
+    total = table.loc[table["section"] == "runs", "hours"].sum()
+    controls = table["hours"].sum() - total
     notes = [
         f"Measured on {name_of(device)}, a few steps of each run, in "
         f"{', '.join(table['precision'].unique())}. Windows of fold 0. MACs in 10^12, forward and "
         f"backward. Hours: of all trainings of a run and their tests, at {table['epochs'].max()} "
         "epochs a training at most (early stopping decides), without the start of each job. "
         "Memory: of the tensors of one training.",
-        f"All runs: {total:,.2f} hours one after the other; {total / jobs:,.2f} with {jobs} at a "
-        "time, if they do not slow each other down.",
+        f"The paper's runs: {total:,.2f} hours one after the other; {total / jobs:,.2f} with {jobs} "
+        "at a time, if they do not slow each other down. The controls (target extended): "
+        f"{controls:,.2f} hours more.",
     ]
     return render(f"Cost of the runs on {dataset}", shown, notes)
