@@ -131,9 +131,10 @@ def cost_table(
         epochs: epochs of a training, which nobody knows before; at most a run's ``max_epochs``.
 
     Returns:
-        a row a run: run, section (runs or controls), segment_length, batch_size, precision, train_windows,
-        validation_windows, test_windows (of fold 0 under the first protocol), macs_epoch
-        (10^12, forward and backward), seconds_epoch, epochs, trainings, hours, memory_gb.
+        a row a run: run, section (runs or controls), segment_length, batch_size, precision,
+        train_windows, validation_windows, test_windows (of fold 0 under the first protocol),
+        macs_epoch (10^12, forward and backward), seconds_epoch, epochs, trainings, hours,
+        memory_gb.
     """
     rows = []
     for name in declared(config):
@@ -205,8 +206,8 @@ def cost_markdown(table: pd.DataFrame, dataset: str, device: torch.device, jobs:
         f"backward. Hours: of all trainings of a run and their tests, at {table['epochs'].max()} "
         "epochs a training at most (early stopping decides), without the start of each job. "
         "Memory: of the tensors of one training.",
-        f"The paper's runs: {total:,.2f} hours one after the other; {total / jobs:,.2f} with {jobs} "
-        "at a time, if they do not slow each other down. The controls (target extended): "
+        f"The paper's runs: {total:,.2f} hours one after the other; {total / jobs:,.2f} with "
+        f"{jobs} at a time, if they do not slow each other down. The controls (target extended): "
         f"{controls:,.2f} hours more.",
     ]
     return render(f"Cost of the runs on {dataset}", shown, notes)
