@@ -23,6 +23,8 @@ def test_folders_above_are_made_and_the_suffix_is_kept(tmp_path):
 def test_what_a_killed_process_left_is_removed(tmp_path):
     other = [".partial-1-b.txt", ".partial-x-a.txt", ".partial-12-a-a.txt"]
     for name in (".partial-1-a.txt", ".partial-99999999-a.txt", *other):
-        (tmp_path / name).write_text("half")
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text("half")
+        (tmp_path / name / ".tmpX").write_text("of a library")
     write_text(tmp_path / "a.txt", "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.txt", *other])

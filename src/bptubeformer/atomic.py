@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,13 +22,14 @@ def replacing(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_partial(path)
-    # The suffix stays last: some writers choose their format by it.
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    # In a folder of its own: some writers leave files of their own beside it when they are killed.
+    folder = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    folder.mkdir()
     try:
-        yield partial
-        partial.replace(path)
+        yield folder / path.name
+        (folder / path.name).replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        shutil.rmtree(folder)
 
 
 def remove_partial(path: Path) -> None:
@@ -35,7 +37,7 @@ def remove_partial(path: Path) -> None:
     partial = re.compile(rf"\.partial-\d+-{re.escape(path.name)}")
     for other in path.parent.iterdir():
         if partial.fullmatch(other.name):
-            other.unlink(missing_ok=True)
+            shutil.rmtree(other)
 
 
 def write_csv(path: Path | str, table: "pandas.DataFrame") -> None:

@@ -72,6 +72,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(fold_files, undistur
         assert (output / FILE).exists()
         assert not (output / "run.json").exists()
         last = epoch
+    (output / f".partial-1-{FILE}").mkdir()  # as if it had been killed while it wrote
     shown = finish(fold_files, output)
     (began,) = re.findall(rf"going on after epoch (\d+), from {FILE}", shown)
     assert last <= int(began) < 30
