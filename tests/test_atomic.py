@@ -26,5 +26,6 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.txt").write_text("half")
         (tmp_path / name / ".tmpX").write_text("of a library")
+    (tmp_path / ".partial-7-a.txt").write_text("half, by an older version")
     write_text(tmp_path / "a.txt", "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.txt", *other])

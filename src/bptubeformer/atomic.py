@@ -37,7 +37,7 @@ def remove_partial(path: Path) -> None:
     partial = re.compile(rf"\.partial-\d+-{re.escape(path.name)}")
     for other in path.parent.iterdir():
         if partial.fullmatch(other.name):
-            shutil.rmtree(other)
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
 
 
 def write_csv(path: Path | str, table: "pandas.DataFrame") -> None:

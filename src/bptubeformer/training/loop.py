@@ -96,7 +96,6 @@ class Trainer:
         self.model = model
         self.settings = settings
         self.training = Training()
-        self.lowest, self.since_lowest = float("inf"), 0
         self.order = torch.Generator(device=device).manual_seed(settings.seed)
         self.optimiser = make_optimiser(model, settings)
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -107,9 +106,10 @@ class Trainer:
     @property
     def done(self) -> bool:
         """Whether the training has come to its end."""
-        return (
-            self.since_lowest >= self.settings.early_stopping_patience
-            or len(self.training.history) >= self.settings.max_epochs
+        epochs = len(self.training.history)
+        return epochs >= self.settings.max_epochs or (
+            epochs > 0
+            and epochs - self.training.best.epoch >= self.settings.early_stopping_patience
         )
 
     def epoch(self, validation_segments: Segments) -> Epoch:
@@ -124,12 +124,10 @@ class Trainer:
         validation_loss, accuracy = evaluate(self.model, validation_segments, settings.precision)
         if not np.isfinite(validation_loss):
             raise not_finite(f"epoch {number}: the validation loss", validation_loss, settings)
-        best = validation_loss < self.lowest
+        history = self.training.history
+        best = not history or validation_loss < self.training.best.validation_loss
         if best:
-            self.lowest, self.since_lowest = validation_loss, 0
             self.training.weights = copy.deepcopy(self.model.state_dict())
-        else:
-            self.since_lowest += 1
         epoch = Epoch(
             epoch=number,
             train_loss=train_loss,
@@ -139,7 +137,7 @@ class Trainer:
             seconds=time.perf_counter() - began,
             best=best,
         )
-        self.training.history.append(epoch)
+        history.append(epoch)
         self.schedule.step(validation_loss)
         return epoch
 
@@ -166,8 +164,6 @@ class Trainer:
             tensors["generator.cuda"] = torch.cuda.get_rng_state(self.order.device)
         return tensors, {
             "history": self.training.rows(),
-            "lowest": self.lowest,
-            "since_lowest": self.since_lowest,
             "schedule": {name: getattr(self.schedule, name) for name in SCHEDULE_STATE},
             "learning_rate": float(self.optimiser.param_groups[0]["lr"]),
         }
@@ -186,7 +182,6 @@ class Trainer:
         self.model.load_state_dict(named("model."))
         self.training.weights = {name: value.to(device) for name, value in named("best.").items()}
         self.training.history = [Epoch(**row) for row in state["history"]]
-        self.lowest, self.since_lowest = state["lowest"], state["since_lowest"]
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in named("optimiser.").items():
             index, _, moment = name.partition(".")
