@@ -44,6 +44,7 @@ from bptubeformer.training.device import training_slots
 try:
     config.update(settle_runs(config, Path(workflow.basedir, "config.yaml")))
     check_config(config, Path(workflow.basedir, "workflow/schemas/config.schema.yaml"))
+    SOURCE_STATE = folder_state(config["dataset"]["source"])
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -221,7 +221,7 @@ def _accuracies(kind: str) -> list[float]:
     """Balanced accuracy on the test windows of a fold, seed by seed."""
     with tempfile.TemporaryDirectory() as folder:
         write_dataset(Path(folder), seed=9)
-        store = ingest(find_trajectories([Path(folder)], None))
+        store, _ = ingest(find_trajectories([Path(folder)], None))
     fold, *_ = make_splits(store, "as-published", 24, 16, SplitSettings())
     parts = {
         part: Segments.of(store, *fold.windows(part), 24, CPU)
@@ -243,7 +243,7 @@ def start_up() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_dataset(folder / "raw", seed=9)
-        store = ingest(find_trajectories([folder / "raw"], None))
+        store, _ = ingest(find_trajectories([folder / "raw"], None))
         store.save(folder / "frames.safetensors")
         fold, *_ = make_splits(store, "as-published", 24, 16, SplitSettings())
         fold.save(folder / "fold0.parquet")

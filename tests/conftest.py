@@ -1,6 +1,10 @@
 """Data and places that many tests use."""
 
 import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,8 +13,11 @@ from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.splits import SplitSettings, make_splits
 from bptubeformer.data.synthetic import write_dataset
 from bptubeformer.data.trajectories import FrameStore, ingest
+from killable import Commands
+from killable import start as killable_process
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+NOBODY = 65534
 # Real trajectories may not be redistributed: they are no part of this repository.
 REAL_DATA = Path(os.environ.get("BPTUBEFORMER_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
 
@@ -19,14 +26,14 @@ REAL_DATA = Path(os.environ.get("BPTUBEFORMER_REAL_DATA", REPOSITORY.parent / "s
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic dataset on disk, in HR-Crime's layout."""
     folder = tmp_path_factory.mktemp("dataset")
-    write_dataset(folder, seed=1, size=0.6)
+    write_dataset(folder, seed=13, size=0.6)
     return folder
 
 
 @pytest.fixture(scope="session")
 def store(dataset: Path) -> FrameStore:
     """The frame store of that dataset."""
-    return ingest(find_trajectories([dataset], None))
+    return ingest(find_trajectories([dataset], None))[0]
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +57,60 @@ def real_archive():
         return archive
 
     return path
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder that every user may look into, unlike those of ``tmp_path``."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
+@contextmanager
+def unprivileged_user(folder: Path) -> Iterator[None]:
+    """Be a user whom permissions stop, and who owns all in a folder; nothing stops root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in [folder, *folder.rglob("*")]:
+        os.lchown(path, NOBODY, NOBODY)
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Makes a disk of so many megabytes; skips where none can be made."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def make(megabytes: int) -> Path:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)]
+        try:
+            done = subprocess.run(mount, capture_output=True, text=True)
+        except FileNotFoundError:
+            pytest.skip("a small disk cannot be made here: no command mount")
+        if done.returncode:
+            pytest.skip(f"a small disk cannot be made here: {done.stderr.strip()}")
+        return place
+
+    yield make
+    if os.path.ismount(place):
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture(scope="session")
+def killable() -> Iterator[Callable[[Path], Commands]]:
+    """Makes commands that run in a folder and can be killed on the way."""
+    with killable_process() as process:
+        yield lambda folder: Commands(folder, process)
+        process.stdin.close()
 
 
 def write_csv(path: Path, rows: list[list[object]]) -> Path:

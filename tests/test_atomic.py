@@ -1,6 +1,26 @@
-import pytest
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
 
-from bptubeformer.atomic import replacing, write_text
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bptubeformer.atomic import full_disk, replacing, write_csv, write_text
+from bptubeformer.data.splits import Split
+from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.errors import InputError
+from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
+from bptubeformer.evaluation.predictions import Predictions
+from bptubeformer.figures.style import save_figure
+from bptubeformer.models import save_model
+from bptubeformer.training.checkpoint import Checkpoint
+from conftest import REPOSITORY
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -29,3 +49,94 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     (tmp_path / ".partial-7-a.txt").write_text("half, by an older version")
     write_text(tmp_path / "a.txt", "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.txt", *other])
+
+
+N = 200_000
+NUMBERS = np.random.default_rng(0).integers(0, 2**60, N)
+
+
+def store_of_noise():
+    table = pd.DataFrame({"category": ["a"], "video": ["v"], "person": ["1"], "rows": [N]})
+    numbers = NUMBERS.astype(np.int32)
+    return FrameStore(np.zeros((N, 34), np.float32), numbers, np.array([0, N]), table, ("a",))
+
+
+def figure_of_noise(path):
+    figure, axes = plt.subplots(figsize=(20, 20))
+    axes.imshow(NUMBERS[:160_000].reshape(400, 400))
+    save_figure(figure, path.with_suffix(""))
+    plt.close(figure)
+
+
+WRITERS = {
+    "a.txt": lambda path: write_text(path, "x" * 2_000_000),
+    "a.csv": lambda path: write_csv(path, pd.DataFrame({"x": NUMBERS})),
+    "frames.safetensors": lambda path: store_of_noise().save(path),
+    "fold0.parquet": lambda path: Split(NUMBERS, NUMBERS, np.zeros(N, np.int8)).save(path),
+    "predictions.parquet": lambda path: Predictions(
+        NUMBERS, NUMBERS, np.zeros(N, np.int64), np.zeros((N, 1), np.float32), ("a",)
+    ).save(path),
+    "embeddings.safetensors": lambda path: Embeddings(
+        np.zeros((N, 4), np.float32), NUMBERS, NUMBERS, ("a",)
+    ).save(path),
+    "attention.safetensors": lambda path: SegmentAttention(
+        np.zeros((N, 34), np.float32), NUMBERS, {}, {}
+    ).save(path),
+    "model.safetensors": lambda path: save_model(path, torch.nn.Linear(1000, 1000), {}, ["a"]),
+    "checkpoint.safetensors": lambda path: Checkpoint(path).save({"x": torch.zeros(N, 4)}, {}),
+    "figure.svg": figure_of_noise,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(small_disk, name):
+    disk = small_disk(1)
+    path = disk / name
+    path.write_text("old")
+    with pytest.raises(InputError) as refusal:
+        WRITERS[name](path)
+    message = f"{path}: the disk is full; nothing half-written was kept; make room, then run"
+    assert str(refusal.value).startswith(message)
+    assert [p.name for p in disk.iterdir()] == [name]
+    assert path.read_text() == "old"
+
+
+def test_a_full_disk_is_known_however_it_is_said():
+    assert full_disk(OSError(errno.ENOSPC, "whatever"))
+    assert full_disk(OSError(errno.EDQUOT, "whatever"))
+    assert full_disk(RuntimeError("I/O error: No space left on device (os error 28)"))
+    assert not full_disk(OSError(errno.EIO, os.strerror(errno.EIO)))
+
+
+def test_another_error_passes_as_it_is(tmp_path):
+    with pytest.raises(RuntimeError), replacing(tmp_path / "a"):
+        raise RuntimeError("no such thing")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("moment", ["mkdir", "open", "fsync", "replace", "rmtree"])
+def test_killed_at_any_moment_a_file_is_the_old_or_the_new(tmp_path, moment):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    places = {
+        "mkdir": "pathlib.Path.mkdir",
+        "open": "pathlib.Path.write_text",
+        "fsync": "os.fsync",
+        "replace": "pathlib.Path.replace",
+        "rmtree": "shutil.rmtree",
+    }
+    script = f"""
+import os, pathlib, shutil, signal
+from bptubeformer.atomic import write_text
+def die(*arguments, **settings):
+    os.kill(os.getpid(), signal.SIGKILL)
+{places[moment]} = die
+write_text({json.dumps(str(path))}, "new")
+"""  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run([sys.executable, "-c", script], env=environment)
+    assert done.returncode == -signal.SIGKILL
+    assert path.read_text() == ("new" if moment == "rmtree" else "old")
+    write_text(path, "newer")
+    assert path.read_text() == "newer"
+    assert list(tmp_path.iterdir()) == [path]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from bptubeformer.cli import main, mapping
+from bptubeformer.cli import COMMANDS, main, mapping, names
 from conftest import REPOSITORY, trajectory_rows, write_csv
 
 RUN = "{model: bptubeformer, segment_length: 24, token_width: 8, depth: 1}"
@@ -118,10 +118,38 @@ def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path):
                "--output", str(store)]  # fmt: skip
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
+    assert "1 of 2 trajectories cannot be read, more than 0.01 of them" in done.stderr
     assert "walk/v/1.csv, row 4, column x3: 'abc'" in done.stderr
-    assert not store.exists()
+    assert [path.name for path in store.parent.iterdir()] == ["rejected.csv"]
+    (row,) = pd.read_csv(store.with_name("rejected.csv")).itertuples()
+    assert (row.category, row.row, row.column) == ("walk", 4, "x3")
+
+
+def test_what_is_rejected_is_listed_and_what_is_passed_over_counted(tmp_path, capsys):
+    for name in ("walk", "jump"):
+        write_csv(tmp_path / "data" / name / "v" / "1.csv", trajectory_rows())
+    write_csv(tmp_path / "data" / "jump" / "v\n2" / "1.csv", [])
+    write_csv(tmp_path / "data" / "Normal" / "v" / "1.csv", trajectory_rows())
+    (tmp_path / "data" / ".DS_Store").write_text("")
+    (tmp_path / "data" / "walk" / "v" / "notes.txt").write_text("")
+    (tmp_path / "data" / "jump" / "v" / "4.csv").symlink_to("gone")
+    main(["acquire", "--source", str(tmp_path / "data"), "--folder", str(tmp_path / "raw"),
+          "--output", str(tmp_path / "manifest.json")])  # fmt: skip
+    main(["ingest", "--manifest", str(tmp_path / "manifest.json"), "--max-rejected", "0.5",
+          "--output", str(tmp_path / "out" / "frames.safetensors")])  # fmt: skip
+    shown = capsys.readouterr().out
+    for line in (
+        "jump/v\\n2/1.csv: the file is empty", "jump/v/4.csv: cannot be read (No such file",
+        "2 files rejected, listed in", "2 categories, 2 trajectories, 60 frames",
+        "passed over: 1 left behind by an operating system", "passed over: 1 of normal videos",
+        "passed over: 1 not .csv", "left out as normal videos: Normal",
+    ):  # fmt: skip
+        assert line in shown
+    assert len(pd.read_csv(tmp_path / "out" / "rejected.csv")) == 2
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    faults = [file for file in manifest["files"] if file["sha256"] is None]
+    assert [file["path"].rsplit("/")[-1] for file in faults] == ["4.csv"]
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path):
@@ -130,11 +158,23 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path):
         main(["ingest", "--manifest", str(missing), "--output", str(tmp_path / "store")])
 
 
-@pytest.mark.parametrize("text", ["[1]", "word", "{a: [}"])
+@pytest.mark.parametrize("text", ["[1]", "word", "{a: [}", "[" * 100_000])
 def test_what_is_no_mapping_is_refused(text, capsys):
     with pytest.raises(SystemExit):
         main(["train", "--store", "s", "--split", "s", "--run", text, "--output", "o"])
     assert "argument --run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["{a: b}", "word", "[1]", "[a"])
+def test_what_is_no_list_of_names_is_refused(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["ingest", "--manifest", "m", f"--categories={text}", "--output", "o"])
+    assert "argument --categories" in capsys.readouterr().err
+
+
+def test_names_of_classes_may_look_like_options():
+    assert names('["-x", "--output"]') == ["-x", "--output"]
+    assert names("[walk, jump]") == ["walk", "jump"]
 
 
 def test_an_unknown_training_setting_is_refused():
@@ -155,3 +195,113 @@ import bptubeformer.cli as cli; cli.main(['{stage}', '--help'])"
                           text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "--output" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            FileNotFoundError(2, "No such file or directory", "a\nb"),
+            "a\\nb: no such file; check the",
+        ),
+        (
+            PermissionError(13, "Permission denied", "results"),
+            "results: Permission denied; check the",
+        ),
+        (NotADirectoryError(20, "Not a directory", "a/b"), "a/b: Not a directory; check the path"),
+        (OSError(28, "No space left on device"), "the disk is full; make room, then run the same"),
+    ],
+)
+def test_errors_of_the_operating_system_are_one_line(monkeypatch, error, words):
+    def fail(**given):
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "fail", (fail, ()))
+    with pytest.raises(SystemExit) as exit:
+        main(["fail"])
+    assert exit.value.code.startswith(f"bptubeformer: {words}")
+
+
+def test_what_is_no_fault_of_the_input_keeps_its_traceback(monkeypatch):
+    def fail(**given):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setitem(COMMANDS, "fail", (fail, ()))
+    with pytest.raises(OSError, match="Input/output"):
+        main(["fail"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ingest", "--manifest", "m", "--output", "o", "--threads", "0"], "not a whole number"),
+        (["ingest", "--manifest", "m", "--output", "o", "--max-rejected", "nan"], "not a number"),
+        (["acquire", "--source", "s", "--folder", "f", "--output", "o", "--max-gigabytes", "inf"],
+         "not a number of at least 0: inf"),
+        (["synthetic", "--folder", "f", "--output", "o", "--seed", "-1"], "not a whole number"),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_none_are_refused(arguments, words, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        ("{learning_rate: x}", r"training\.learning_rate = 'x': expected a value like 0\.001"),
+        ("{max_epochs: 2.5}", r"training\.max_epochs = 2\.5: expected a value like 100"),
+        ("{betas: [0.9]}", r"training\.betas = \[0\.9\]: expected a value like \(0\.9, 0\.98\)"),
+        ("{precision: 16}", r"training\.precision = 16: expected a value like 'fp32'"),
+        ("{epsilon: .inf}", r"training\.epsilon = inf"),
+    ],
+)
+def test_training_settings_of_another_kind_are_refused(training, words):
+    with pytest.raises(SystemExit, match=words):
+        main(["train", "--store", "s", "--split", "s", "--run", RUN, "--training", training,
+              "--output", "o"])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        ("{}", "model None is not one of"),
+        ("{model: os}", "model 'os' is not one of"),
+        (
+            "{model: sttran, segment_length: 24, width: 3}",
+            "sttran has no width; it has segm",
+        ),
+        ("{model: sttran, segment_length: 24.0}", "segment_length 24.0 is no whole number"),
+        ("{model: sttran, segment_length: 24, heads: -2}", "heads -2 is no number of at least 1"),
+        ("{model: sttran, segment_length: 24, dropout: .nan}", "dropout nan is no number from 0"),
+        ("{model: sttran}", "it names no segment_length"),
+    ],
+)
+def test_runs_that_are_none_are_refused(results, tmp_path, run, words):
+    with pytest.raises(SystemExit) as exit:
+        main(["train", "--store", str(results / "data" / "frames.safetensors"), "--split",
+              str(results / "split" / "fold0.parquet"), "--run", run,
+              "--output", str(tmp_path / "o")])  # fmt: skip
+    assert words in str(exit.value.code)
+    assert "see runs in config.yaml" in str(exit.value.code)
+
+
+def test_attention_of_predictions_for_other_data_is_refused(results, tmp_path):
+    fold = results / "video" / "mine" / "fold1"
+    table = pd.read_parquet(fold / "predictions.parquet")
+    attend = ["attend", "--store", str(results / "data" / "frames.safetensors"), "--model",
+              str(fold / "model.safetensors"), "--predictions", str(tmp_path / "p.parquet"),
+              "--output", str(tmp_path / "attention.safetensors")]  # fmt: skip
+    labels = table["label"].cat.codes.to_numpy()
+    wrong = table["label"].cat.categories[(labels + 1) % 13]
+    for change, words in (
+        ({"window_start": 10**6}, "do not lie within a trajectory of this store"),
+        ({"trajectory": 999}, "do not lie within a trajectory of this store"),
+        ({"label": pd.Categorical(wrong, categories=table["label"].cat.categories)},
+         "predictions of other classes"),
+        ({"logit Abuse": float("nan")}, "not a table of predictions"),
+    ):  # fmt: skip
+        table.assign(**change).to_parquet(tmp_path / "p.parquet")
+        with pytest.raises(SystemExit, match=words):
+            main(attend)

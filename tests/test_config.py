@@ -1,8 +1,11 @@
 import copy
 import inspect
+import re
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bptubeformer.cli import COMMANDS, settings_of
 from bptubeformer.config import (
@@ -111,12 +114,27 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"runs": {"X": {"model": "sttran", "experiment": "x"}}},
          ["runs.X.segment_length is missing"]),
         ({"runs": {"a b": {"model": "sttran", "experiment": "x", "segment_length": 24}}},
-         ["a b", "a name of letters"]),
+         ["a b", "letters, digits"]),
         ({"dataset": {"source": "/no/such/folder"}},
          ["dataset.source = /no/such/folder", "no such folder"]),
         ({"dataset": {"server": "dataverse.nl"}}, ["dataset.server = dataverse.nl", "http(s)"]),
         ({"protocols": ["by-video"]}, ["protocols.0 = by-video", "as-published, trajectory"]),
         ({"device": "tpu"}, ["device = tpu", "auto, cpu, cuda"]),
+        ({"device": "cpu\n"}, ["device = ", "auto, cpu, cuda"]),
+        ({"dataset": {"max_rejected": float("nan")}}, ["dataset.max_rejected = .nan"]),
+        ({"dataset": {"max_gigabytes": float("inf")}}, ["dataset.max_gigabytes = .inf"]),
+        ({"training": {"learning_rate": float("nan")}}, ["training.learning_rate = .nan"]),
+        ({"split": {"folds": 3.0}}, ["split.folds = 3.0", "a whole number"]),
+        ({"runs": {"ST-Tran": {"segment_length": 24.0}}}, ["segment_length = 24.0"]),
+        ({"windows": {"step": True}}, ["windows.step = true", "at least 1"]),
+        ({"training": {"batch_size": 10**30}}, ["training.batch_size", "at most 1000000000"]),
+        ({"categories": {"mine": ["A", "a "]}}, ["categories.mine", "are one but for case"]),
+        ({"dataset": {"server": "http://["}}, ["dataset.server = http://[: no address"]),
+        ({"dataset": {"source": "http://[x"}}, ["dataset.source = http://[x: no address"]),
+        ({"dataset": {"source": "x" * 300}}, ["dataset.source = xxx", "no such folder"]),
+        ({"dataset": {"max_rejected": 1}}, ["dataset.max_rejected = 1", "from 0 to below 1"]),
+        ({"dataset": {"max_gigabytes": 0}}, ["dataset.max_gigabytes = 0", "above 0"]),
+        ({"categories": {"mine": ["a", "b\nc"]}}, ["categories.mine.1 = ", "in one line"]),
         ({"figures": {"run": "BPT-V9"}}, ["figures.run = BPT-V9", "no such run"]),
         ({"figures": {"run": "ST-Tran"}}, ["figures.run = ST-Tran", "body parts"]),
         ({"figures": {"run": "TTubeFormer"}}, ["figures.run = TTubeFormer", "body parts"]),
@@ -229,3 +247,60 @@ def test_runs_stand_in_the_order_of_the_paper_whatever_an_overlay_touches(config
     settled = settle_runs({**config, "runs": touched}, BASE)
     assert list(settled["runs"]) == [*names, "new"]
     assert list(declared({**config, **settled})) == [*names, "new", *config["controls"]]
+
+
+NAMES = ["$(touch owned)", "a;b", "a b", "../a", "..", ".hidden", "-n", "a/b", "a\n", "a'b", "é",
+         "", "x" * 101]  # fmt: skip
+RUN = {"model": "sttran", "experiment": "x", "segment_length": 24}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_become_folders_and_hold_nothing_else(config, name):
+    for changes in ({"dataset": {"name": name}}, {"runs": {name: RUN}}, {"controls": {name: RUN}}):
+        with pytest.raises(InputError, match="a name of at most 100 letters") as refusal:
+            check_config(overlay(config, changes), SCHEMA)
+        assert "\n" not in str(refusal.value)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.text())
+def test_any_other_name_is_made_of_what_is_allowed(name):
+    base = yaml.safe_load(BASE.read_text())
+    try:
+        check_config(overlay(base, {"dataset": {"name": name}}), SCHEMA)
+    except InputError:
+        assert not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name)
+    else:
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name)
+
+
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 10**12), st.floats(), st.text(max_size=5),
+    st.lists(st.integers(0, 4), max_size=4), st.dictionaries(st.text(max_size=3), st.integers()),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+def test_whatever_stands_in_the_configuration_it_is_valid_or_refused_in_one_line(data):
+    base = yaml.safe_load(BASE.read_text())
+    place, key = base, data.draw(st.sampled_from(sorted(base)))
+    while isinstance(place[key], dict) and place[key] and data.draw(st.booleans()):
+        place, key = place[key], data.draw(st.sampled_from(sorted(place[key])))
+    place[key] = data.draw(LEAVES)
+    try:
+        check_config(base | settle_runs(base, BASE), SCHEMA)
+    except InputError as error:
+        assert str(error).startswith("config: ")
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [("source", "https://me:secret@host/a.zip"), ("source", "https://host/a.zip?key=secret"),
+     ("server", "https://me:secret@dataverse.nl"), ("server", "https://dataverse.nl?token=secret")],
+)  # fmt: skip
+def test_a_secret_in_an_address_is_refused_and_not_repeated(config, key, address):
+    with pytest.raises(InputError, match=rf"config: dataset\.{key}: .* password or tok") as refusal:
+        check_config(overlay(config, {"dataset": {key: address}}), SCHEMA)
+    assert "secret" not in str(refusal.value)

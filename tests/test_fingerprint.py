@@ -72,7 +72,7 @@ def test_a_command_counts_what_it_refers_to_in_the_command_line_module(copy):
     package, fingerprint_of = copy
     before = {name: fingerprint_of(name) for name in ("train", "accuracy")}
     path = package / "cli.py"
-    old = '"CPU threads of torch", type=int, default='
+    old = '"CPU threads of torch", type=count, default='
     path.write_text(path.read_text().replace(f"{old}1", f"{old}2"))
     assert fingerprint_of("train") != before["train"]
     assert fingerprint_of("accuracy") == before["accuracy"]

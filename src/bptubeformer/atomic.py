@@ -1,5 +1,6 @@
 """Files that are either whole or not there."""
 
+import errno
 import os
 import re
 import shutil
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bptubeformer.errors import InputError, shown
 
 if TYPE_CHECKING:
     import pandas
@@ -18,18 +21,38 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
     If the block raises, the partial file is removed and an older ``path`` stays as it was. What a
     killed process left beside ``path`` is removed, too.
+
+    Raises:
+        InputError: the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_partial(path)
     # In a folder of its own: some writers leave files of their own beside it when they are killed.
     folder = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    folder.mkdir()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_partial(path)
+        folder.mkdir()
         yield folder / path.name
+        with (folder / path.name).open("rb") as file:
+            os.fsync(file.fileno())  # a power cut must not leave the name without the content
         (folder / path.name).replace(path)
+    except Exception as error:
+        if full_disk(error):
+            raise InputError(
+                f"{shown(path)}: the disk is full; nothing half-written was kept; make room, then "
+                "run the same command again"
+            ) from error
+        raise
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def full_disk(error: BaseException) -> bool:
+    """Whether an error, of Python or of a library, says that the disk or a quota is full."""
+    reasons = (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in reasons or any(
+        os.strerror(reason) in str(error) for reason in reasons
+    )
 
 
 def remove_partial(path: Path) -> None:

@@ -5,6 +5,7 @@ one stage does not touch the fingerprint of another.
 """
 
 import argparse
+import errno
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +15,14 @@ from typing import Any, TypeVar
 
 import yaml
 
-from bptubeformer.errors import InputError
+from bptubeformer.atomic import full_disk
+from bptubeformer.errors import InputError, shown
 
 Option = tuple[str, dict[str, Any]]
 Settings = TypeVar("Settings")
+Number = TypeVar("Number", int, float)
+LARGEST = 2**53
+"""Numbers on the command line are below it; NaN and infinity are not."""
 COMMANDS: dict[str, tuple[Callable[..., None], Sequence[Option]]] = {}
 
 
@@ -34,12 +39,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stage.add_argument(flag, **settings)
         stage.set_defaults(function=function)
     given = vars(parser.parse_args(arguments))
+    # Names of files may hold what the terminal cannot show.
+    sys.stdout.reconfigure(errors="backslashreplace")
     try:
         given.pop("function")(**given)
     except InputError as error:
         sys.exit(f"bptubeformer: {error}")
-    except FileNotFoundError as error:
-        sys.exit(f"bptubeformer: {error.filename}: no such file; check the path given")
+    except OSError as error:
+        sys.exit(f"bptubeformer: {_explain(error)}")
+
+
+def _explain(error: OSError) -> str:
+    """What a person can do about an error of the operating system.
+
+    Raises:
+        OSError: the error itself, where that is nothing.
+    """
+    if full_disk(error):
+        return "the disk is full; make room, then run the same command again"
+    if isinstance(error, FileNotFoundError):
+        return f"{shown(error.filename)}: no such file; check the path given"
+    paths = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
+    if isinstance(error, paths) or error.errno == errno.ENAMETOOLONG:
+        return f"{shown(error.filename)}: {error.strerror}; check the path and your rights"
+    raise error
 
 
 def command(*options: Option) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -64,16 +87,56 @@ def option(flag: str, help: str, **settings: Any) -> Option:
 
 def mapping(text: str) -> Mapping[str, Any]:
     """A JSON or YAML mapping given on the command line."""
-    try:
-        # JSON first: YAML takes 1e-09 for text.
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise argparse.ArgumentTypeError(f"neither JSON nor YAML: {text}") from error
+    value = _parsed(text)
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"not a mapping like '{{key: value}}': {text}")
+    return value
+
+
+def names(text: str) -> list[str]:
+    """A JSON or YAML list of names given on the command line; a name may begin with a dash."""
+    value = _parsed(text)
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise argparse.ArgumentTypeError(f"not a list of names like '[a, b]': {text}")
+    return value
+
+
+def _parsed(text: str) -> Any:
+    try:
+        # JSON first: YAML takes 1e-09 for text.
+        return json.loads(text)
+    except RecursionError as error:
+        raise argparse.ArgumentTypeError("too deep") from error
+    except json.JSONDecodeError:
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise argparse.ArgumentTypeError(f"neither JSON nor YAML: {text}") from error
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1, given on the command line."""
+    return _number(text, int, 1)
+
+
+def natural(text: str) -> int:
+    """A whole number from 0, given on the command line."""
+    return _number(text, int, 0)
+
+
+def share(text: str) -> float:
+    """A number from 0, given on the command line."""
+    return _number(text, float, 0)
+
+
+def _number(text: str, kind: Callable[[str], Number], least: int) -> Number:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = kind("-1")
+    if not least <= value < LARGEST:
+        words = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"not {words} of at least {least}: {text}")
     return value
 
 
@@ -81,13 +144,31 @@ def settings_of(kind: type[Settings], given: Mapping[str, Any], section: str) ->
     """A settings dataclass from a section of ``config.yaml``; what is left out keeps its default.
 
     Raises:
-        InputError: a key that the dataclass does not have.
+        InputError: a key that the dataclass does not have, or a value of another kind.
     """
     known = [field.name for field in fields(kind)]
     for key in given:
         if key not in known:
             raise InputError(f"{section}.{key}: unknown key; known: {', '.join(known)}")
+    for field in fields(kind):
+        if field.name in given:
+            _check_setting(given[field.name], field.default, f"{section}.{field.name}")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+
+
+def _check_setting(value: Any, default: Any, key: str) -> None:
+    """Refuse a value that is of another kind than the default, negative or no number."""
+    if isinstance(default, tuple):
+        same = isinstance(value, (list, tuple)) and len(value) == len(default)
+        for one, other in zip(value if same else (), default, strict=same):
+            _check_setting(one, other, key)
+    elif isinstance(default, str):
+        same = isinstance(value, str)
+    else:
+        kinds = (int,) if isinstance(default, int) else (int, float)
+        same = isinstance(value, kinds) and not isinstance(value, bool) and 0 <= value < LARGEST
+    if not same:
+        raise InputError(f"{key} = {value!r}: expected a value like {default!r}; see config.yaml")
 
 
 STORE = option("--store", "frame store, written by ingest", type=Path)
@@ -96,16 +177,16 @@ MODEL = option("--model", "model.safetensors, written by train", type=Path)
 RUN = option("--run", "model and hyperparameters, as in config.yaml", type=mapping)
 RUNS = option("--runs", "experiment, model and hyperparameters of each run", type=mapping)
 DEVICE = option("--device", "auto, cpu, cuda or cuda:<n>", default="auto")
-THREADS = option("--threads", "CPU threads of torch", type=int, default=1)
-SLOTS = option("--slots-per-gpu", "jobs that share a GPU", type=int, default=1)
+THREADS = option("--threads", "CPU threads of torch", type=count, default=1)
+SLOTS = option("--slots-per-gpu", "jobs that share a GPU", type=count, default=1)
 PRECISION = option("--precision", "of matrix products: fp32, tf32 or bf16", default="fp32")
-BATCH_SIZE = option("--batch-size", "segments of a batch", type=int, default=1000)
-SEED = option("--seed", "of the random choices", type=int, default=0)
+BATCH_SIZE = option("--batch-size", "segments of a batch", type=count, default=1000)
+SEED = option("--seed", "of the random choices", type=natural, default=0)
 RESULTS = option("--results", "results/<dataset>, with all folds below it", type=Path)
 PROTOCOLS = option("--protocols", "names of the protocols", nargs="+")
-FOLDS = option("--folds", "number of folds", type=int)
-SEEDS = option("--seeds", "each fold was trained with each", type=int, nargs="+", default=[0])
-BOOTSTRAP = option("--bootstrap", "resamples and seed", type=int, nargs=2, default=[2000, 0])
+FOLDS = option("--folds", "number of folds", type=count)
+SEEDS = option("--seeds", "each fold was trained with each", type=natural, nargs="+", default=[0])
+BOOTSTRAP = option("--bootstrap", "resamples and seed", type=natural, nargs=2, default=[2000, 0])
 CONFIG = option("--config", "the configuration of the run, as JSON or YAML", type=mapping)
 
 
@@ -118,19 +199,29 @@ def output(help: str) -> Option:
     option("--source", "doi:..., http(s) address, archive or folder"),
     option("--server", "Dataverse installation of a doi: source", default=""),
     option("--checksum", "algorithm:digest of an http(s) source", default=""),
+    option("--max-gigabytes", "no more is downloaded or unpacked", type=share, default=100),
     option("--folder", "where downloads and unpacked archives go", type=Path),
     output("manifest (JSON) of what was acquired"),
 )
-def acquire(source: str, server: str, checksum: str, folder: Path, output: Path) -> None:
+def acquire(
+    source: str, server: str, checksum: str, max_gigabytes: float, folder: Path, output: Path
+) -> None:
     """Download or find the trajectories, verify and unpack them."""
     from bptubeformer.data.acquire import acquire
 
-    acquire(source, folder, output, server=server, checksum=checksum or None)
+    acquire(
+        source,
+        folder,
+        output,
+        server=server,
+        checksum=checksum or None,
+        max_gigabytes=max_gigabytes,
+    )
 
 
 @command(
     SEED,
-    option("--size", "factor on the number of videos", type=float, default=1.0),
+    option("--size", "factor on the number of videos", type=share, default=1.0),
     option("--folder", "where the dataset goes", type=Path),
     output("manifest (JSON) of what was made"),
 )
@@ -145,23 +236,39 @@ def synthetic(seed: int, size: float, folder: Path, output: Path) -> None:
 
 @command(
     option("--manifest", "written by acquire or synthetic", type=Path),
-    option("--categories", "class names; left out: read from the folders", nargs="*", default=None),
-    option("--threads", "files are read by so many at a time", type=int, default=1),
-    output("frame store (safetensors)"),
-)
-def ingest(manifest: Path, categories: list[str] | None, threads: int, output: Path) -> None:
+    option("--categories", "class names; [] or left out: read from the folders", type=names,
+           default="[]"),
+    option("--max-rejected", "largest share of files that are no trajectory", type=share,
+           default=0.01),
+    option("--threads", "files are read by so many at a time", type=count, default=1),
+    output("frame store (safetensors); rejected.csv is written beside it"),
+)  # fmt: skip
+def ingest(
+    manifest: Path, categories: list[str], max_rejected: float, threads: int, output: Path
+) -> None:
     """Read all trajectories into one frame store."""
+    from bptubeformer.atomic import write_csv
     from bptubeformer.data.acquire import manifest_folders
     from bptubeformer.data.layout import find_trajectories
-    from bptubeformer.data.trajectories import ingest
+    from bptubeformer.data.trajectories import check_rejected, ingest
 
     layout = find_trajectories(manifest_folders(manifest), categories or None)
-    store = ingest(layout, threads)
+    store, rejected = ingest(layout, threads)
+    # Also where the store is refused: the list says what to mend.
+    listed = output.with_name("rejected.csv")
+    write_csv(listed, rejected)
+    for row in rejected.head(5).itertuples():
+        print(f"rejected: {row.file}: {row.reason}")
+    if len(rejected):
+        print(f"{len(rejected)} files rejected, listed in {listed}")
+    check_rejected(rejected, store, max_rejected)
     store.save(output)
     print(
         f"{len(layout.categories)} categories, {len(store.rows)} trajectories, "
-        f"{len(store.frames)} frames; {len(layout.passed_over)} files passed over"
+        f"{len(store.frames)} frames, {store.empty_frames} of them without any joint"
     )
+    for reason, count in layout.passed_over.items():
+        print(f"passed over: {count} {reason}")
     if layout.left_out:
         print(
             f"left out as normal videos: {', '.join(layout.left_out)} (list the categories in "
@@ -172,8 +279,8 @@ def ingest(manifest: Path, categories: list[str] | None, threads: int, output: P
 @command(
     STORE,
     option("--protocol", "how to split", choices=("as-published", "trajectory", "video")),
-    option("--segment-length", "frames of a segment", type=int),
-    option("--step", "rows between the starts of two windows", type=int, default=1),
+    option("--segment-length", "frames of a segment", type=count),
+    option("--step", "rows between the starts of two windows", type=count, default=1),
     option("--settings", "folds, seed and fractions, as under split in config.yaml", type=mapping),
     output("folder for fold<k>.parquet and summary.csv"),
 )
@@ -194,8 +301,6 @@ def split(
     summary = summarise(frames, splits)
     write_csv(output / "summary.csv", summary)
     print(summary.groupby(["fold", "part"], sort=False)["windows"].sum().unstack().to_string())
-    for row in summary[summary["windows"] == 0].itertuples():
-        print(f"warning: fold {row.fold}: no window of {row.category} for {row.part}")
 
 
 @command(
@@ -319,8 +424,8 @@ def complexity(store: Path, runs: Mapping[str, Any], batch_size: int, output: Pa
     STORE,
     option("--splits", "folder with <protocol>/T<length>/fold<k>.parquet", type=Path),
     CONFIG,
-    option("--epochs", "epochs of a training to reckon with", type=int, default=15),
-    option("--jobs", "trainings that run at a time", type=int, default=1),
+    option("--epochs", "epochs of a training to reckon with", type=count, default=15),
+    option("--jobs", "trainings that run at a time", type=count, default=1),
     DEVICE,
     SLOTS,
     THREADS,
@@ -350,7 +455,7 @@ def cost(
     STORE,
     SPLIT,
     MODEL,
-    option("--per-class", "test segments of each class, at most", type=int, default=500),
+    option("--per-class", "test segments of each class, at most", type=count, default=500),
     SEED,
     DEVICE,
     SLOTS,
@@ -408,13 +513,10 @@ def attention_movement(
 )
 def movement(store: Path, folds: list[Path], bootstrap: list[int], output: Path) -> None:
     """Rank correlation of attention and movement, with intervals."""
-    import pandas as pd
-
-    from bptubeformer.evaluation.movement import movement_markdown, movement_table
+    from bptubeformer.evaluation.movement import movement_markdown, movement_table, read_movement
     from bptubeformer.evaluation.tables import write_table
 
-    tables = [pd.read_parquet(path) for path in folds]
-    table = movement_table(tables, store, *bootstrap)
+    table = movement_table([read_movement(path) for path in folds], store, *bootstrap)
     write_table(output, table, movement_markdown(table))
 
 

@@ -5,6 +5,8 @@ read from their source, so that a clean checkout is checked before any environme
 """
 
 import difflib
+import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 import jsonschema
 import yaml
 
-from bptubeformer.errors import InputError
+from bptubeformer.data.addresses import refuse_secrets
+from bptubeformer.data.layout import is_file, is_folder, plain
+from bptubeformer.errors import InputError, shown
 from bptubeformer.models import available, hyperparameters
 from bptubeformer.models.geometry import GRID_OF, check_heads, tubelet_grid
 
@@ -29,6 +33,24 @@ SECTIONS = ("runs", "controls")
 """Where runs are declared: those of the paper, and those that its comparisons need besides."""
 
 
+def _is_whole(_: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: Any, value: Any) -> bool:
+    return _is_whole(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+VALIDATOR = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    # JSON Schema takes 3.0 for a whole number, which becomes "3.0" in a file name, and knows
+    # nothing of NaN and infinity, which YAML has.
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_whole, "number": _is_number}
+    ),
+)
+
+
 def check_config(config: Mapping[str, Any], schema: Path) -> None:
     """Refuse a configuration that cannot run.
 
@@ -40,13 +62,17 @@ def check_config(config: Mapping[str, Any], schema: Path) -> None:
         InputError: one line: the key, its value, and what to do.
     """
     _check_names(config)
-    validator = jsonschema.Draft202012Validator(
-        yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
-    )
+    validator = VALIDATOR(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
     fault = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if fault is not None:
         raise InputError(_explain(fault))
     _check_source(config["dataset"])
+    for name, categories in config["categories"].items():
+        if len(set(map(plain, categories))) < len(categories):
+            raise _wrong(
+                f"categories.{name}", categories,
+                "two names are one but for case, spaces, hyphens and underscores; rename one",
+            )  # fmt: skip
     for name in declared(config):
         _check_run(config, name)
     figures = config["figures"]
@@ -172,10 +198,18 @@ def _check_names(config: Mapping[str, Any]) -> None:
 
 def _check_source(dataset: Mapping[str, Any]) -> None:
     source = dataset["source"]
+    for key in ("source", "server"):
+        if dataset[key].startswith(REMOTE):
+            refuse_secrets(f"config: dataset.{key}", dataset[key])
     if re.search(r"doi\.org/|^(DOI:|10\.\d+/)", source):
         doi = source[source.index("10.") :] if "10." in source else "<prefix>/<suffix>"
         raise _wrong("dataset.source", source, f"write a DOI as doi:{doi}")
-    if source == SYNTHETIC or source.startswith(REMOTE) or Path(source).exists():
+    if (
+        source == SYNTHETIC
+        or source.startswith(REMOTE)
+        or is_folder(Path(source))
+        or is_file(Path(source))
+    ):
         return
     raise _wrong(
         "dataset.source", source,
@@ -234,8 +268,10 @@ def _explain(fault: jsonschema.ValidationError) -> str:
 
 
 def _wrong(key: str, value: Any, remedy: str) -> InputError:
-    shown = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
-    return InputError(f"config: {key} = {shown}: {remedy}")
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
+    if "\n" in text:
+        text = json.dumps(value)
+    return InputError(f"config: {shown(key)} = {text}: {remedy}")
 
 
 def _nearest(unknown: str, known: Iterable[str]) -> str:

@@ -31,7 +31,7 @@ def test_its_files_are_read_by_the_package(tmp_path, monkeypatch, decimals):
     for name, value in (("TRAJECTORIES", 30), ("ROWS", 1000), ("VIDEOS", 13)):
         monkeypatch.setattr(scale, name, value)
     scale.write_csv_files(tmp_path, decimals=decimals)
-    store = ingest(find_trajectories([tmp_path], None))
+    store, _ = ingest(find_trajectories([tmp_path], None))
     assert store.trajectories["rows"].sum() == scale.rows_of_trajectories().sum()
     assert (np.round(store.frames, 2) == store.frames).all() == (decimals == 2)
 

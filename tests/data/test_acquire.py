@@ -2,7 +2,6 @@ import hashlib
 import http.server
 import json
 import shutil
-import tarfile
 import threading
 import zipfile
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 import pooch.core
 import pytest
 
+from bptubeformer.data import download
 from bptubeformer.data.acquire import acquire, manifest_folders
 from bptubeformer.data.layout import folder_state
 from bptubeformer.errors import InputError
@@ -179,18 +179,10 @@ def test_another_address_never_finds_the_files_of_the_one_before(archive, folder
 
 
 def test_what_is_no_manifest_is_refused(tmp_path):
-    (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(InputError, match="not a manifest"):
-        manifest_folders(tmp_path / "manifest.json")
-
-
-def test_an_archive_cannot_write_outside_its_folder(get, tmp_path):
-    (tmp_path / "evil.csv").write_text("1")
-    with tarfile.open(tmp_path / "evil.tar", "w") as file:
-        file.add(tmp_path / "evil.csv", arcname="../../escaped.csv")
-    with pytest.raises(InputError, match="cannot be unpacked"):
-        get(tmp_path / "evil.tar")
-    assert not list(tmp_path.rglob("escaped.csv"))
+    for text, words in (("{}", "not a manifest"), ('{"folders": []}', "it names no folder")):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(InputError, match=words):
+            manifest_folders(tmp_path / "manifest.json")
 
 
 def test_a_change_of_a_local_source_is_noticed(folder):
@@ -199,3 +191,57 @@ def test_a_change_of_a_local_source_is_noticed(folder):
     write_csv(folder / "Abuse" / "Abuse001" / "2.csv", trajectory_rows())
     assert folder_state(str(folder)) != before
     assert folder_state("doi:10.34894/IRRDJE") == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://me:secret@host/data.zip", "https://secret@host/data.zip",
+     "https://host/data.zip?key=secret", "https://host/data.zip?v=1&Access_Token=secret"],
+)  # fmt: skip
+def test_a_secret_in_the_address_is_refused(get, tmp_path, url):
+    with pytest.raises(InputError, match="a password or token in it") as refusal:
+        get(url)
+    assert "secret" not in str(refusal.value)
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_too_large_a_download_and_too_large_an_archive_are_refused(archive, get, web):
+    shutil.copy(archive, web[0] / "data.zip")
+    with pytest.raises(InputError, match="sends more than the 1e-07 GB that are left"):
+        get(f"{web[1]}/data.zip", max_gigabytes=1e-7)
+    with pytest.raises(InputError, match="unpacks to more than the 1e-06 GB that are left"):
+        get(archive, max_gigabytes=1e-6)
+
+
+def test_archives_share_what_may_be_unpacked(folder, get, tmp_path):
+    (tmp_path / "zips").mkdir()
+    for name in ("Abuse", "Arson"):
+        shutil.make_archive(tmp_path / "zips" / name, "zip", folder / "Abuse")
+    size = sum(path.stat().st_size for path in folder.rglob("*.csv")) / 1e9
+    assert len(csv_names(get(tmp_path / "zips", max_gigabytes=2 * size + 1e-5))) == 2
+    with pytest.raises(InputError, match=r"left of dataset\.max_gigabytes"):
+        get(tmp_path / "zips", max_gigabytes=1.5 * size)
+
+
+def test_archives_in_archives_without_end_are_refused(folder, get, tmp_path):
+    inner = Path(shutil.make_archive(tmp_path / "0", "zip", folder))
+    for depth in range(1, 4):
+        with zipfile.ZipFile(tmp_path / f"{depth}.zip", "w") as file:
+            file.write(inner, inner.name)
+        inner = tmp_path / f"{depth}.zip"
+    with pytest.raises(InputError, match=r"0\.zip: an archive inside 3 others; unpack it by hand"):
+        get(inner)
+
+
+def test_a_download_without_a_checksum_says_what_it_has(archive, get, web, capsys):
+    shutil.copy(archive, web[0] / "data.zip")
+    get(f"{web[1]}/data.zip")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert f"data.zip is sha256:{digest}" in capsys.readouterr().out
+
+
+def test_a_server_that_is_not_there_is_reported(get, web, monkeypatch):
+    monkeypatch.setattr(pooch.core.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(download.Retry, "get_backoff_time", lambda self: 0)
+    with pytest.raises(InputError, match=r"no usable answer from http://127\.0\.0\.1:1 \(Conn"):
+        get("http://127.0.0.1:1/data.zip")

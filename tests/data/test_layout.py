@@ -1,8 +1,20 @@
+import os
+import unicodedata
+
 import pytest
 
-from bptubeformer.data.layout import find_trajectories, tree
+from bptubeformer.data.layout import (
+    ELSEWHERE,
+    FOREIGN,
+    JUNK,
+    LOOP,
+    NORMAL,
+    find_trajectories,
+    folder_state,
+    tree,
+)
 from bptubeformer.errors import InputError
-from conftest import trajectory_rows, write_csv
+from conftest import trajectory_rows, unprivileged_user, write_csv
 
 EXPECTED = ["Abuse", "RoadAccidents"]
 
@@ -46,8 +58,7 @@ def test_junk_and_foreign_files_are_passed_over(tmp_path):
         layout = find_trajectories([tmp_path], categories)
         assert layout.categories == tuple(EXPECTED)
         assert len(layout.files) == 2
-        names = {path.name for path in layout.passed_over}
-        assert names == {"1.csv", "videos.csv", "notes.txt", "features.npy"}
+        assert layout.passed_over == {JUNK: 3, FOREIGN: 2, NORMAL: 1, ELSEWHERE: 1}
 
 
 def test_own_categories_are_read_from_the_folders_in_sorted_order(tmp_path):
@@ -118,6 +129,101 @@ def test_the_same_trajectory_in_two_places_is_refused(tmp_path):
         find_trajectories([tmp_path], EXPECTED)
     with pytest.raises(InputError, match="2 places"):
         find_trajectories([tmp_path], None)
+
+
+ODD_NAMES = [
+    "with space",
+    "quote'\"s",
+    "$(touch owned)",
+    "line\nbreak",
+    "Grüße-群衆",
+    ";|&",
+    "a\\b",
+]
+
+
+@pytest.mark.parametrize("categories", [EXPECTED, None])
+def test_videos_and_people_may_have_any_name(tmp_path, categories):
+    names = [*ODD_NAMES, os.fsdecode(b"latin-\xe9")]
+    add(tmp_path, *(f"Abuse/{name}/{name}.csv" for name in names), "RoadAccidents/v/1.csv")
+    layout = find_trajectories([tmp_path], categories)
+    assert {file.video for file in layout.files} == {*names, "v"}
+    assert folder_state(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["fall\ndown", os.fsdecode(b"caf\xe9"), "bell\a"])
+def test_a_category_that_no_table_can_show_is_refused(tmp_path, name):
+    add(tmp_path, f"{name}/v/1.csv", "walk/v/1.csv")
+    with pytest.raises(InputError, match=r"category \w+\\\w+: .* cannot be printed") as refusal:
+        find_trajectories([tmp_path], None)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("categories", [EXPECTED, None])
+def test_links_are_followed_but_not_in_circles(tmp_path, categories):
+    data = tmp_path / "data"
+    add(tmp_path / "elsewhere", "Abuse/v/1.csv")
+    add(data, "RoadAccidents/v/1.csv")
+    (data / "Abuse").symlink_to(tmp_path / "elsewhere" / "Abuse")
+    (data / "RoadAccidents" / "up").symlink_to(data)
+    (tmp_path / "elsewhere" / "Abuse" / "v" / "back").symlink_to(data)
+    layout = find_trajectories([data], categories)
+    assert found(layout)[:1] == [("Abuse", "v", "1")]
+    assert layout.passed_over[LOOP] >= 2
+
+
+def test_folders_that_lead_to_each_other_are_looked_into_once(tmp_path):
+    """Two links in each of 30 folders to the next one would be a billion ways."""
+    add(tmp_path, "walk/v/1.csv", "jump/v/1.csv")
+    for i in range(30):
+        (tmp_path / "walk" / f"n{i}").mkdir()
+        for name in "ab":
+            (tmp_path / "walk" / f"n{i}" / name).symlink_to(tmp_path / "walk" / f"n{i + 1}")
+    layout = find_trajectories([tmp_path], None)
+    assert (layout.categories, len(layout.files)) == (("jump", "walk"), 2)
+
+
+def test_a_dataset_with_a_link_to_itself_is_read_once(tmp_path):
+    add(tmp_path, "walk/v/1.csv", "jump/v/1.csv")
+    (tmp_path / "again").symlink_to(tmp_path)
+    (tmp_path / "alias").symlink_to(tmp_path / "walk")
+    layout = find_trajectories([tmp_path], None)
+    assert (layout.categories, layout.passed_over) == (("jump", "walk"), {LOOP: 2})
+
+
+def test_a_link_that_the_system_cannot_look_at_is_a_file_like_others(tmp_path):
+    add(tmp_path, "walk/v/1.csv", "jump/v/1.csv")
+    (tmp_path / "walk" / "v" / "2.csv").symlink_to("z" * 300)
+    assert len(find_trajectories([tmp_path], None).files) == 3
+    assert folder_state(str(tmp_path))
+    assert folder_state("z" * 300) == ""
+
+
+def test_one_name_in_two_forms_of_unicode_is_one(tmp_path):
+    add(tmp_path, f"{unicodedata.normalize('NFD', 'Café')}/v/1.csv", "walk/v/1.csv")
+    names = [unicodedata.normalize("NFC", "Café"), "walk"]
+    assert len(find_trajectories([tmp_path], names).files) == 2
+
+
+@pytest.mark.parametrize("categories", [EXPECTED, None])
+def test_what_stands_in_a_trajectorys_place_is_taken_for_one(tmp_path, categories):
+    """To be rejected, with its reason, when it is read."""
+    add(tmp_path, "Abuse/v/1.csv", "RoadAccidents/v/1.csv", "Abuse/v/folder.csv/1.csv")
+    (tmp_path / "Abuse" / "v" / "circle.csv").symlink_to("circle.csv")
+    (tmp_path / "Abuse" / "v" / "gone.csv").symlink_to("nowhere")
+    layout = find_trajectories([tmp_path], categories)
+    assert [file.person for file in layout.files] == ["1", "circle", "folder", "gone", "1"]
+    assert layout.passed_over == {ELSEWHERE: 1}
+    assert folder_state(str(tmp_path))
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(unprivileged):
+    add(unprivileged, "Abuse/v/1.csv", "RoadAccidents/v/1.csv")
+    with unprivileged_user(unprivileged):
+        (unprivileged / "Abuse" / "v").chmod(0)
+        with pytest.raises(InputError, match=r"Abuse/v: the folder cannot be looked into \(Perm"):
+            find_trajectories([unprivileged], None)
+        (unprivileged / "Abuse" / "v").chmod(0o755)
 
 
 def test_a_long_tree_is_cut(tmp_path):

@@ -51,7 +51,11 @@ def ids(split: Split, part: str, group: np.ndarray) -> set[int]:
 @settings(deadline=None, max_examples=40)
 @given(stores, st.sampled_from(PROTOCOLS), st.integers(0, 5), st.integers(1, 5))
 def test_every_window_has_one_part_in_every_fold(store, protocol, seed, step):
-    splits = make_splits(store, protocol, 24, step, SplitSettings(seed=seed))
+    try:
+        splits = make_splits(store, protocol, 24, step, SplitSettings(seed=seed))
+    except InputError:
+        assert protocol == "as-published"  # it does not look at classes, and the data is small
+        return
     starts, _ = window_starts(store.offsets, 24, step)
     assert len(splits) == 3
     for split in splits:
@@ -113,7 +117,9 @@ def test_longer_segments_are_tested_on_the_same_trajectories(store):
             assert ids(b, "test", trajectory) <= ids(a, "test", trajectory)
 
 
-def test_the_seed_decides(store):
+def test_the_seed_decides():
+    store = store_of([[[30]] * 40] * 2)
+
     def parts(seed, protocol):
         (first, *_) = make_splits(store, protocol, 24, 1, SplitSettings(seed=seed))
         return first.part.tolist()
@@ -144,6 +150,45 @@ def test_a_part_without_windows_is_refused():
         make_splits(store, "as-published", 60, 1, SplitSettings())
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_class_that_a_part_lacks_is_refused_before_training(protocol):
+    """Class c1 has one video of 60 frames: it cannot be in three parts."""
+    long, short = [[70]] * 9, [[70], *[[30]] * 8]
+    store = store_of([long, short])
+    with pytest.raises(InputError) as refusal:
+        make_splits(store, protocol, 60, 1, SplitSettings())
+    assert f"protocol {protocol}, fold 0: no window of 60 frames for " in str(refusal.value)
+    assert " of c1; 10 of 18 trajectories have 60 rows; leave out" in str(refusal.value)
+
+
+def test_windows_of_another_store_or_length_are_refused(store, tmp_path):
+    split, *_ = make_splits(store, "video", 24, 1, SplitSettings())
+    path = tmp_path / "fold0.parquet"
+    split.check(store, 24, path)
+    split.check(store, 12, path)
+    fewer = store_of([[[30]] * 3])
+    for other, length in ((store, 60), (fewer, 24)):
+        with pytest.raises(InputError, match=rf"fold0\.parquet: \d+ windows of {length} frames do"):
+            split.check(other, length, path)
+
+
+def test_what_is_no_split_is_refused(tmp_path):
+    path = tmp_path / "fold0.parquet"
+    with pytest.raises(InputError, match="no such file; write it with: bptubeformer split"):
+        Split.load(path)
+    path.write_bytes(b"PAR1 and so on")
+    with pytest.raises(InputError, match="not a split"):
+        Split.load(path)
+    part = pd.Categorical(["mine"])
+    pd.DataFrame({"start": [0], "trajectory": [0], "part": part}).to_parquet(path)
+    with pytest.raises(InputError, match="its parts are not train, validation, test"):
+        Split.load(path)
+    part = pd.Categorical(PARTS_OF_SPLIT)
+    pd.DataFrame({"start": [0.5, 1, 2], "trajectory": [0] * 3, "part": part}).to_parquet(path)
+    with pytest.raises(InputError, match="its starts or trajectories are no whole numbers"):
+        Split.load(path)
+
+
 def test_an_unknown_protocol_is_refused(store):
     with pytest.raises(ValueError, match="by-day"):
         make_splits(store, "by-day", 24, 1, SplitSettings())
@@ -155,15 +200,6 @@ def test_a_split_survives_saving(store, tmp_path):
     loaded = Split.load(tmp_path / "fold0.parquet")
     for name in ("starts", "trajectory", "part"):
         assert np.array_equal(getattr(loaded, name), getattr(split, name))
-
-
-def test_what_is_no_split_is_refused(tmp_path):
-    pd.DataFrame({"start": [1]}).to_parquet(tmp_path / "fold0.parquet")
-    with pytest.raises(InputError, match="not a split"):
-        Split.load(tmp_path / "fold0.parquet")
-    (tmp_path / "fold1.parquet").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="not a split"):
-        Split.load(tmp_path / "fold1.parquet")
 
 
 def test_the_summary_counts_everything(store):

@@ -2,7 +2,7 @@ import numpy as np
 
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.synthetic import MOVEMENTS, write_dataset
-from bptubeformer.data.trajectories import FrameStore, ingest
+from bptubeformer.data.trajectories import ingest
 
 
 def contents(folder):
@@ -26,7 +26,7 @@ def test_it_replaces_what_stood_there(tmp_path):
 def test_it_has_the_defects_of_real_trajectories(tmp_path):
     count = write_dataset(tmp_path)
     layout = find_trajectories([tmp_path], list(MOVEMENTS))
-    store: FrameStore = ingest(layout)
+    store, _ = ingest(layout)
     assert len(store.rows) == count
     joints = store.frames.reshape(-1, 17, 2)
     assert 0.01 < (joints == 0).all(axis=-1).mean() < 0.1

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.accuracy import (
     accuracy_markdown,
     accuracy_table,
@@ -10,7 +11,7 @@ from bptubeformer.evaluation.accuracy import (
     metrics_markdown,
     metrics_table,
 )
-from bptubeformer.evaluation.leakage import leakage_markdown, leakage_table
+from bptubeformer.evaluation.leakage import leakage_markdown, leakage_table, read_history
 from bptubeformer.evaluation.metrics import METRICS
 from bptubeformer.evaluation.predictions import FILE, Predictions
 
@@ -52,23 +53,23 @@ def write(results, protocol, run, fold, trajectory, predicted):
 
 @pytest.fixture
 def evaluation(tmp_path, store_file):
-    # Balanced accuracies 1, 0.75 and 0.5; and a run that never tested class 1.
+    # Balanced accuracies 1, 0.75 and 0.5; and a run that knows one class only.
     for fold, predicted in enumerate(([0, 0, 1, 1], [0, 0, 1, 0], [0, 0, 0, 0])):
         write(tmp_path, "video", "BPT-V2", fold, [0, 2, 4, 6], predicted)
-        write(tmp_path, "video", "ST-Tran", fold, [0, 1], [0, 1])
+        write(tmp_path, "video", "ST-Tran", fold, [0, 1, 4], [0, 1, 0])
     return evaluate(tmp_path, store_file, list(RUNS), ["video"], 3, [0])
 
 
 def test_every_fold_has_a_row_a_unit(evaluation):
     folds = evaluation.folds
     segments = folds[folds["unit"] == "segment"]
-    assert segments["balanced_accuracy"].tolist() == [1.0, 0.75, 0.5, 0.5, 0.5, 0.5]
-    assert segments["classes_tested"].tolist() == [2, 2, 2, 1, 1, 1]
-    assert segments["examples"].tolist() == [4, 4, 4, 2, 2, 2]
+    assert segments["balanced_accuracy"].tolist() == [1.0, 0.75, 0.5, 0.25, 0.25, 0.25]
+    assert segments["classes"].tolist() == [2] * 6
+    assert segments["examples"].tolist() == [4, 4, 4, 3, 3, 3]
     tran = folds[(folds["run"] == "ST-Tran") & (folds["fold"] == 0)].set_index("unit")
     # Two trajectories of one video: their mean logits are a tie, which goes to the first class.
-    assert tran["examples"].to_dict() == {"segment": 2, "trajectory": 2, "video": 1}
-    assert tran.at["video", "accuracy"] == 1
+    assert tran["examples"].to_dict() == {"segment": 3, "trajectory": 3, "video": 2}
+    assert tran.at["video", "accuracy"] == 0.5
 
 
 def test_recalls_are_there_class_by_class(evaluation):
@@ -76,7 +77,30 @@ def test_recalls_are_there_class_by_class(evaluation):
     shown = recalls[(recalls["run"] == "BPT-V2") & (recalls["unit"] == "segment")]
     assert shown["recall"].tolist() == [1, 1, 1, 0.5, 1, 0]
     tran = recalls[(recalls["run"] == "ST-Tran") & (recalls["category"] == "c1")]
-    assert tran["recall"].isna().all()
+    assert (tran["recall"] == 0).all()
+
+
+def test_predictions_without_a_class_are_refused(tmp_path, store_file):
+    write(tmp_path, "video", "BPT-V2", 0, [0, 1], [0, 1])
+    with pytest.raises(InputError, match=r"fold0/predictions\.parquet: no test segment of c1: bal"):
+        evaluate(tmp_path, store_file, ["BPT-V2"], ["video"], 1, [0])
+
+
+def test_predictions_of_other_data_are_refused(tmp_path, store_file):
+    logits, two = np.eye(2, dtype=np.float32), ("c0", "c1")
+    for trajectory in ([0, 8], [-1, 4], [4, 0]):  # none of the eight, or of another class
+        numbers = np.array(trajectory)
+        Predictions(numbers, numbers, np.array([0, 1]), logits, two).save(
+            tmp_path / "video" / "BPT-V2" / "fold0" / FILE
+        )
+        with pytest.raises(InputError, match="predictions for other trajectories than those of"):
+            evaluate(tmp_path, store_file, ["BPT-V2"], ["video"], 1, [0])
+
+
+def test_what_is_no_history_is_refused(tmp_path):
+    (tmp_path / "history.csv").write_text("epoch,loss\n1,2\n")
+    with pytest.raises(InputError, match="not the history of a training"):
+        read_history(tmp_path / "history.csv")
 
 
 def test_mean_and_sample_deviation_stand_beside_the_paper(evaluation):
@@ -93,8 +117,8 @@ def test_mean_and_sample_deviation_stand_beside_the_paper(evaluation):
     assert ours["seeds"] == 1
     assert np.isnan(ours["balanced_accuracy_std_seeds"])
     assert ours["interval_low"] < 0.75 < ours["interval_high"]
-    assert ours["difference_to_baseline"] == 0.25
-    assert ours["difference_low"] <= 0.25 <= ours["difference_high"]
+    assert ours["difference_to_baseline"] == 0.5
+    assert ours["difference_low"] <= 0.5 <= ours["difference_high"]
     assert np.isnan(table.set_index("run").loc["ST-Tran", "difference_to_baseline"])
 
 
@@ -113,13 +137,13 @@ def test_deviations_over_folds_and_over_seeds_are_told_apart(tmp_path, store_fil
     assert "0.3536" in text
 
 
-def test_markdown_says_what_was_not_tested(evaluation):
+def test_markdown_has_both_means_and_the_difference(evaluation):
     table = accuracy_table(evaluation, RUNS, "ST-Tran", 100, 0)
     text = accuracy_markdown(table, "walkers", "ST-Tran")
     assert "0.7500 ± 0.2500 " in text
     assert "0.4982 ± 0.0004" in text
-    assert "0.5000 ± 0.0000 *" in text
-    assert "1 of 2 (ST-Tran, video)" in text
+    assert "0.2500 ± 0.0000 " in text
+    assert "+0.5000" in text
     assert "chance is 0.5000 (2 classes)" in text
     assert "Minus ST-Tran" in text
 

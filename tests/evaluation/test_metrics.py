@@ -29,15 +29,24 @@ def test_counts_are_those_of_a_plain_loop(pairs):
 @pytest.mark.filterwarnings("ignore:y_pred contains classes", "ignore:A single label was found")
 def test_balanced_accuracy_is_that_of_scikit_learn(pairs):
     labels, predicted = map(np.array, zip(*pairs, strict=True))
-    ours = balanced_accuracy(confusion(labels, predicted, 4))
-    assert ours == pytest.approx(balanced_accuracy_score(labels, predicted))
+    counts = confusion(labels, predicted, 4)
+    if len(set(labels)) == 4:
+        assert balanced_accuracy(counts) == pytest.approx(
+            balanced_accuracy_score(labels, predicted)
+        )
+    else:
+        with pytest.raises(ValueError, match="not defined"):
+            balanced_accuracy(counts)
 
 
 def test_a_class_without_segments_has_no_recall():
     counts = np.array([[3, 1, 0], [0, 0, 0], [0, 1, 1]])
-    assert recalls(counts)[[0, 2]].tolist() == [0.75, 0.5]
-    assert np.isnan(recalls(counts)[1])
-    assert balanced_accuracy(counts) == 0.625
+    for score in (recalls, balanced_accuracy):
+        with pytest.raises(ValueError, match="class 1 has no example"):
+            score(counts)
+    counts[1, 1] = 1
+    assert recalls(counts).tolist() == [0.75, 1, 0.5]
+    assert balanced_accuracy(counts) == 0.75
 
 
 def test_all_scores_are_those_of_scikit_learn():
@@ -51,10 +60,13 @@ def test_all_scores_are_those_of_scikit_learn():
     assert found["accuracy"] == (labels == logits.argmax(1)).mean()
 
 
-def test_macro_means_leave_out_what_was_not_tested():
-    logits = np.eye(4)[[0, 0, 3]]
+def test_macro_means_are_over_all_classes():
+    logits = np.eye(2)[[0, 0, 0]]
     found = scores(np.array([0, 0, 1]), logits)
-    assert found["macro_recall"] == found["macro_precision"] == found["macro_f1"] == 0.5
+    assert found["macro_recall"] == found["balanced_accuracy"] == 0.5
+    assert found["macro_precision"] == pytest.approx(1 / 3)  # nothing was taken for class 1
+    with pytest.raises(ValueError, match="not defined"):
+        scores(np.array([0, 0, 0]), logits)
 
 
 def test_a_trajectory_is_classified_by_its_mean_logits():

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -126,7 +128,10 @@ def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
         load_model(path)
     width = "local_width" if "local_width" in run else "token_width"
     save_model(path, model, {**run, width: 16}, CLASSES)
-    with pytest.raises(InputError, match="size mismatch"):
+    with pytest.raises(InputError, match=r"its weight \S+ is F32 of .*, that of the \w+ it"):
+        load_model(path)
+    save_model(path, model, run, [*CLASSES, "d"])
+    with pytest.raises(InputError, match=r"weight head.*is F32 of 3.*, that of .* is F32 of 4"):
         load_model(path)
 
 
@@ -146,6 +151,44 @@ def test_a_missing_parameter_is_named(model, run, tmp_path):
     model.state_dict = lambda: weights
     save_model(path, model, run, CLASSES)
     with pytest.raises(InputError, match=r"head\.bias"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda weights: weights | {"head.bias": torch.full((3,), float("nan"))},
+         "its weight head.bias has values that are no finite numbers"),
+        (lambda weights: weights | {"head.bias": weights["head.bias"].half()},
+         "its weight head.bias is F16 of 3, that of the"),
+        (lambda weights: weights | {"more": torch.zeros(2, 2)}, "its weight more is F32 of 2 x 2"),
+        (lambda weights: {}, "not a model"),
+    ],
+)  # fmt: skip
+def test_weights_that_are_not_the_models_are_refused_by_name(model, run, tmp_path, change, words):
+    path, weights = tmp_path / "model.safetensors", change(model.state_dict())
+    model.state_dict = lambda: weights
+    save_model(path, model, run, CLASSES)
+    with pytest.raises(InputError, match=words):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"segment_length": 10**9}, {"depth": 10**6}, {"kernel": [10**9, 3, 3]}]
+)
+def test_an_architecture_without_weights_takes_no_memory(model, run, tmp_path, change):
+    path = tmp_path / "model.safetensors"
+    save_model(path, model, {**run, **change}, CLASSES)
+    with pytest.raises(InputError, match="not a model of this package"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("about", [{}, {"run": 1, "categories": []}, {"run": {}, "categories": 3},
+                                   {"run": {"model": "../os"}, "categories": ["a"]}])  # fmt: skip
+def test_a_file_that_names_no_architecture_is_refused(tmp_path, about):
+    path = tmp_path / "model.safetensors"
+    save_file({"a": torch.zeros(1)}, path, metadata={"about": json.dumps(about)})
+    with pytest.raises(InputError, match="not a model of this package"):
         load_model(path)
 
 

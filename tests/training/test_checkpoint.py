@@ -1,11 +1,9 @@
 """An interrupted training goes on where it stopped, to the bit, or says why not."""
 
 import json
+import os
 import random
 import re
-import subprocess
-import sys
-import time
 
 import pandas as pd
 import pytest
@@ -15,35 +13,42 @@ from bptubeformer.errors import InputError
 from bptubeformer.training.checkpoint import FILE, Checkpoint
 from bptubeformer.training.job import train_fold
 from bptubeformer.training.loop import TrainingSettings
-from conftest import REPOSITORY
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
-SETTINGS = {"batch_size": 16, "max_epochs": 30, "early_stopping_patience": 30,
+EPOCHS = 40
+SETTINGS = {"batch_size": 16, "max_epochs": EPOCHS, "early_stopping_patience": EPOCHS,
             "plateau_patience": 0, "learning_rate": 0.003}  # fmt: skip
 SAME = ["epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate", "best"]
 
 
-def start(fold_files, output, run=RUN, settings=SETTINGS):
-    store, split = map(str, fold_files)
-    return subprocess.Popen(
-        [sys.executable, "src", "train", "--store", store, "--split", split, "--run",
-         json.dumps(run), "--training", json.dumps(settings), "--device", "cpu", "--output",
-         str(output)], cwd=REPOSITORY, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def train(killable, fold_files, tmp_path_factory):
+    """Train a fold into a folder, in a process of its own that can be killed."""
+    store, split = fold_files
+    folder = tmp_path_factory.mktemp("commands") / "work"
+    folder.mkdir()
+    commands = killable(folder)
 
+    def run(output, **settings):
+        return commands(
+            "train", "--store", store, "--split", split, "--run", json.dumps(RUN), "--training",
+            json.dumps(SETTINGS), "--device", "cpu", "--output", output, **settings,
+        )  # fmt: skip
 
-def finish(*arguments, **settings):
-    with start(*arguments, **settings) as process:
-        shown = process.stdout.read()
-    assert process.returncode == 0, shown
-    return shown
+    return run
 
 
 @pytest.fixture(scope="module")
-def undisturbed(fold_files, tmp_path_factory):
+def undisturbed(train, tmp_path_factory):
     output = tmp_path_factory.mktemp("undisturbed") / "fold0"
-    finish(fold_files, output)
+    train(output)
     return output
+
+
+@pytest.fixture(scope="module")
+def seconds(undisturbed):
+    """What an undisturbed training takes on this machine, as busy as it is."""
+    return json.loads((undisturbed / "run.json").read_text())["seconds"]
 
 
 def same(output, undisturbed):
@@ -54,40 +59,38 @@ def same(output, undisturbed):
     assert {path.name for path in output.iterdir()} == {name, "history.csv", "run.json"}
 
 
-def kill(process, epoch, seconds=0.0):
-    """Kill a training so long after it printed an epoch."""
-    for line in process.stdout:
-        if f"epoch {epoch}/" in line:
-            time.sleep(seconds)
-            process.kill()
-            break
+def epochs(printed):
+    """Epochs that a process trained, and the one that it went on after."""
+    found = re.search(rf"going on after epoch (\d+), from {FILE}", printed)
+    return list(map(int, re.findall(r"epoch (\d+)/", printed))), int(found[1]) if found else 0
 
 
-def test_killed_again_and_again_it_ends_with_the_same_bytes(fold_files, undisturbed, tmp_path):
-    """At random moments; each time no more than the epoch that ran is lost."""
-    moments, output, last = random.Random(0), tmp_path / "fold0", 0
-    for epoch in (1, 12):
-        with start(fold_files, output) as process:
-            kill(process, epoch, 0.2 * moments.random())
-        assert (output / FILE).exists()
-        assert not (output / "run.json").exists()
-        last = epoch
-    (output / f".partial-1-{FILE}").mkdir()  # as if it had been killed while it wrote
-    shown = finish(fold_files, output)
-    (began,) = re.findall(rf"going on after epoch (\d+), from {FILE}", shown)
-    assert last <= int(began) < 30
-    assert f"epoch {last}/" not in shown
-    same(output, undisturbed)
-
-
-def test_killed_at_its_end_it_trains_no_more(fold_files, undisturbed, tmp_path):
-    output = tmp_path / "fold0"
-    with start(fold_files, output) as process:
-        kill(process, 30)
-    finished = (output / "run.json").exists()  # before the signal came
-    shown = finish(fold_files, output)
-    assert finished or "epoch 30/" not in shown
-    same(output, undisturbed)
+def test_killed_twenty_times_it_loses_no_epoch_but_the_one_that_ran(
+    train, undisturbed, seconds, tmp_path
+):
+    """At random moments; it ends with the bytes of an undisturbed training all the same."""
+    moments, kills, resumed, number = random.Random(0), 0, 0, 0
+    while kills < 20 or resumed < 5:
+        number += 1
+        output, kept, status = tmp_path / f"fold{number}", 0, None
+        while status != 0:
+            going = kills < 20 or resumed < 5
+            answer = train(output, kill_after=moments.uniform(0, seconds / 3) if going else None)
+            status = answer["status"]
+            trained, after = epochs(answer["printed"])
+            if after or trained:  # not killed before it looked
+                # Whatever was printed stands; the one that ran may stand, too.
+                assert kept <= after <= kept + 1
+                assert trained == list(range(after + 1, after + 1 + len(trained)))
+            kept = max([kept, after, *trained])
+            resumed += after > 0
+            kills += status != 0
+            assert status == 0 or not (output / "run.json").exists() or kept == EPOCHS
+        record = json.loads((output / "run.json").read_text())
+        assert record["resumed_after_epochs"][-1:] == ([after] if after else [])
+        assert record["seconds"] > pd.read_csv(output / "history.csv")["seconds"].sum()
+        assert kept == EPOCHS
+        same(output, undisturbed)
 
 
 @pytest.fixture
@@ -154,3 +157,39 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     assert loaded[1] == state
     checkpoint.remove()
     assert checkpoint.load() is None
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(fold_files, undisturbed, small_disk):
+    """Room for the checkpoint of the first epoch, not for one to be written beside it."""
+    disk = small_disk(16)
+    output, held = disk / "fold0", disk / "held"
+    settings = TrainingSettings(**SETTINGS)
+    real = Checkpoint.save
+
+    def then_full(self, tensors, state):
+        real(self, tensors, state)
+        if len(state["history"]) == 2 and not held.exists():
+            free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+            held.write_bytes(b"x" * (free - 8192))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "save", then_full)
+        with pytest.raises(InputError, match=rf"{FILE}: the disk is full; nothing half-"):
+            train_fold(*fold_files, RUN, settings, "cpu", 1, output)
+    assert {path.name for path in output.iterdir()} == {FILE}
+    held.unlink()
+    train_fold(*fold_files, RUN, settings, "cpu", 1, output)
+    same(output, undisturbed)
+
+
+@pytest.mark.parametrize("where", ["optimiser", "best", "generator"])
+def test_a_bit_that_changed_in_a_checkpoint_is_found_out(interrupted, fold_files, capsys, where):
+    path = interrupted / FILE
+    content = bytearray(path.read_bytes())
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    name = next(name for name in header if name.startswith(where))
+    content[8 + length + header[name]["data_offsets"][0]] ^= 0x40
+    path.write_bytes(content)
+    train_fold(*fold_files, RUN, TrainingSettings(**SETTINGS), "cpu", 1, interrupted)
+    assert f"{FILE} cannot be read (its content is not what was written)" in capsys.readouterr().out

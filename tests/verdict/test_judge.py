@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from bptubeformer.claims import load_claims
 from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE, Predictions
 from bptubeformer.verdict import models
 from bptubeformer.verdict.evidence import Evidence
@@ -347,6 +348,26 @@ def test_what_was_not_computed_is_not_run(evidence):
         row = judge(CLAIMS[name], fresh)
         assert (row["verdict"], row["reason"]) == (NOT_RUN, words)
     assert judge(CLAIMS["T04"], fresh)["verdict"] == REPRODUCED
+
+
+def test_a_class_or_part_that_results_lack_decides_nothing(evidence):
+    table("recalls", lambda rows: rows[rows["category"] != "Arson"])(evidence, None)
+    table("silhouettes", lambda rows: rows[rows["group"] != "Assault"])(evidence, None)
+    cell("movement", "interval_low", float("nan"), part="wrists", order="true")(evidence, None)
+    reasons = verdict_table(evidence).query("verdict == @NOT_RUN")["reason"]
+    for words in (
+        "hr-crime has no test segment of Arson", "no test segment of Assault",
+        "a body part has no test segment whose movement can be followed",
+    ):  # fmt: skip
+        assert words in set(reasons)
+
+
+def test_a_record_that_is_none_is_refused(evidence):
+    path = evidence.folds_of("BPT-V2")[0] / "run.json"
+    for text in ("[1]", "{"):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"run\.json: not the record of a training"):
+            evidence.records_of(["BPT-V2"])
 
 
 def test_an_empty_result_reproduces_nothing_that_has_to_be_computed(tmp_path, evidence):

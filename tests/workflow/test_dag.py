@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from conftest import REPOSITORY, trajectory_rows, write_csv
 
 SMALL = {
     "dataset": {"name": "small", "source": "synthetic"},
-    "synthetic": {"seed": 1, "size": 0.6},
+    "synthetic": {"seed": 13, "size": 0.6},
     "split": {"folds": 2},
     "windows": {"step": 24},
     "training": {"batch_size": 16, "max_epochs": 1},
@@ -316,27 +317,81 @@ def test_a_wrong_configuration_is_one_line_before_any_job(finished, tmp_path, se
     assert "Traceback" not in shown
 
 
-def test_own_data_bad_then_mended(finished, tmp_path):
-    """A broken file is named, nothing half-written is taken for whole, and mending it is enough."""
+def test_a_sweep_killed_on_the_way_goes_on_where_it_was(finished):
+    """All processes at once, as by a power cut, while a training runs."""
     checkout, _ = finished
-    for category in ("walk", "jump"):
-        for video in "abcde":
-            write_csv(tmp_path / category / video / "1.csv", trajectory_rows(70))
-    broken = write_csv(tmp_path / "walk" / "c" / "1.csv", [[1, 2, 3]])
-    settings = {**SMALL, "dataset": {"name": "own", "source": str(tmp_path)},
-                "protocols": ["video"]}  # fmt: skip
+    settings = {**SMALL, "training": {"batch_size": 16, "max_epochs": 30,
+                                      "early_stopping_patience": 30}}  # fmt: skip
+    models = {}
+    for name in ("undisturbed", "killed"):
+        settings["dataset"] = {"name": name, "source": "synthetic"}
+        (checkout / f"{name}.yaml").write_text(yaml.safe_dump(settings))
+        folder = f"results/{name}/as-published/BPT-V2/fold0"
+        command = ["--configfile", f"{name}.yaml", "--", f"{folder}/predictions.parquet"]
+        if name == "killed":
+            last = kill_after_epoch(checkout, 2, *command)
+            assert not (checkout / folder / "model.safetensors").exists()
+            done = snakemake(checkout, *command)
+            assert done.returncode == 1
+            assert "--unlock" in done.stdout + done.stderr  # Snakemake's own advice
+            assert snakemake(checkout, "--unlock", *command).returncode == 0
+        done = snakemake(checkout, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        models[name] = (checkout / folder / "model.safetensors").read_bytes()
+        (checkout / f"{name}.yaml").unlink()
+    assert models["killed"] == models["undisturbed"]
+    shown = done.stdout + done.stderr
+    (after,) = re.findall(r"going on after epoch (\d+)", shown)
+    assert int(after) >= last
+    assert f"epoch {last}/30" not in shown
+    assert "rule ingest" not in shown
+    left = [path.name for path in (checkout / "results").rglob("*")]
+    assert not [name for name in left if name.startswith((".partial", "checkpoint"))]
+
+
+def kill_after_epoch(checkout, epoch, *arguments) -> int:
+    """Kill Snakemake and all its jobs once an epoch was printed; the last one that was."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    with subprocess.Popen(
+        command, cwd=checkout, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True, env={**os.environ, "NO_COLOR": "1"},
+    ) as process:  # fmt: skip
+        for line in process.stdout:
+            if f"epoch {epoch}/" in line:
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+        printed = re.findall(r"epoch (\d+)/", process.stdout.read())
+    return max(map(int, [epoch, *printed]))
+
+
+def test_own_data_bad_then_mended(finished, tmp_path):
+    """A broken file is named, nothing half-written is taken for whole, and mending it is enough.
+
+    Folders may have any name: none of it is ever run by a shell.
+    """
+    checkout, _ = finished
+    source = tmp_path / "own $(touch owned) 'data' {walk};`touch owned`"
+    categories = ["-walk {x}; touch owned", 'jump "$(touch owned)"']
+    for category in categories:
+        for video in ("a", "b b", "c'c", "$(touch owned)", "e\ne"):
+            write_csv(source / category / video / "1.csv", trajectory_rows(70))
+    broken = write_csv(source / categories[0] / "c'c" / "1.csv", [[1, 2, 3]])
+    settings = {**SMALL, "dataset": {"name": "own", "source": str(source)},
+                "categories": {"own": categories}, "protocols": ["video"]}  # fmt: skip
     del settings["synthetic"]
     (checkout / "own.yaml").write_text(yaml.safe_dump(settings))
     target = "results/own/data/splits/video/T24/summary.csv"
     done = snakemake(checkout, "--configfile", "own.yaml", "--", target)
     assert done.returncode == 1
-    message = f"{broken}, row 1: 3 columns; expected 35 columns"
+    message = f"the first is {broken}, row 1: 3 columns; expected 35 columns"
     assert message in (checkout / "results/own/logs/ingest.log").read_text()
     assert message in done.stdout + done.stderr
     assert not list((checkout / "results/own/data").glob("*.safetensors"))
+    assert str(broken) in (checkout / "results/own/data/rejected.csv").read_text()
     write_csv(broken, trajectory_rows(70))
     done = snakemake(checkout, "--configfile", "own.yaml", "--", target)
     assert done.returncode == 0, done.stdout + done.stderr
     (checkout / "own.yaml").unlink()
     summary = pd.read_csv(checkout / target)
-    assert sorted(summary["category"].unique()) == ["jump", "walk"]
+    assert sorted(summary["category"].unique()) == sorted(categories)
+    assert not [*checkout.glob("owned"), *tmp_path.rglob("owned")]

@@ -103,3 +103,32 @@ def test_the_snakefile_needs_only_what_comes_with_snakemake():
     done = subprocess.run([sys.executable, "-c", HIDE.format(hidden=hidden) + code],
                           cwd=REPOSITORY, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_every_value_in_a_shell_command_is_quoted():
+    for rules in (REPOSITORY / "workflow" / "rules").glob("*.smk"):
+        for command in re.findall(r"shell:\n((?: +\".*\n)+)", rules.read_text()):
+            values = re.findall(r"(?<!\{)\{([^{}]+)\}", command)
+            assert values
+            assert [value for value in values if not value.endswith(":q")] == [], rules.name
+
+
+@pytest.mark.parametrize(
+    ("code", "rule"),
+    [
+        ("import pickle\n\npickle.loads(b'')\n", "S301"),
+        ("import torch\n\ntorch.load('x')\n", "TID251"),
+        ("import numpy\n\nnumpy.load('x', allow_pickle=True)\n", "TID251"),
+        ("import yaml\n\nyaml.load('x', Loader=yaml.Loader)\n", "S506"),
+        ("import subprocess\n\nsubprocess.run('x', shell=True)\n", "S602"),
+        ("import tarfile\n\ntarfile.open('x').extractall('y')\n", "S202"),
+        ("eval('1')\n", "S307"),
+        ("exec('1')\n", "S102"),
+    ],
+)
+def test_the_linter_refuses_what_executes_files(code, rule):
+    command = [sys.executable, "-m", "ruff", "check", "--stdin-filename", "src/bptubeformer/x.py",
+               "--output-format", "concise", "-"]  # fmt: skip
+    done = subprocess.run(command, input=code, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f" {rule} " in done.stdout, done.stdout

@@ -22,8 +22,8 @@ if config["dataset"]["source"] == SYNTHETIC:
         message:
             "Make the demonstration dataset"
         shell:
-            "python src synthetic --seed {params.seed} --size {params.size} "
-            "--folder {params.folder} --output {output} 2>&1 | tee {log}"
+            "python src synthetic --seed {params.seed:q} --size {params.size:q} "
+            "--folder {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"
 
 else:
 
@@ -40,20 +40,24 @@ else:
         conda:
             "../../envs/data.yaml"
         params:
-            source=config["dataset"]["source"],
+            # A function: Snakemake would take braces in a string for wildcards.
+            source=lambda wildcards: config["dataset"]["source"],
             server=config["dataset"]["server"],
             checksum=config["dataset"]["checksum"] or "",
+            max_gigabytes=config["dataset"]["max_gigabytes"],
             folder=RAW,
-            state=folder_state(config["dataset"]["source"]),
+            state=SOURCE_STATE,
             code=command_fingerprint("acquire"),
         message:
             "Acquire {params.source}"
         shell:
-            "python src acquire --source {params.source:q} --server {params.server:q} "
-            "--checksum={params.checksum:q} --folder {params.folder} --output {output} "
-            "2>&1 | tee {log}"
+            "python src acquire --source={params.source:q} --server={params.server:q} "
+            "--checksum={params.checksum:q} --max-gigabytes {params.max_gigabytes:q} "
+            "--folder {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
+# What is rejected is listed beside the store, in a file that is no declared output: a failed job
+# keeps it.
 rule ingest:
     input:
         manifest=MANIFEST,
@@ -67,13 +71,16 @@ rule ingest:
         "../../envs/data.yaml"
     threads: 8
     params:
-        categories=categories_of(config) or [],
+        # A function: Snakemake would take braces in a string for wildcards.
+        categories=lambda wildcards: json.dumps(categories_of(config) or []),
+        max_rejected=config["dataset"]["max_rejected"],
         code=command_fingerprint("ingest"),
     message:
         "Read all trajectories into one frame store"
     shell:
-        "python src ingest --manifest {input.manifest} --categories {params.categories:q} "
-        "--threads {threads} --output {output.store} 2>&1 | tee {log}"
+        "python src ingest --manifest {input.manifest:q} --categories={params.categories:q} "
+        "--max-rejected {params.max_rejected:q} --threads {threads:q} --output {output.store:q} "
+        "2>&1 | tee {log:q}"
 
 
 rule split:
@@ -96,6 +103,6 @@ rule split:
     message:
         "Cut windows of {wildcards.length} frames by the protocol {wildcards.protocol}"
     shell:
-        "python src split --store {input.store} --protocol {wildcards.protocol} "
-        "--segment-length {wildcards.length} --step {params.step} --settings {params.settings:q} "
-        "--output {params.folder} 2>&1 | tee {log}"
+        "python src split --store {input.store:q} --protocol {wildcards.protocol:q} "
+        "--segment-length {wildcards.length:q} --step {params.step:q} --settings {params.settings:q} "
+        "--output {params.folder:q} 2>&1 | tee {log:q}"

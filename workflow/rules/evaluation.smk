@@ -43,10 +43,10 @@ rule accuracy:
     message:
         "Table 1: balanced accuracy"
     shell:
-        "python src accuracy --results {params.results} --store {input.store} "
-        "--runs {params.runs:q} --protocols {params.protocols} --folds {params.folds} "
-        "--seeds {params.seeds} --baseline {params.baseline} --bootstrap {params.bootstrap} "
-        "--output {output.table} 2>&1 | tee {log}"
+        "python src accuracy --results {params.results:q} --store {input.store:q} "
+        "--runs {params.runs:q} --protocols {params.protocols:q} --folds {params.folds:q} "
+        "--seeds {params.seeds:q} --baseline {params.baseline:q} --bootstrap {params.bootstrap:q} "
+        "--output {output.table:q} 2>&1 | tee {log:q}"
 
 
 rule leakage:
@@ -74,10 +74,10 @@ rule leakage:
     message:
         "The same runs under each protocol"
     shell:
-        "python src leakage --results {params.results} --store {input.store} "
-        "--runs {params.runs} --protocols {params.protocols} --folds {params.folds} "
-        "--seeds {params.seeds} --bootstrap {params.bootstrap} --output {output.table} "
-        "2>&1 | tee {log}"
+        "python src leakage --results {params.results:q} --store {input.store:q} "
+        "--runs {params.runs:q} --protocols {params.protocols:q} --folds {params.folds:q} "
+        "--seeds {params.seeds:q} --bootstrap {params.bootstrap:q} --output {output.table:q} "
+        "2>&1 | tee {log:q}"
 
 
 # Costs need no training: the controls are always counted, too.
@@ -106,9 +106,9 @@ rule complexity:
     message:
         "Table 2: MACs and parameters"
     shell:
-        "python src complexity --store {input.store} --runs {params.runs:q} "
-        "--batch-size {params.batch_size} --output {output.table} "
-        "2>&1 | tee {log}"
+        "python src complexity --store {input.store:q} --runs {params.runs:q} "
+        "--batch-size {params.batch_size:q} --output {output.table:q} "
+        "2>&1 | tee {log:q}"
 
 
 rule embed:
@@ -138,10 +138,10 @@ rule embed:
     message:
         "Class-token embeddings of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
-        "python src embed --store {input.store} --split {input.split} --model {input.model} "
-        "--per-class {params.per_class} --seed {params.seed} --device {resources.device} "
-        "--slots-per-gpu {resources.slots} --threads {threads} --output {output.embeddings} "
-        "2>&1 | tee {log}"
+        "python src embed --store {input.store:q} --split {input.split:q} --model {input.model:q} "
+        "--per-class {params.per_class:q} --seed {params.seed:q} --device {resources.device:q} "
+        "--slots-per-gpu {resources.slots:q} --threads {threads:q} --output {output.embeddings:q} "
+        "2>&1 | tee {log:q}"
 
 
 rule attend:
@@ -158,16 +158,17 @@ rule attend:
     conda:
         "../../envs/training.yaml"
     params:
-        category=config["figures"]["category"],
+        # A function: Snakemake would take braces in a string for wildcards.
+        category=lambda wildcards: config["figures"]["category"],
         code=lambda wildcards: command_fingerprint(
             "attend", RUNS[wildcards.run]["model"]
         ),
     message:
         "Attention of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
-        "python src attend --store {input.store} --model {input.model} "
-        "--predictions {input.predictions} --category {params.category:q} "
-        "--output {output.attention} 2>&1 | tee {log}"
+        "python src attend --store {input.store:q} --model {input.model:q} "
+        "--predictions {input.predictions:q} --category={params.category:q} "
+        "--output {output.attention:q} 2>&1 | tee {log:q}"
 
 
 rule attention_movement:
@@ -196,9 +197,9 @@ rule attention_movement:
     message:
         "Attention and movement of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
-        "python src attention_movement --store {input.store} --split {input.split} --model {input.model} "
-        "--seed {params.seed} --device {resources.device} --slots-per-gpu {resources.slots} "
-        "--threads {threads} --output {output.movement} 2>&1 | tee {log}"
+        "python src attention_movement --store {input.store:q} --split {input.split:q} --model {input.model:q} "
+        "--seed {params.seed:q} --device {resources.device:q} --slots-per-gpu {resources.slots:q} "
+        "--threads {threads:q} --output {output.movement:q} 2>&1 | tee {log:q}"
 
 
 rule movement:
@@ -220,8 +221,8 @@ rule movement:
     message:
         "Does attention follow movement?"
     shell:
-        "python src movement --store {input.store} --folds {input.folds} "
-        "--bootstrap {params.bootstrap} --output {output.table} 2>&1 | tee {log}"
+        "python src movement --store {input.store:q} --folds {input.folds:q} "
+        "--bootstrap {params.bootstrap:q} --output {output.table:q} 2>&1 | tee {log:q}"
 
 
 rule silhouettes:
@@ -241,5 +242,5 @@ rule silhouettes:
     message:
         "Silhouettes of the class tokens"
     shell:
-        "python src silhouettes --embeddings {input.embeddings} --seed {params.seed} "
-        "--output {output.table} 2>&1 | tee {log}"
+        "python src silhouettes --embeddings {input.embeddings:q} --seed {params.seed:q} "
+        "--output {output.table:q} 2>&1 | tee {log:q}"

@@ -64,8 +64,8 @@ rule draw_confusion:
     message:
         "Figures: confusion matrix of the best run, recalls beside the baseline"
     shell:
-        "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
-        "--output {output.notebook} 2>&1 | tee {log}"
+        "python src notebook --notebook {input.notebook:q} --parameters {params.parameters:q} "
+        "--output {output.notebook:q} 2>&1 | tee {log:q}"
 
 
 rule draw_attention:
@@ -99,8 +99,8 @@ rule draw_attention:
     message:
         "Figures: attention of one test segment"
     shell:
-        "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
-        "--output {output.notebook} 2>&1 | tee {log}"
+        "python src notebook --notebook {input.notebook:q} --parameters {params.parameters:q} "
+        "--output {output.notebook:q} 2>&1 | tee {log:q}"
 
 
 rule draw_embeddings:
@@ -134,8 +134,8 @@ rule draw_embeddings:
     message:
         "Figures: t-SNE and silhouettes of the class tokens"
     shell:
-        "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
-        "--output {output.notebook} 2>&1 | tee {log}"
+        "python src notebook --notebook {input.notebook:q} --parameters {params.parameters:q} "
+        "--output {output.notebook:q} 2>&1 | tee {log:q}"
 
 
 rule draw_movement:
@@ -165,8 +165,8 @@ rule draw_movement:
     message:
         "Figure: does attention follow movement?"
     shell:
-        "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
-        "--output {output.notebook} 2>&1 | tee {log}"
+        "python src notebook --notebook {input.notebook:q} --parameters {params.parameters:q} "
+        "--output {output.notebook:q} 2>&1 | tee {log:q}"
 
 
 rule draw_pareto:
@@ -191,8 +191,8 @@ rule draw_pareto:
     message:
         "Figure: balanced accuracy against cost"
     shell:
-        "python src notebook --notebook {input.notebook} --parameters {params.parameters:q} "
-        "--output {output.notebook} 2>&1 | tee {log}"
+        "python src notebook --notebook {input.notebook:q} --parameters {params.parameters:q} "
+        "--output {output.notebook:q} 2>&1 | tee {log:q}"
 
 
 rule projector:
@@ -214,5 +214,5 @@ rule projector:
     message:
         "Class tokens for TensorBoard's embedding projector"
     shell:
-        "python src projector --embeddings {input.embeddings} --name {params.name:q} "
-        "--output {output.config} 2>&1 | tee {log}"
+        "python src projector --embeddings {input.embeddings:q} --name {params.name:q} "
+        "--output {output.config:q} 2>&1 | tee {log:q}"

@@ -32,9 +32,9 @@ rule train:
     message:
         "Train {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
-        "python src train --store {input.store} --split {input.split} --run {params.run:q} "
-        "--training {params.training:q} --device {resources.device} "
-        "--slots-per-gpu {resources.slots} --threads {threads} --output {params.folder} 2>&1 | tee {log}"
+        "python src train --store {input.store:q} --split {input.split:q} --run {params.run:q} "
+        "--training {params.training:q} --device {resources.device:q} "
+        "--slots-per-gpu {resources.slots:q} --threads {threads:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 # Before any training: what the runs will cost on this machine.
@@ -68,9 +68,9 @@ rule cost:
     message:
         "Measure what the runs will cost"
     shell:
-        "python src cost --store {input.store} --splits {params.splits} --config {params.config:q} "
-        "--jobs {params.jobs} --device {resources.device} --slots-per-gpu {resources.slots} "
-        "--threads {threads} --output {output.table} 2>&1 | tee {log}"
+        "python src cost --store {input.store:q} --splits {params.splits:q} --config {params.config:q} "
+        "--jobs {params.jobs:q} --device {resources.device:q} --slots-per-gpu {resources.slots:q} "
+        "--threads {threads:q} --output {output.table:q} 2>&1 | tee {log:q}"
 
 
 rule predict:
@@ -99,6 +99,6 @@ rule predict:
     message:
         "Predict the test segments of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
-        "python src predict --store {input.store} --split {input.split} --model {input.model} "
-        "--precision {params.precision} --device {resources.device} "
-        "--slots-per-gpu {resources.slots} --threads {threads} --output {output.predictions} 2>&1 | tee {log}"
+        "python src predict --store {input.store:q} --split {input.split:q} --model {input.model:q} "
+        "--precision {params.precision:q} --device {resources.device:q} "
+        "--slots-per-gpu {resources.slots:q} --threads {threads:q} --output {output.predictions:q} 2>&1 | tee {log:q}"

@@ -45,8 +45,8 @@ rule verdict:
     message:
         "A verdict on every claim of the paper"
     shell:
-        "python src verdict --results {params.results} --config {params.config:q} "
-        "--scope {params.scope} --output {output.table} 2>&1 | tee {log}"
+        "python src verdict --results {params.results:q} --config {params.config:q} "
+        "--scope {params.scope:q} --output {output.table:q} 2>&1 | tee {log:q}"
 
 
 rule summary:
@@ -71,5 +71,5 @@ rule summary:
     message:
         "All tables on one page"
     shell:
-        "python src summary --results {params.results} --config {params.config:q} "
-        "--base {input.base} --output {output.page} 2>&1 | tee {log}"
+        "python src summary --results {params.results:q} --config {params.config:q} "
+        "--base {input.base:q} --output {output.page:q} 2>&1 | tee {log:q}"

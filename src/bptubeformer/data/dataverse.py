@@ -1,31 +1,40 @@
 """Download a dataset from a Dataverse installation through its native API.
 
 The listing is ``GET /api/datasets/:persistentId/``, a file is ``GET /api/access/datafile/<id>``
-(https://guides.dataverse.org/en/latest/api/). Pooch fetches, verifies and resumes by file; this
-module knows which files there are, what their checksums are and when a token is needed.
+(https://guides.dataverse.org/en/latest/api/). This module knows which files there are, what their
+checksums are and when a token is needed; ``download`` fetches them.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urljoin
 
-import pooch
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
-from bptubeformer.data.layout import walk_files
-from bptubeformer.errors import InputError
+from bptubeformer.data.addresses import host, is_private, refuse_secrets
+from bptubeformer.data.download import (
+    REDIRECTS,
+    RETRIES,
+    TIMEOUT_S,
+    Refused,
+    WrongChecksum,
+    chunks,
+    is_name,
+    keep,
+    keep_only,
+    session,
+)
+from bptubeformer.errors import InputError, shown
 
-TOKEN_VARIABLE = "DATAVERSE_API_TOKEN"
+TOKEN_VARIABLE = "DATAVERSE_API_TOKEN"  # noqa: S105 (its name, not its value)
 """Environment variable with the user's personal API token; never written anywhere."""
 
-TIMEOUT_S = 60
-RETRIES = 4
-CHUNK_BYTES = 1 << 20
-REDIRECTS = {301, 302, 303, 307, 308}
+CHECKSUMS = ("md5", "sha1", "sha256", "sha512")
+LISTING_BYTES = 200_000_000
+"""Largest listing that is read; one of 100,000 files has 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -36,80 +45,114 @@ class RemoteFile:
     url: str
     checksum: str
     """``algorithm:hexadecimal digest``, as pooch takes it."""
+    size: int
+    """Bytes; 0 where the listing does not say."""
     restricted: bool
 
 
-def download(doi: str, server: str, folder: Path) -> list[Path]:
+def download(doi: str, server: str, folder: Path, limit: int) -> list[Path]:
     """Download every file of a dataset; files that are there and verified are not fetched again.
 
     Args:
         doi: ``doi:10.34894/IRRDJE``.
         server: base address of the Dataverse installation, ``https://dataverse.nl``.
         folder: where the files go, in the folders of the dataset; it then holds nothing else.
+        limit: the largest size of all files together, in bytes.
 
     Returns:
         The files, in the order of the listing.
 
     Raises:
-        InputError: unknown dataset, access refused, wrong checksum, or no answer.
+        InputError: unknown dataset, access refused, too large, wrong checksum, or no answer.
     """
-    session = _session()
-    remote = list_files(doi, server, session)
+    refuse_secrets("dataset.server", server)
+    if _token() and not is_private(server):
+        raise InputError(
+            f"dataset.server = {server}: the token of {TOKEN_VARIABLE} would go over the network "
+            "for all to read; give the https address, or unset the variable"
+        )
+    remote = list_files(doi, server)
     closed = [file for file in remote if file.restricted]
     if closed and not _token():
         raise InputError(
-            f"{doi}: {len(closed)} of {len(remote)} files are restricted, {closed[0].path} first; "
-            f"ask for access on the dataset's page at {server}, then set {TOKEN_VARIABLE} to your "
-            "API token"
+            f"{doi}: {len(closed)} of {len(remote)} files are restricted, "
+            f"{shown(str(closed[0].path))} first; ask for access on the dataset's page at "
+            f"{server}, then set {TOKEN_VARIABLE} to your API token"
         )
-    keeper = pooch.create(
-        path=folder,
-        base_url="",
-        registry={str(file.path): file.checksum for file in remote},
-        urls={str(file.path): file.url for file in remote},
-        retry_if_failed=RETRIES,
-    )
+    total = sum(file.size for file in remote)
+    if total > limit:
+        raise InputError(
+            f"{doi}: {total / 1e9:.4g} GB in {len(remote)} files, more than the {limit / 1e9:.4g} "
+            "GB of dataset.max_gigabytes; raise it if this is what you want"
+        )
     paths = []
     for number, file in enumerate(remote, start=1):
-        print(f"{number}/{len(remote)} {file.path}", flush=True)
-        _fetch(keeper, file, session, server)
-        paths.append(folder / file.path)
+        print(f"{number}/{len(remote)} {shown(str(file.path))}", flush=True)
+        path = folder / file.path
+        _fetch(file, path, server, limit)
+        limit -= path.stat().st_size
+        paths.append(path)
     # What an earlier version of the dataset had and this one has not would be taken for data.
-    for stale in set(walk_files(folder)) - set(paths):
-        stale.unlink()
+    keep_only(folder, paths)
     return paths
 
 
-def list_files(doi: str, server: str, session: requests.Session) -> list[RemoteFile]:
+def list_files(doi: str, server: str) -> list[RemoteFile]:
     """The files of the latest version of a dataset."""
     url = urljoin(server, "/api/datasets/:persistentId/")
     try:
-        response = session.get(
+        with session(connect=RETRIES) as client, client.get(
             url,
             params={"persistentId": doi},
-            headers=_headers(),
+            headers={**_headers(), "Accept-Encoding": "identity"},
             timeout=TIMEOUT_S,
             allow_redirects=False,
-        )
+            stream=True,
+        ) as response:  # fmt: skip
+            content = b""
+            for chunk in chunks(response):
+                content += chunk
+                if len(content) > LISTING_BYTES:
+                    break
     except requests.RequestException as error:
-        raise InputError(_no_answer(url, error)) from error
+        raise InputError(_no_answer(url, error)) from None
     if response.status_code in REDIRECTS:
         # Not followed: the token would go along.
+        try:
+            onward = host(urljoin(url, response.headers.get("Location", "")))
+        except ValueError:
+            onward = "what is no address"
         raise InputError(
-            f"{server} sends the request on to {response.headers.get('Location')}; give the "
-            "address that answers itself as dataset.server"
+            f"{server} sends the request on to {onward}; give the address that answers itself as "
+            "dataset.server"
         )
     if response.status_code != 200:
-        raise InputError(_refusal(response, f"{server} does not list {doi}"))
-    try:
-        entries = response.json()["data"]["latestVersion"]["files"]
-        files = [_remote_file(entry, server) for entry in entries]
-    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(_refusal(response.status_code, f"{server} does not list {doi}"))
+    if len(content) > LISTING_BYTES:
         raise InputError(
-            f"{url}: not the listing of a Dataverse dataset ({error!r}); check dataset.server"
+            f"{url}: a listing of more than {LISTING_BYTES / 1e6:.0f} MB; check dataset.server"
+        )
+    try:
+        entries = json.loads(content)["data"]["latestVersion"]["files"]
+        files = [_remote_file(entry, server) for entry in entries]
+    except (
+        ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
+        raise InputError(
+            f"{url}: not the listing of a Dataverse dataset ({type(error).__name__}); check "
+            "dataset.server"
         ) from error
     if not files:
         raise InputError(f"{doi}: the dataset has no files; check dataset.source")
+    seen: set[PurePosixPath] = set()
+    folders = {folder for file in files for folder in file.path.parents}
+    for file in files:
+        if file.path in seen or file.path in folders:
+            raise InputError(
+                f"{server}: the listing names the file {shown(str(file.path))} twice; download the "
+                "files by hand and give their folder as dataset.source"
+            )
+        seen.add(file.path)
     return files
 
 
@@ -119,71 +162,59 @@ def _remote_file(entry: dict[str, Any], server: str) -> RemoteFile:
     tabular = "originalFileFormat" in data
     name = data.get("originalFileName", data["filename"]) if tabular else data["filename"]
     path = PurePosixPath(entry.get("directoryLabel", ""), name)
-    if path.is_absolute() or ".." in path.parts:
-        raise InputError(f"{server}: the listing names the file {path}, outside the dataset")
-    if "checksum" in data:
-        checksum = f"{data['checksum']['type'].replace('-', '')}:{data['checksum']['value']}"
-    else:
-        checksum = f"md5:{data['md5']}"
-    query = "?format=original" if tabular else ""
-    url = urljoin(server, f"/api/access/datafile/{data['id']}{query}")
-    return RemoteFile(path, url, checksum.lower(), bool(entry.get("restricted", False)))
-
-
-def _fetch(keeper: pooch.Pooch, file: RemoteFile, session: requests.Session, server: str) -> None:
-    def downloader(url: str, output_file: str, pooch_: pooch.Pooch) -> None:
-        url, headers = _storage_address(session, url)
-        pooch.HTTPDownloader(
-            progressbar=True, chunk_size=CHUNK_BYTES, headers=headers, timeout=TIMEOUT_S
-        )(url, output_file, pooch_)
-
-    try:
-        keeper.fetch(str(file.path), downloader=downloader)
-    except ValueError as error:
+    if path.is_absolute() or not path.parts or not all(map(is_name, path.parts)):
         raise InputError(
-            f"{file.path}: what {server} sent does not have the checksum of the listing "
+            f"{server}: the listing names the file {shown(str(path))[:200]}, outside the dataset "
+            "or no name of a file; download the files by hand and give their folder as "
+            "dataset.source"
+        )
+    if "checksum" in data:
+        kind, digest = data["checksum"]["type"].replace("-", "").lower(), data["checksum"]["value"]
+    else:
+        kind, digest = "md5", data["md5"]
+    if kind not in CHECKSUMS or not digest:
+        raise InputError(
+            f"{server}: {shown(str(path))} has no checksum that can be compared ({shown(kind)}); "
+            "download it by hand and give its path as dataset.source"
+        )
+    query = "?format=original" if tabular else ""
+    url = urljoin(server, f"/api/access/datafile/{int(data['id'])}{query}")
+    size = int(data.get("originalFileSize" if tabular else "filesize", 0))
+    return RemoteFile(
+        path, url, f"{kind}:{digest.lower()}", size, bool(entry.get("restricted", False))
+    )
+
+
+def _fetch(file: RemoteFile, path: Path, server: str, limit: int) -> None:
+    name = shown(str(file.path))
+    try:
+        keep(file.url, path, file.checksum, limit, _headers())
+    except requests.RequestException as error:
+        raise InputError(_no_answer(f"{server}, {name}", error)) from None
+    except Refused as error:
+        raise InputError(_refusal(error.status, f"{file.url} was refused")) from None
+    except WrongChecksum as error:
+        raise InputError(
+            f"{name}: what {server} sent does not have the checksum of the listing "
             f"({file.checksum}), {RETRIES + 1} times; nothing was kept; try again later, or tell "
             "the publisher"
         ) from error
-    except requests.RequestException as error:
-        raise InputError(_no_answer(f"{server}, {file.path}", error)) from error
-
-
-def _storage_address(session: requests.Session, url: str) -> tuple[str, dict[str, str]]:
-    """Where the bytes are, and the headers to send there.
-
-    Dataverse may redirect to a storage of another host; the token stays with Dataverse.
-    """
-    with session.get(
-        url, headers=_headers(), timeout=TIMEOUT_S, stream=True, allow_redirects=False
-    ) as response:
-        if response.status_code in REDIRECTS:
-            return urljoin(url, response.headers["Location"]), {}
-        if response.status_code != 200:
-            raise InputError(_refusal(response, f"{url} was refused"))
-    return url, _headers()
-
-
-def _session() -> requests.Session:
-    """A session that repeats a request after a server error, waiting longer each time."""
-    retry = Retry(total=RETRIES, backoff_factor=0.5, status_forcelist=(500, 502, 503, 504))
-    retry.raise_on_status = False
-    session = requests.Session()
-    session.mount("http://", HTTPAdapter(max_retries=retry))
-    session.mount("https://", HTTPAdapter(max_retries=retry))
-    return session
 
 
 def _token() -> str:
-    return os.environ.get(TOKEN_VARIABLE, "").strip()
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise InputError(
+            f"{TOKEN_VARIABLE}: letters that no token has; copy it once more, without quotes"
+        )
+    return token
 
 
 def _headers() -> dict[str, str]:
     return {"X-Dataverse-key": _token()} if _token() else {}
 
 
-def _refusal(response: requests.Response, what: str) -> str:
-    status = response.status_code
+def _refusal(status: int, what: str) -> str:
     if status in (401, 403):
         with_token = "with the token" if _token() else "without a token"
         return (
@@ -195,7 +226,7 @@ def _refusal(response: requests.Response, what: str) -> str:
     return f"{what} (HTTP {status}); try again later: what has arrived is kept"
 
 
-def _no_answer(where: str, error: requests.RequestException) -> str:
+def _no_answer(where: str, error: Exception) -> str:
     return (
         f"{where}: no usable answer ({type(error).__name__}); check the network and "
         "dataset.server, then try again: what has arrived is kept"

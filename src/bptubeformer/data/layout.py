@@ -7,14 +7,21 @@ above the categories, on their spelling, or on whether they came out of one zip 
 import hashlib
 import os
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bptubeformer.errors import InputError
+from bptubeformer.errors import InputError, shown
 
-TREE_LINES = 40
+TREE_LINES, TREE_DEPTH = 40, 8
+JUNK = "left behind by an operating system"
+LOOP = "links to folders that are there already"
+NORMAL = "of normal videos"
+FOREIGN = "not .csv"
+ELSEWHERE = ".csv files elsewhere"
 
 
 @dataclass(frozen=True, order=True)
@@ -37,8 +44,8 @@ class Layout:
     files: tuple[TrajectoryFile, ...]
     """Sorted by category (in the order of ``categories``), video and person."""
 
-    passed_over: tuple[Path, ...]
-    """Files that are no trajectory of one of the categories."""
+    passed_over: Mapping[str, int]
+    """Number of entries that are no trajectory of one of the categories, by reason."""
 
     left_out: tuple[str, ...] = ()
     """Folders beside the categories that are named after normal videos."""
@@ -46,7 +53,8 @@ class Layout:
 
 def plain(name: str) -> str:
     """``name`` without case, spaces, hyphens and underscores: how category names are compared."""
-    return "".join(letter for letter in name.casefold() if letter not in " -_")
+    one_form = unicodedata.normalize("NFC", name)
+    return "".join(letter for letter in one_form.casefold() if letter not in " -_")
 
 
 def is_junk(name: str) -> bool:
@@ -54,13 +62,75 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name in {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 
-def walk_files(folder: Path) -> list[Path]:
-    """All files below ``folder``, sorted, without junk; symbolic links to folders not followed."""
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_junk(name))
-        found += [Path(parent, name) for name in sorted(files) if not is_junk(name)]
+@dataclass
+class Walk:
+    """All entries below a folder, folder by folder, sorted, without junk."""
+
+    files: list[Path] = field(default_factory=list)
+    """Everything that is no folder: files, links that lead nowhere, pipes, devices."""
+    folders: list[Path] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Junk, and links that lead round in a circle, by reason; a folder of junk counts once."""
+
+
+def walk(folder: Path) -> Walk:
+    """Look through a folder and all below it, into each folder once.
+
+    Links to folders are followed behind all else, unless they lead to where it was already.
+
+    Raises:
+        InputError: a folder cannot be looked into: what it holds would be lost without a word.
+    """
+    found, seen = Walk(), set[tuple[int, int]]()
+    waiting, links = [folder], list[Path]()
+    while waiting or links:
+        here = waiting.pop() if waiting else links.pop(0)
+        try:
+            state = here.stat()
+            if (state.st_dev, state.st_ino) in seen:
+                found.passed_over[LOOP] += 1
+                continue
+            seen.add((state.st_dev, state.st_ino))
+            entries = list(os.scandir(here))
+        except OSError as error:
+            raise InputError(
+                f"{shown(here)}: the folder cannot be looked into ({error.strerror}); give "
+                "yourself the right to read it, or move it out of the dataset"
+            ) from error
+        if here != folder:
+            found.folders.append(here)
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            path = here / entry.name
+            if is_junk(entry.name):
+                found.passed_over[JUNK] += 1
+            elif not is_folder(path):
+                found.files.append(path)
+            else:
+                (links if entry.is_symlink() else waiting).append(path)
+    found.files.sort()
+    found.folders.sort()
     return found
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder, or a link to one; no for what the system cannot even look at."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a plain file, or a link to one; no for what cannot even be looked at."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def walk_files(folder: Path) -> list[Path]:
+    """All files below ``folder`` that are no junk, in the order of ``walk``."""
+    return walk(folder).files
 
 
 def folder_state(source: str) -> str:
@@ -69,16 +139,18 @@ def folder_state(source: str) -> str:
     Empty for a source that is not on this machine.
     """
     path = Path(source)
-    if path.is_dir():
+    if is_folder(path):
         files = walk_files(path)
-    elif path.is_file():
+    elif is_file(path):
         files = [path]
     else:
         return ""
     digest = hashlib.sha256()
     for file in files:
-        state = file.stat()
-        digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(file) + b"\0")
+        with suppress(OSError):  # it is rejected when it is read
+            state = file.stat()
+            digest.update(f"{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -96,25 +168,41 @@ def find_trajectories(folders: Sequence[Path], categories: Sequence[str] | None)
             places.
     """
     for folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; give the folder that holds the categories")
-    files = [(folder, path) for folder in folders for path in walk_files(folder)]
+        if not is_folder(folder):
+            raise InputError(
+                f"{shown(folder)}: no such folder; give the folder that holds the categories"
+            )
+    walks = [(folder, walk(folder)) for folder in folders]
+    files = [(folder, path) for folder, found in walks for path in found.files]
+    # A folder where a trajectory is expected is no other file: it is rejected when it is read.
+    places = [(folder, path) for folder, found in walks for path in found.folders]
     if categories is None:
-        trajectories, names, left_out = _by_place(folders, files)
+        trajectories, names, left_out = _by_place(folders, files, places)
     else:
-        trajectories, names = _by_name(folders, files, categories)
+        trajectories, names = _by_name(folders, [*files, *places], categories)
         left_out = []
     _refuse_doubles(trajectories)
     _refuse_empty(folders, trajectories, names)
+    _refuse_unprintable(names)
     rank = {name: position for position, name in enumerate(names)}
     trajectories.sort(key=lambda file: (rank[file.category], file.video, file.person))
+    passed_over = sum((found.passed_over for _, found in walks), Counter[str]())
     used = {file.path for file in trajectories}
+    passed_over.update(_reason(folder, path) for folder, path in files if path not in used)
     return Layout(
         categories=tuple(names),
         files=tuple(trajectories),
-        passed_over=tuple(path for _, path in files if path not in used),
+        passed_over=passed_over,
         left_out=tuple(left_out),
     )
+
+
+def _reason(folder: Path, path: Path) -> str:
+    """Why a file is no trajectory of one of the categories."""
+    if not _is_trajectory(path):
+        return FOREIGN
+    above = path.relative_to(folder).parts[:-1]
+    return NORMAL if any(map(_is_normal, above)) else ELSEWHERE
 
 
 def _is_trajectory(path: Path) -> bool:
@@ -147,12 +235,18 @@ def _by_name(
 
 
 def _by_place(
-    folders: Sequence[Path], files: Iterable[tuple[Path, Path]]
+    folders: Sequence[Path], files: Sequence[tuple[Path, Path]], places: Sequence[tuple[Path, Path]]
 ) -> tuple[list[TrajectoryFile], list[str], list[str]]:
     """Files grouped by the folder three levels above them; one such folder holds the categories."""
     groups: dict[Path, list[Path]] = defaultdict(list)
     for folder, path in files:
-        if _is_trajectory(path) and len(path.relative_to(folder).parts) >= 3:
+        deep = len(path.relative_to(folder).parts) >= 3
+        # A video's folder is not named like a trajectory.
+        if deep and _is_trajectory(path) and not _is_trajectory(path.parent):
+            groups[path.parents[2]].append(path)
+    for folder, path in places:
+        deep = len(path.relative_to(folder).parts) >= 3
+        if deep and _is_trajectory(path) and path.parents[2] in groups:
             groups[path.parents[2]].append(path)
     named = [root for root in groups if plain(root.name).startswith("trajectories")]
     roots = named or list(groups)
@@ -165,25 +259,31 @@ def _by_place(
     if len(roots) > 1:
         raise InputError(
             f"{_places(folders)}: category folders stand in {len(roots)} places: "
-            f"{', '.join(map(str, sorted(roots)))}; point dataset.source at one of them"
+            f"{', '.join(map(shown, sorted(roots)))}; point dataset.source at one of them"
         )
     (root,) = roots
     with_trajectories = {path.parts[-3] for path in groups[root]}
+    inside: dict[Path, list[Path]] = {
+        place: [] for _, place in places if place.parent == root and not is_junk(place.name)
+    }
+    for _, path in files:
+        for place in path.parents:
+            if place in inside:
+                inside[place].append(path)
     names, left_out = [], []
-    for entry in sorted(root.iterdir()):
-        if not entry.is_dir() or is_junk(entry.name):
-            continue
-        files = walk_files(entry)
+    for entry, own in sorted(inside.items()):
         if _is_normal(entry.name):
             left_out.append(entry.name)
         elif entry.name in with_trajectories:
             names.append(entry.name)
-        elif any(map(_is_trajectory, files)):
+        elif any(map(_is_trajectory, own)):
             raise InputError(
-                f"{entry}: expected <Video>/<person>.csv in the category {entry.name}, found "
-                f"{next(filter(_is_trajectory, files)).relative_to(root)}; give each video a folder"
+                f"{shown(entry)}: expected <Video>/<person>.csv in the category "
+                f"{shown(entry.name)}, found "
+                f"{shown(next(filter(_is_trajectory, own)).relative_to(root))}; give each video "
+                "a folder"
             )
-        elif not files:
+        elif not own:
             # Other files make it something else; no file at all, a category nobody has filled.
             names.append(entry.name)
     trajectories = [
@@ -193,9 +293,9 @@ def _by_place(
     ]
     if len(names) < 2:
         raise InputError(
-            f"{root}: {len(names)} category ({', '.join(names)}); expected at least two folders "
-            "<Category>/<Video>/<person>.csv; folders of normal videos do not count unless they "
-            "are listed in config.yaml under categories"
+            f"{shown(root)}: {len(names)} category ({shown(', '.join(names))}); expected at least "
+            "two folders <Category>/<Video>/<person>.csv; folders of normal videos do not count "
+            "unless they are listed in config.yaml under categories"
         )
     return trajectories, names, left_out
 
@@ -211,7 +311,8 @@ def _refuse_doubles(trajectories: Iterable[TrajectoryFile]) -> None:
         key = (file.category, file.video, file.person)
         if key in seen:
             raise InputError(
-                f"{file.path}: trajectory {'/'.join(key)} also stands at {seen[key]}; "
+                f"{shown(file.path)}: trajectory {shown('/'.join(key))} also stands at "
+                f"{shown(seen[key])}; "
                 "point dataset.source at the folder that holds one copy of the trajectories"
             )
         seen[key] = file.path
@@ -225,9 +326,19 @@ def _refuse_empty(
     if empty:
         places = _named(folders, empty) or folders
         raise InputError(
-            f"{places[0]}: category {empty[0]} is empty: expected <Video>/<person>.csv in it; add "
-            "its trajectories, or remove it (the folder and its entry under categories)"
+            f"{shown(places[0])}: category {shown(empty[0])} is empty: expected "
+            "<Video>/<person>.csv in it; add its trajectories, or remove it (the folder "
+            "and its entry under categories)"
         )
+
+
+def _refuse_unprintable(categories: Iterable[str]) -> None:
+    for name in categories:
+        if shown(name) != name:
+            raise InputError(
+                f"category {shown(name)}: its name has characters that cannot be printed; expected "
+                "a name that fits into tables and figures; rename its folder"
+            )
 
 
 def _named(folders: Sequence[Path], categories: Iterable[str]) -> list[Path]:
@@ -243,7 +354,7 @@ def _named(folders: Sequence[Path], categories: Iterable[str]) -> list[Path]:
 
 
 def _places(folders: Sequence[Path]) -> str:
-    return " and ".join(map(str, folders))
+    return " and ".join(map(shown, folders))
 
 
 def tree(folders: Sequence[Path], lines: int = TREE_LINES) -> str:
@@ -255,16 +366,16 @@ def tree(folders: Sequence[Path], lines: int = TREE_LINES) -> str:
 
     def draw(folder: Path, depth: int) -> None:
         entries = sorted(entry for entry in folder.iterdir() if not is_junk(entry.name))
-        shown = entries if depth == 0 else entries[:3]
-        for entry in shown:
-            drawn.append("  " * (depth + 1) + entry.name + ("/" if entry.is_dir() else ""))
-            if entry.is_dir() and not entry.is_symlink():
+        first = entries if depth == 0 else entries[:3]
+        for entry in first:
+            drawn.append("  " * (depth + 1) + shown(entry.name) + ("/" if is_folder(entry) else ""))
+            if is_folder(entry) and not entry.is_symlink() and depth < TREE_DEPTH:
                 draw(entry, depth + 1)
-        if len(entries) > len(shown):
-            drawn.append("  " * (depth + 1) + f"... {len(entries) - len(shown)} more")
+        if len(entries) > len(first):
+            drawn.append("  " * (depth + 1) + f"... {len(entries) - len(first)} more")
 
     for folder in folders:
-        drawn.append(f"{folder}/")
+        drawn.append(f"{shown(folder)}/")
         draw(folder, 0)
     if len(drawn) > lines:
         drawn[lines:] = [f"  ... {len(drawn) - lines} more lines"]

@@ -21,6 +21,7 @@ from bptubeformer.atomic import replacing
 from bptubeformer.data.trajectories import FrameStore, video_of
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
+from bptubeformer.reading import reading
 
 PROTOCOLS = ("as-published", "trajectory", "video")
 PARTS_OF_SPLIT = ("train", "validation", "test")
@@ -71,17 +72,40 @@ class Split:
         Raises:
             InputError: the file is no split.
         """
-        try:
+        with reading(path, "a split", "bptubeformer split"):
             table = pd.read_parquet(path)
+            if set(table["part"].unique()) != set(PARTS_OF_SPLIT):
+                raise ValueError(f"its parts are not {', '.join(PARTS_OF_SPLIT)}")
+            if any(table[name].dtype.kind != "i" for name in ("start", "trajectory")):
+                raise ValueError("its starts or trajectories are no whole numbers")
             return cls(
-                starts=table["start"].to_numpy(),
-                trajectory=table["trajectory"].to_numpy(),
+                starts=table["start"].to_numpy(np.int64),
+                trajectory=table["trajectory"].to_numpy(np.int64),
                 part=table["part"].cat.codes.to_numpy(),
             )
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+
+    def check(self, store: FrameStore, length: int, path: Path) -> None:
+        """Refuse windows that are none of a store: their frames would be those of others.
+
+        Args:
+            store: the dataset.
+            length: frames of a segment.
+            path: of the split, for the message.
+
+        Raises:
+            InputError: a window does not lie within its trajectory.
+        """
+        known = (self.trajectory >= 0) & (self.trajectory < len(store.rows))
+        owner = np.where(known, self.trajectory, 0)
+        inside = (self.starts >= store.offsets[owner]) & (
+            self.starts <= store.offsets[owner + 1] - length
+        )
+        if not (known & inside).all():
             raise InputError(
-                f"{path}: not a split ({error}); write it with: bptubeformer split"
-            ) from error
+                f"{path}: {(~(known & inside)).sum()} windows of {length} frames do not lie within "
+                "a trajectory of this store; write it for this store and length with: bptubeformer "
+                "split"
+            )
 
 
 def make_splits(
@@ -97,7 +121,8 @@ def make_splits(
         settings: folds, seed and fractions.
 
     Raises:
-        InputError: too few trajectories or videos for the folds, or a part without windows.
+        InputError: too few trajectories or videos for the folds, or a category without windows in
+            some part of a fold: a model cannot learn it, or its recall is not defined.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
@@ -111,14 +136,23 @@ def make_splits(
     splits = [Split(starts, trajectory, part) for part in parts]
     for fold, split in enumerate(splits):
         for part in PARTS_OF_SPLIT:
-            if not len(split.windows(part)[0]):
-                raise InputError(
-                    f"protocol {protocol}, fold {fold}: no window of {length} frames for {part}; "
-                    f"{(store.rows >= length).sum()} of {len(store.rows)} trajectories have "
-                    f"{length} rows; leave out the runs of this segment_length (runs: "
-                    "{<name>: null}), or add data"
-                )
+            _refuse_missing(store, split, f"protocol {protocol}, fold {fold}", part, length)
     return splits
+
+
+def _refuse_missing(store: FrameStore, split: Split, place: str, part: str, length: int) -> None:
+    """Refuse a part of a fold that lacks a category."""
+    _, trajectory = split.windows(part)
+    there = np.bincount(store.labels[trajectory], minlength=len(store.categories)) > 0
+    missing = [name for name, found in zip(store.categories, there, strict=True) if not found]
+    if missing:
+        which = "any category" if not there.any() else ", ".join(missing)
+        raise InputError(
+            f"{place}: no window of {length} frames for {part} of {which}; "
+            f"{(store.rows >= length).sum()} of {len(store.rows)} trajectories have {length} rows; "
+            "leave out the runs of this segment_length (runs: {<name>: null}), leave the category "
+            "out, or try another split.seed, a lower windows.step, or more data"
+        )
 
 
 def _as_published(
@@ -205,8 +239,7 @@ def summarise(store: FrameStore, splits: list[Split]) -> pd.DataFrame:
     """Videos, trajectories and windows of each category in each part of each fold.
 
     Returns:
-        columns fold, part, category, videos, trajectories, windows; a category that a part lacks
-        has a row of zeros.
+        columns fold, part, category, videos, trajectories, windows.
     """
     video = video_of(store.trajectories)
     classes = len(store.categories)

@@ -4,10 +4,15 @@ import csv
 import hashlib
 import io
 import json
+import os
+import reprlib
+import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +20,33 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from bptubeformer.atomic import replacing
 from bptubeformer.data.layout import Layout, TrajectoryFile
-from bptubeformer.errors import InputError
+from bptubeformer.errors import InputError, shown
 from bptubeformer.metadata import pack, unpack
+from bptubeformer.reading import reading
 from bptubeformer.skeleton import COLUMNS, VALUES
 
-NOT_A_STORE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
-LARGEST = float(np.finfo(np.float32).max)
+LARGEST = 1e6
+"""Largest coordinate, in pixels either way: no video is near it, and its square is a number."""
+LARGEST_FILE = 1 << 30
+"""Bytes of a file that no trajectory of one person comes near: twenty hours of video."""
 LARGEST_NUMBER = np.iinfo(np.int32).max
 BATCH_BYTES = 4 << 20
 """Files are read in batches of about this size, so that small ones cost no more than large ones."""
 NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
+NO_TEXT = {
+    b"\x1f\x8b": "compressed by gzip; decompress it",
+    b"PK\x03\x04": "a zip archive; unpack it",
+    b"\xff\xfe": "UTF-16 text; write it anew as UTF-8",
+    b"\xfe\xff": "UTF-16 text; write it anew as UTF-8",
+}
+"""What a file is that begins with these bytes, and what to do with it."""
 TABLE = ("category", "video", "person", "rows")
+REJECTED = ("category", "video", "person", "file", "row", "column", "reason")
 
 
 @dataclass(frozen=True)
@@ -67,14 +83,18 @@ class FrameStore:
         """int64 (N,): number of rows of each trajectory."""
         return np.diff(self.offsets)
 
+    @property
+    def empty_frames(self) -> int:
+        """Number of frames in which no joint was found: all zero. They are frames like others."""
+        return int((~self.frames.any(axis=1)).sum())
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything in the store, 16 hexadecimal digits."""
         digest = hashlib.sha256()
         for array in (self.frames, self.frame_number, self.offsets):
             digest.update(np.ascontiguousarray(array).data)
-        digest.update(self._table().encode())
-        digest.update(json.dumps(self.categories).encode())
+        digest.update(json.dumps([self._table(), self.categories]).encode())
         return digest.hexdigest()[:16]
 
     def save(self, path: Path) -> None:
@@ -95,22 +115,42 @@ class FrameStore:
         Raises:
             InputError: the file is no frame store.
         """
-        try:
+        with _reading(path):
             with safe_open(path, framework="np") as file:
                 about = unpack(file.metadata())
             arrays = _memory_map(path)
-            return cls(
+            store = cls(
                 frames=arrays["frames"],
                 frame_number=arrays["frame_number"],
                 offsets=arrays["offsets"],
                 trajectories=_read_table(about),
                 categories=tuple(about["categories"]),
             )
-        except NOT_A_STORE as error:
-            raise _no_store(path, error) from error
+            store._check()
+        return store
 
-    def _table(self) -> str:
-        return self.trajectories.to_csv(index=False, columns=list(TABLE), lineterminator="\n")
+    def _check(self) -> None:
+        """Refuse arrays that do not belong together.
+
+        Raises:
+            ValueError: says which.
+        """
+        count = len(self.frames)
+        kinds = (self.frames.dtype, self.frame_number.dtype, self.offsets.dtype)
+        if kinds != (np.float32, np.int32, np.int64):
+            raise ValueError(f"arrays of {', '.join(map(str, kinds))}")
+        if self.frames.shape != (count, VALUES) or self.frame_number.shape != (count,):
+            raise ValueError(f"frames {self.frames.shape}, numbers {self.frame_number.shape}")
+        ends = np.concatenate([[0], np.cumsum(self.trajectories["rows"])])
+        whole = (self.trajectories["rows"] > 0).all() and len(ends) > 1
+        if not whole or not np.array_equal(self.offsets, ends) or ends[-1] != count:
+            raise ValueError("its trajectories are not those of its frames")
+        unknown = set(self.trajectories["category"]) - set(self.categories)
+        if unknown:
+            raise ValueError(f"trajectories of {', '.join(sorted(unknown))}, which is no class")
+
+    def _table(self) -> dict[str, list[Any]]:
+        return {name: self.trajectories[name].tolist() for name in TABLE}
 
 
 def read_trajectories(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -119,12 +159,9 @@ def read_trajectories(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Raises:
         InputError: the file is no frame store.
     """
-    try:
-        with safe_open(path, framework="np") as file:
-            about = unpack(file.metadata())
-            return _read_table(about), tuple(about["categories"])
-    except NOT_A_STORE as error:
-        raise _no_store(path, error) from error
+    with _reading(path), safe_open(path, framework="np") as file:
+        about = unpack(file.metadata())
+        return _read_table(about), tuple(about["categories"])
 
 
 def video_of(trajectories: pd.DataFrame) -> np.ndarray:
@@ -159,35 +196,106 @@ def _memory_map(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_table(about: dict[str, Any]) -> pd.DataFrame:
-    types = {"category": str, "video": str, "person": str, "rows": np.int64}
-    return pd.read_csv(io.StringIO(about["trajectories"]), dtype=types, keep_default_na=False)
+    table, categories = about["trajectories"], about["categories"]
+    if not isinstance(categories, list) or len(set(categories)) < len(categories):
+        raise ValueError("its classes are no list of different names")
+    if not all(isinstance(name, str) for key in TABLE[:3] for name in (*table[key], *categories)):
+        raise ValueError("a name in it is no text")
+    return pd.DataFrame({name: table[name] for name in TABLE}).astype({"rows": np.int64})
 
 
-def _no_store(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: not a frame store ({error}); write it with: bptubeformer ingest")
+def _reading(path: Path) -> AbstractContextManager[None]:
+    return reading(path, "a frame store", "bptubeformer ingest")
 
 
-def ingest(layout: Layout, threads: int = 1) -> FrameStore:
-    """Read every trajectory of a layout into one store.
+class Rejected(InputError):
+    """A file that is no trajectory, and why.
+
+    Args:
+        path: of the file.
+        reason: what was found, what was expected and what to do.
+        row: counted from 1; None where the whole file is wrong.
+        column: name of the column; None where the whole row is wrong.
+    """
+
+    def __init__(self, path: Path, reason: str, row: int | None = None, column: str | None = None):
+        where = [shown(path)]
+        where += [] if row is None else [f"row {row}"]
+        where += [] if column is None else [f"column {column}"]
+        super().__init__(f"{', '.join(where)}: {reason}")
+        self.path, self.reason, self.row, self.column = path, reason, row, column
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Trajectories read one after the other."""
+
+    number: np.ndarray
+    """int32 (rows,): frame numbers."""
+    frames: np.ndarray
+    """float32 (rows, 34): coordinates, in pixels."""
+    rows: np.ndarray
+    """int64 (files,): number of rows of each trajectory; 0 for a file that is none."""
+    rejected: list[Rejected]
+    """Files that are no trajectory, in their order."""
+
+
+def ingest(layout: Layout, threads: int = 1) -> tuple[FrameStore, pd.DataFrame]:
+    """Read every trajectory of a layout into one store; leave out what is no trajectory.
 
     Args:
         layout: the files.
         threads: files are read by so many at a time.
 
-    Raises:
-        InputError: a file is not a trajectory; names the file, the row and what was expected.
+    Returns:
+        The store, and a table of the files that are not in it: category, video, person, file,
+        row, column, reason.
     """
     batches = list(_batches([file.path for file in layout.files]))
     with ThreadPoolExecutor(threads) as pool:
         read = list(pool.map(read_trajectories_of, batches))
-    rows = np.concatenate([rows for _, _, rows in read])
-    return FrameStore(
-        frames=np.concatenate([frames for _, frames, _ in read]),
-        frame_number=np.concatenate([number for number, _, _ in read]),
-        offsets=np.concatenate([[0], np.cumsum(rows)]).astype(np.int64),
-        trajectories=_table(layout.files, rows),
+    rows = np.concatenate([batch.rows for batch in read])
+    sound = rows > 0
+    store = FrameStore(
+        frames=np.concatenate([batch.frames for batch in read]),
+        frame_number=np.concatenate([batch.number for batch in read]),
+        offsets=np.concatenate([[0], np.cumsum(rows[sound])]).astype(np.int64),
+        trajectories=_table(list(compress(layout.files, sound)), rows[sound]),
         categories=layout.categories,
     )
+    rejected = [fault for batch in read for fault in batch.rejected]
+    return store, _table_of_rejected(list(compress(layout.files, ~sound)), rejected)
+
+
+def check_rejected(rejected: pd.DataFrame, store: FrameStore, max_rejected: float) -> None:
+    """Refuse a dataset of which too much is no trajectory.
+
+    Args:
+        rejected: the files that are not in the store, as ``ingest`` gives them.
+        store: the others.
+        max_rejected: the largest share of trajectories that may be rejected.
+
+    Raises:
+        InputError: more than that are, or all of a category.
+    """
+    if rejected.empty:
+        return
+    total = len(store.rows) + len(rejected)
+    first = rejected.iloc[0]
+    place = ", ".join(
+        [first["file"]]
+        + ([] if pd.isna(first["row"]) else [f"row {first['row']}"])
+        + ([] if pd.isna(first["column"]) else [f"column {first['column']}"])
+    )
+    found = f"the first is {place}: {first['reason']}"
+    if len(rejected) > max_rejected * total:
+        raise InputError(
+            f"{len(rejected)} of {total} trajectories cannot be read, more than "
+            f"{max_rejected:.4g} of them (dataset.max_rejected); {found}"
+        )
+    for category in store.categories:
+        if not (store.trajectories["category"] == category).any():
+            raise InputError(f"no trajectory of the category {category} can be read; {found}")
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
@@ -195,7 +303,8 @@ def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
     size = 0
     for path in paths:
         batch.append(path)
-        size += path.stat().st_size
+        # A link that leads nowhere has no size; it is rejected when it is read.
+        size += path.stat().st_size if path.exists() else 0
         if size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
@@ -203,29 +312,79 @@ def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield batch
 
 
-def _table(files: tuple[TrajectoryFile, ...], rows: np.ndarray) -> pd.DataFrame:
-    table = pd.DataFrame(
-        [(file.category, file.video, file.person) for file in files], columns=list(TABLE[:3])
+def _table(files: Sequence[TrajectoryFile], rows: np.ndarray) -> pd.DataFrame:
+    names = [(file.category, _text(file.video), _text(file.person)) for file in files]
+    return pd.DataFrame(names, columns=list(TABLE[:3])).assign(rows=rows)
+
+
+def _text(name: str) -> str:
+    """A file name as text; bytes that are no UTF-8 are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _table_of_rejected(
+    files: Sequence[TrajectoryFile], rejected: Sequence[Rejected]
+) -> pd.DataFrame:
+    rows = [
+        (*map(shown, (file.category, file.video, file.person, file.path)), fault.row, fault.column,
+         fault.reason)
+        for file, fault in zip(files, rejected, strict=True)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(REJECTED)).astype({"row": "Int64"})
+
+
+def read_trajectories_of(paths: Sequence[Path]) -> Batch:
+    """Read trajectories, as ``read_trajectory`` does, one after the other."""
+    try:
+        together = _read_together([_content(path) for path in paths])
+    except Rejected:
+        together = None
+    if together is not None:
+        return Batch(*together, [])
+    numbers, frames, rows = [], [], []
+    rejected = []
+    for path in paths:
+        try:
+            number, of_one = read_trajectory(path)
+        except Rejected as fault:
+            rejected.append(fault)
+            rows.append(0)
+        else:
+            numbers.append(number)
+            frames.append(of_one)
+            rows.append(len(number))
+    return Batch(
+        number=np.concatenate([np.empty(0, np.int32), *numbers]),
+        frames=np.concatenate([np.empty((0, VALUES), np.float32), *frames]),
+        rows=np.array(rows, dtype=np.int64),
+        rejected=rejected,
     )
-    return table.assign(rows=rows)
 
 
-def read_trajectories_of(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read trajectories, as ``read_trajectory`` does, one after the other.
-
-    Returns:
-        frame numbers int32 (rows,), coordinates float32 (rows, 34), and the number of rows of
-        each trajectory int64 (files,).
+def _content(path: Path) -> bytes:
+    """The bytes of a file.
 
     Raises:
-        InputError: a file is not a trajectory.
+        Rejected: there are none to be had, or more than a trajectory has.
     """
-    together = _read_together([path.read_bytes() for path in paths])
-    if together is not None:
-        return together
-    numbers, frames = zip(*map(read_trajectory, paths), strict=True)
-    rows = np.array([len(number) for number in numbers], dtype=np.int64)
-    return np.concatenate(numbers), np.concatenate(frames), rows
+    try:
+        state = path.stat()
+        if stat.S_ISDIR(state.st_mode):
+            raise Rejected(path, "a folder; expected a file; rename or remove it")
+        if not stat.S_ISREG(state.st_mode):
+            # A pipe would be waited for, a device read without end.
+            raise Rejected(path, "a pipe, socket or device; expected a file; remove it")
+        if state.st_size > LARGEST_FILE:
+            raise Rejected(
+                path,
+                f"{state.st_size / 1e9:.1f} GB; expected the trajectory of one person, at most "
+                f"{LARGEST_FILE / 1e9:.1f} GB; give each person a file",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise Rejected(
+            path, f"cannot be read ({error.strerror}); give yourself the right, or remove it"
+        ) from error
 
 
 def _read_together(contents: list[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -258,17 +417,17 @@ def read_trajectory(path: Path) -> tuple[np.ndarray, np.ndarray]:
         frame numbers int32 (rows,) and coordinates float32 (rows, 34), in pixels.
 
     Raises:
-        InputError: the file is empty, a row has another number of columns, a value is no finite
-            number, or a frame number is not whole or stands twice.
+        Rejected: the file cannot be read or is empty, a row has another number of columns, a value
+            is no number or too large for a pixel, or a frame number is not whole or stands twice.
     """
-    content = path.read_bytes()
+    content = _content(path)
     try:
         number, frames = _parse(content)
     except pa.ArrowInvalid as error:
-        raise InputError(_first_fault(path, content)) from error
+        raise _first_fault(path, content) from error
     order = np.argsort(number, kind="stable")
     if not _is_sound(number, frames) or not (np.diff(number[order]) > 0).all():
-        raise InputError(_first_fault(path, content))
+        raise _first_fault(path, content)
     return number[order].astype(np.int32), frames[order]
 
 
@@ -294,10 +453,11 @@ def _parse(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _is_sound(number: np.ndarray, frames: np.ndarray) -> bool:
-    """Whether there are rows, of whole frame numbers and finite coordinates."""
+    """Whether there are rows, of whole frame numbers and coordinates in pixels."""
     return (
         len(number) > 0
-        and bool(np.isfinite(frames).all())
+        and float(frames.min()) >= -LARGEST
+        and float(frames.max()) <= LARGEST
         and bool((np.abs(number) <= LARGEST_NUMBER).all())
         and bool((number == np.floor(number)).all())
     )
@@ -312,35 +472,61 @@ def _cells(text: str) -> Iterator[list[str]]:
             yield [line]
 
 
-def _first_fault(path: Path, content: bytes) -> str:
+def _first_fault(path: Path, content: bytes) -> Rejected:
     """Why a file is no trajectory, found by reading it slowly."""
     expected = f"expected {len(COLUMNS)} columns (frame, x0, y0, ..., x16, y16) and no header"
+    for beginning, what in NO_TEXT.items():
+        if content.startswith(beginning):
+            return Rejected(path, f"{what}; {expected}")
+    if b"\0" in content:
+        return Rejected(path, f"no text: it has zero bytes; {expected}; write it anew as UTF-8")
     seen: dict[int, int] = {}
-    text = content.decode("utf-8", errors="replace")
+    text = content.decode("utf-8-sig", errors="replace")
     for row, cells in enumerate(_cells(text), start=1):
         if not cells:
             continue  # a blank line, which the fast reader passes over too
         if len(cells) != VALUES + 1:
-            return f"{path}, row {row}: {len(cells)} columns; {expected}; correct or remove the row"
-        for column, cell in zip(COLUMNS, cells, strict=True):
-            try:
-                value = float(cell)
-            except ValueError:
-                value = float("nan")
-            if not abs(value) <= LARGEST:
-                return (
-                    f"{path}, row {row}, column {column}: {cell!r} is no finite number; {expected};"
-                    " a missing joint is written 0,0"
+            apart = " separated by semicolons" if cells[0].count(";") >= VALUES else ""
+            return Rejected(
+                path, f"{_columns(len(cells))}{apart}; {expected}; correct or remove the row", row
+            )
+        values = [_number(cell) for cell in cells]
+        if row == 1 and not any(value is not None for value in values):
+            return Rejected(path, f"a header; {expected}; remove the row", row)
+        for column, cell, value in zip(COLUMNS, cells, values, strict=True):
+            if value is None or not np.isfinite(value):
+                reason = (
+                    f"{reprlib.repr(cell)} is no finite number; {expected}; a missing joint is 0,0"
                 )
+                return Rejected(path, reason, row, column)
+            if column != COLUMNS[0] and abs(value) > LARGEST:
+                reason = f"{reprlib.repr(cell)} is no place in a video; expected pixels; correct it"
+                return Rejected(path, reason, row, column)
         frame = float(cells[0])
         if frame != int(frame) or abs(frame) > LARGEST_NUMBER:
-            return f"{path}, row {row}, column frame: {cells[0]} is no whole number; {expected}"
-        if int(frame) in seen:
-            return (
-                f"{path}, row {row}: frame {int(frame)} stands in row {seen[int(frame)]} already; "
-                "expected one row a frame; remove one of them"
+            reason = (
+                f"{reprlib.repr(cells[0])} is no whole number of a frame; {expected}; correct it"
             )
+            return Rejected(path, reason, row, COLUMNS[0])
+        if int(frame) in seen:
+            reason = (
+                f"frame {int(frame)} stands in row {seen[int(frame)]} already; expected one row a "
+                "frame; remove one of them"
+            )
+            return Rejected(path, reason, row)
         seen[int(frame)] = row
     if not seen:
-        return f"{path}: the file is empty; {expected}; remove the file or write its rows"
-    return f"{path}: the file is no plain UTF-8 CSV; {expected}; write it anew as plain CSV"
+        return Rejected(path, f"the file is empty; {expected}; remove the file or write its rows")
+    return Rejected(path, f"the file is no plain UTF-8 CSV; {expected}; write it anew as plain CSV")
+
+
+def _number(cell: str) -> float | None:
+    """The number in a cell, if there is one."""
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _columns(count: int) -> str:
+    return "1 column" if count == 1 else f"{count} columns"

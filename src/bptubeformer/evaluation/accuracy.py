@@ -10,6 +10,7 @@ import pandas as pd
 
 from bptubeformer.claims import printed_table
 from bptubeformer.data.trajectories import videos_of
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.bootstrap import VideoCounts, accuracy_interval
 from bptubeformer.evaluation.metrics import METRICS, average_by, confusion, scores
 from bptubeformer.evaluation.predictions import FILE, Predictions
@@ -25,7 +26,7 @@ class Evaluation:
     """Scores of all folds of some runs, and what intervals are made of."""
 
     folds: pd.DataFrame
-    """run, protocol, fold, seed, unit, examples, classes_tested, classes and ``METRICS``."""
+    """run, protocol, fold, seed, unit, examples, classes and ``METRICS``."""
     recalls: pd.DataFrame
     """run, protocol, fold, seed, unit, category, tested, correct, recall."""
     counts: dict[tuple[str, str], list[VideoCounts]] = field(repr=False)
@@ -65,6 +66,9 @@ def evaluate(
         protocols: protocol names.
         folds: number of folds.
         seeds: each fold was trained with each.
+
+    Raises:
+        InputError: a file is no table of predictions, or has no test segment of some class.
     """
     video, video_labels = videos_of(store)
     fold_rows, recall_rows = [], []
@@ -73,6 +77,8 @@ def evaluate(
         for run in runs:
             for fold, seed, folder in fold_folders(results, protocol, run, folds, seeds):
                 shown = Predictions.load(folder / FILE)
+                _refuse_foreign(shown, video, video_labels, folder / FILE)
+                _refuse_untested(shown, folder / FILE)
                 correct = shown.logits.argmax(axis=1) == shown.labels
                 counts.setdefault((protocol, run), []).append(
                     VideoCounts.of(video[shown.trajectory], correct, len(video_labels))
@@ -83,6 +89,26 @@ def evaluate(
                     fold_rows.append({**place, "unit": unit, **scored})
                     recall_rows += [{**place, "unit": unit, **row} for row in by_class]
     return Evaluation(pd.DataFrame(fold_rows), pd.DataFrame(recall_rows), counts, video_labels)
+
+
+def _refuse_foreign(
+    shown: Predictions, video: np.ndarray, video_labels: np.ndarray, path: Path
+) -> None:
+    own = (shown.trajectory >= 0) & (shown.trajectory < len(video))
+    if not own.all() or (video_labels[video[shown.trajectory]] != shown.labels).any():
+        raise InputError(
+            f"{path}: predictions for other trajectories than those of the store; write it anew "
+            "with: bptubeformer predict"
+        )
+
+
+def _refuse_untested(shown: Predictions, path: Path) -> None:
+    untested = [name for i, name in enumerate(shown.categories) if not (shown.labels == i).any()]
+    if untested:
+        raise InputError(
+            f"{path}: no test segment of {', '.join(untested)}: balanced accuracy is not defined; "
+            "write it anew with: bptubeformer split, train and predict"
+        )
 
 
 def _score(
@@ -96,14 +122,10 @@ def _score(
     counts = confusion(labels, logits.argmax(axis=1), len(shown.categories))
     tested, correct = counts.sum(axis=1), np.diag(counts)
     by_class = [
-        {"category": name, "tested": n, "correct": k, "recall": k / n if n else np.nan}
+        {"category": name, "tested": n, "correct": k, "recall": k / n}
         for name, n, k in zip(shown.categories, tested, correct, strict=True)
     ]
-    about = {
-        "examples": len(labels),
-        "classes_tested": int((tested > 0).sum()),
-        "classes": len(counts),
-    }
+    about = {"examples": len(labels), "classes": len(counts)}
     return {**about, **scores(labels, logits)}, by_class
 
 
@@ -175,7 +197,6 @@ def accuracy_table(
                 "difference_to_baseline": difference,
                 "difference_low": difference_low,
                 "difference_high": difference_high,
-                "classes_tested": group["classes_tested"].min(),
                 "classes": group["classes"].max(),
             }
         )
@@ -199,7 +220,6 @@ def metrics_table(folds: pd.DataFrame) -> pd.DataFrame:
 
 def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
     """The accuracy table for people: the columns of Table 1, mean +- sd, and the intervals."""
-    missing = table["classes_tested"] < table["classes"]
     shown = pd.DataFrame(
         {
             "Run": table["run"],
@@ -210,15 +230,9 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
             "Padding": table["padding"].fillna("-"),
             "Protocol": table["protocol"],
             "Folds": table["folds"],
-            "Balanced accuracy": [
-                spread(mean, std) + (" *" if starred else "")
-                for mean, std, starred in zip(
-                    table["balanced_accuracy_mean"],
-                    table["balanced_accuracy_std"],
-                    missing,
-                    strict=True,
-                )
-            ],
+            "Balanced accuracy": list(
+                map(spread, table["balanced_accuracy_mean"], table["balanced_accuracy_std"])
+            ),
             "95 % interval": ranges(table["interval_low"], table["interval_high"]),
             f"Minus {baseline}": table["difference_to_baseline"].map(signed),
             "95 % interval of it": ranges(
@@ -240,15 +254,6 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
         f"segment; chance is {1 / classes:.4f} ({classes} classes). Intervals: bootstrap over the "
         "videos of the test sets, within classes."
     ]
-    if missing.any():
-        notes.append(
-            "\\* Not every class has a test segment of this length: the mean is over "
-            + ", ".join(
-                f"{row.classes_tested} of {row.classes} ({row.run}, {row.protocol})"
-                for row in table[missing].itertuples()
-            )
-            + "."
-        )
     return render("Table 1: balanced accuracy", shown, notes)
 
 

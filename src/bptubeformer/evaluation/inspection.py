@@ -14,6 +14,7 @@ from scipy.special import log_softmax
 
 from bptubeformer.atomic import replacing
 from bptubeformer.metadata import pack, unpack
+from bptubeformer.reading import reading
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,13 @@ class Embeddings:
 
     @classmethod
     def load(cls, path: Path) -> "Embeddings":
-        """Read what ``save`` wrote."""
-        with safe_open(path, framework="np") as file:
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: the file holds no embeddings.
+        """
+        kind = "a file of embeddings"
+        with reading(path, kind, "bptubeformer embed"), safe_open(path, framework="np") as file:
             return cls(
                 embedding=file.get_tensor("embedding"),
                 label=file.get_tensor("label"),
@@ -69,8 +75,13 @@ class SegmentAttention:
 
     @classmethod
     def load(cls, path: Path) -> "SegmentAttention":
-        """Read what ``save`` wrote."""
-        with safe_open(path, framework="np") as file:
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: the file holds no attention.
+        """
+        kind = "the attention of a segment"
+        with reading(path, kind, "bptubeformer attend"), safe_open(path, framework="np") as file:
             names = [name for name in file.keys() if name.startswith("attention ")]  # noqa: SIM118
             return cls(
                 segment=file.get_tensor("segment"),

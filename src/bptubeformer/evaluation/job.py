@@ -13,7 +13,7 @@ from torch import nn
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.trajectories import FrameStore
-from bptubeformer.errors import InputError
+from bptubeformer.errors import InputError, shown
 from bptubeformer.evaluation.inference import attention_of, embed
 from bptubeformer.evaluation.inspection import (
     Embeddings,
@@ -62,13 +62,18 @@ class TrainedFold:
             device_name: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
             threads: CPU threads of torch.
             slots_per_gpu: jobs that share a GPU.
+
+        Raises:
+            InputError: a file is not what it should be, or they do not belong together.
         """
         torch.set_num_threads(threads)
         device = choose_device(device_name, slots_per_gpu)
         store = FrameStore.load(store_file)
         model, run, categories = load_model(model_file)
         check_categories(model_file, categories, store)
-        starts, trajectory = Split.load(split_file).windows("test")
+        split = Split.load(split_file)
+        split.check(store, run["segment_length"], split_file)
+        starts, trajectory = split.windows("test")
         return cls(
             store=store,
             model=model.to(device),
@@ -115,6 +120,7 @@ def attend_segment(
     model, run, categories = load_model(model_file)
     check_categories(model_file, categories, store)
     predictions = Predictions.load(predictions_file)
+    _check_predictions(predictions, store, run["segment_length"], predictions_file)
     chosen = choose_segment(predictions.labels, predictions.logits, categories, category)
     start = predictions.starts[chosen]
     rows = slice(start, start + run["segment_length"])
@@ -126,13 +132,27 @@ def attend_segment(
         frame_number=store.frame_number[rows],
         attention=attention_of(model, torch.tensor(segment)),
         text={
-            "category": str(person["category"]),
-            "video": str(person["video"]),
-            "person": str(person["person"]),
+            "category": shown(person["category"]),
+            "video": shown(person["video"]),
+            "person": shown(person["person"]),
             "predicted": categories[int(probability.argmax())],
             "probability": f"{probability.max():.4f}",
         },
     ).save(output)
+
+
+def _check_predictions(
+    predictions: Predictions, store: FrameStore, length: int, path: Path
+) -> None:
+    """Refuse predictions for other segments than those of a store."""
+    part = np.zeros(len(predictions.starts), dtype=np.int8)
+    Split(predictions.starts, predictions.trajectory, part).check(store, length, path)
+    labels = store.labels[predictions.trajectory]
+    if predictions.categories != store.categories or (labels != predictions.labels).any():
+        raise InputError(
+            f"{path}: predictions of other classes than those of the store; write it anew with: "
+            "bptubeformer predict"
+        )
 
 
 def check_categories(model_file: Path, categories: list[str], store: FrameStore) -> None:

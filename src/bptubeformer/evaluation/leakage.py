@@ -9,6 +9,7 @@ import pandas as pd
 from bptubeformer.evaluation.accuracy import Evaluation, over_folds
 from bptubeformer.evaluation.tables import ranges, render, signed, spread
 from bptubeformer.places import fold_folders
+from bptubeformer.reading import reading
 
 REFERENCE = "as-published"
 """The protocol whose results the others are compared with."""
@@ -34,7 +35,7 @@ def leakage_table(results: Path, evaluation: Evaluation, samples: int, seed: int
     for protocol, run in sorted(evaluation.counts, key=_by_run(evaluation)):
         group = segments[(segments["run"] == run) & (segments["protocol"] == protocol)]
         histories = [
-            pd.read_csv(folder / "history.csv")
+            read_history(folder / "history.csv")
             for _, _, folder in fold_folders(results, protocol, run, folds, seeds)
         ]
         best = [history.loc[history["validation_loss"].idxmin()] for history in histories]
@@ -64,6 +65,16 @@ def leakage_table(results: Path, evaluation: Evaluation, samples: int, seed: int
             }
         )
     return pd.DataFrame(rows)
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """The epochs of a training.
+
+    Raises:
+        InputError: the file is no history.
+    """
+    with reading(path, "the history of a training", "bptubeformer train"):
+        return pd.read_csv(path)[["epoch", "validation_loss", "validation_accuracy"]].astype(float)
 
 
 def leakage_markdown(table: pd.DataFrame, dataset: str) -> str:

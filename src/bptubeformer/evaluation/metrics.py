@@ -29,30 +29,35 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
 
 
 def recalls(counts: np.ndarray) -> np.ndarray:
-    """Recall of each class, float64 (classes,); NaN for a class that was not tested."""
+    """Recall of each class, float64 (classes,).
+
+    Raises:
+        ValueError: a class was not tested: its recall is not defined.
+    """
     tested = counts.sum(axis=1)
-    return np.divide(np.diag(counts), tested, out=np.full(len(counts), np.nan), where=tested > 0)
+    if not tested.all():
+        raise ValueError(f"class {tested.argmin()} has no example: its recall is not defined")
+    return np.diag(counts) / tested
 
 
 def balanced_accuracy(counts: np.ndarray) -> float:
-    """Mean recall of the classes that were tested.
-
-    The number of tested classes belongs beside it in every table: a data set with short
-    trajectories may have no segment of some class.
-    """
-    return float(np.nanmean(recalls(counts)))
+    """Mean recall of all classes (paper, section 3)."""
+    return float(recalls(counts).mean())
 
 
 def scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    """All of ``METRICS``; macro means are over the classes that were tested.
+    """All of ``METRICS``; macro means are over all classes.
 
     Args:
         labels: int (n,), true class index.
         logits: float (n, classes).
+
+    Raises:
+        ValueError: a class was not tested.
     """
     predicted = logits.argmax(axis=1)
     precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, predicted, labels=np.unique(labels), average="macro", zero_division=0
+        labels, predicted, labels=np.arange(logits.shape[1]), average="macro", zero_division=0
     )
     own = np.take_along_axis(logits, labels[:, None], axis=1)
     values = (

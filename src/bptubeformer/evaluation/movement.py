@@ -29,11 +29,26 @@ from scipy.stats import rankdata
 from bptubeformer.data.trajectories import videos_of
 from bptubeformer.evaluation.bootstrap import draw_weights, interval
 from bptubeformer.evaluation.tables import ranges, render
+from bptubeformer.reading import reading
 from bptubeformer.skeleton import PARTS
 
 BETWEEN_PARTS, BODY_PART, TUBELETS = "between parts", "body part", "tubelets"
 ORDERS = ("true", "shuffled")
 ALL_PARTS = "all"
+
+
+def read_movement(path: Path) -> pd.DataFrame:
+    """Attention and movement of the test segments of a fold.
+
+    Raises:
+        InputError: the file is no such table.
+    """
+    writer = "bptubeformer attention_movement"
+    with reading(path, "a table of attention and movement", writer):
+        table = pd.read_parquet(path)
+        if "trajectory" not in table:
+            raise ValueError("no column trajectory")
+        return table
 
 
 def movement_table(

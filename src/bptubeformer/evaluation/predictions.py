@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.atomic import replacing
-from bptubeformer.errors import InputError
+from bptubeformer.reading import reading
 
 FILE = "predictions.parquet"
 LOGIT = "logit "
@@ -44,18 +44,17 @@ class Predictions:
         Raises:
             InputError: the file is not a table of predictions.
         """
-        try:
+        with reading(path, "a table of predictions", "bptubeformer predict"):
             table = pd.read_parquet(path)
             categories = [name[len(LOGIT) :] for name in table.columns if name.startswith(LOGIT)]
             labels = table["label"].cat.set_categories(categories)
+            logits = table[[LOGIT + name for name in categories]].to_numpy(np.float32)
+            if not len(logits) or not np.isfinite(logits).all() or labels.isna().any():
+                raise ValueError("it has no rows, or values that are no numbers or classes")
             return cls(
                 starts=table["window_start"].to_numpy(np.int64),
                 trajectory=table["trajectory"].to_numpy(np.int64),
                 labels=labels.cat.codes.to_numpy(np.int64),
-                logits=table[[LOGIT + name for name in categories]].to_numpy(np.float32),
+                logits=logits,
                 categories=tuple(categories),
             )
-        except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise InputError(
-                f"{path}: not a table of predictions ({error}); write it with: bptubeformer predict"
-            ) from error

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.atomic import write_csv, write_text
+from bptubeformer.reading import reading
 
 
 def write_table(path: Path, table: pd.DataFrame, markdown: str | None = None) -> None:
@@ -16,9 +17,20 @@ def write_table(path: Path, table: pd.DataFrame, markdown: str | None = None) ->
         write_text(path.with_suffix(".md"), markdown)
 
 
+def read_table(path: Path) -> pd.DataFrame:
+    """What ``write_table`` wrote; a class or run may be named NA or null.
+
+    Raises:
+        InputError: the file is no table.
+    """
+    with reading(path, "a table of results", "snakemake"):
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
 def render(title: str, shown: pd.DataFrame, notes: Sequence[str]) -> str:
     """Markdown of a table under a title, its columns aligned for a terminal, notes below it."""
-    table = shown.to_markdown(index=False, disable_numparse=True)
+    escaped = shown.map(lambda cell: cell.replace("|", "\\|") if isinstance(cell, str) else cell)
+    table = escaped.to_markdown(index=False, disable_numparse=True)
     return "\n\n".join([f"# {title}", table, *notes]) + "\n"
 
 

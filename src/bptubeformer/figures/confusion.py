@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 
-from bptubeformer.figures.style import CONFUSION
+from bptubeformer.figures.style import CONFUSION, literal
 
 
 def draw_confusion(counts: np.ndarray, categories: Sequence[str], title: str) -> Figure:
@@ -23,7 +23,8 @@ def draw_confusion(counts: np.ndarray, categories: Sequence[str], title: str) ->
     tested = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, tested, out=np.full(counts.shape, np.nan), where=tested > 0)
     labels = [
-        f"{name}  ({total:,})" for name, total in zip(categories, tested.ravel(), strict=True)
+        f"{literal(name)}  ({total:,})"
+        for name, total in zip(categories, tested.ravel(), strict=True)
     ]
     side = 3.5 + 0.65 * len(categories)
     numbers = [
@@ -46,7 +47,7 @@ def draw_confusion(counts: np.ndarray, categories: Sequence[str], title: str) ->
         annot_kws={"size": 7.5},
         linewidths=0.5,
         square=True,
-        xticklabels=list(categories),
+        xticklabels=list(map(literal, categories)),
         yticklabels=labels,
         cbar_kws={"label": "share of the true class (%), count in brackets", "shrink": 0.8},
     )
@@ -76,7 +77,8 @@ def draw_recalls(recalls: pd.DataFrame, runs: Sequence[str], title: str) -> Figu
     )
     axes.axhline(100 / len(categories), color="0.4", linestyle=":", linewidth=1.2, label="chance")
     axes.set(title=title, xlabel="", ylabel="recall (%)", ylim=(0, 104))
-    axes.set_xticks(axes.get_xticks(), categories, rotation=40, ha="right", rotation_mode="anchor")
+    names = list(map(literal, categories))
+    axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     seaborn.despine(figure)
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
-from bptubeformer.figures.style import class_colours
+from bptubeformer.figures.style import class_colours, literal
 
 MARKS = ("o", "^", "s")
 """Marks of the first ten classes, the next ten, and the rest."""
@@ -38,9 +38,8 @@ def draw_tsne(
         mine = labels == label
         # Another mark from the eleventh colour on, where colours come nearer to each other.
         mark = MARKS[min(label // 10, len(MARKS) - 1)]
-        axes.scatter(
-            *points[mine].T, s=18, color=colour, marker=mark, label=categories[label], linewidths=0
-        )
+        name = literal(categories[label])
+        axes.scatter(*points[mine].T, s=18, color=colour, marker=mark, label=name, linewidths=0)
     axes.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     axes.legend(
         loc="center left",
@@ -79,7 +78,7 @@ def draw_silhouettes(
         base += len(mine) + gap
     axes.axvline(mean, color="red", linestyle="--", linewidth=1.5)
     axes.axvline(0, color="0.3", linewidth=0.8)
-    axes.set_yticks(ticks, list(names))
+    axes.set_yticks(ticks, list(map(literal, names)))
     axes.set(
         title=title, xlabel=f"silhouette coefficient (red line: mean {mean:.4f})", ylim=(base, 0)
     )

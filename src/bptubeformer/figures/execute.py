@@ -59,6 +59,9 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
             raise InputError(f"{notebook}, cell {error.exec_count}: {error}") from error
         executed = nbformat.read(partial, as_version=4)
         executed.metadata["papermill"]["output_path"] = str(output)
+        # The cell that papermill puts in has a random one.
+        for number, cell in enumerate(executed.cells):
+            cell["id"] = f"cell-{number}"
         nbformat.write(executed, partial)
     exporter = nbconvert.HTMLExporter(
         exclude_input_prompt=True, exclude_output_prompt=True, mathjax_url="", require_js_url=""

@@ -12,6 +12,8 @@ from bptubeformer.atomic import replacing
 HEATMAP = "viridis"
 CONFUSION = "Blues"
 RESOLUTION_DPI = 200
+PLACE_DIGITS = 6
+"""Of where axes stand, in fractions of the figure: a thousandth of a pixel."""
 FURTHER_COLOURS = ("#3a0182", "#004201", "#0fffa8", "#5d003f", "#bcbcff", "#d8afa1")
 """What a Glasbey palette goes on with behind ``tab10``."""
 
@@ -39,12 +41,29 @@ def class_colours(classes: int) -> list[tuple[float, float, float]]:
     return list(seaborn.color_palette("husl", classes))
 
 
+def literal(name: str) -> str:
+    """A name from outside as text of a figure: two dollars in it are no formula."""
+    return name.replace("$", r"\$")
+
+
+def settle_layout(figure: Figure) -> None:
+    """Fix where the axes stand, rounded: the solver's last digits differ from run to run."""
+    if figure.get_layout_engine() is None:
+        return
+    figure.draw_without_rendering()
+    places = [axes.get_position().bounds for axes in figure.axes]
+    figure.set_layout_engine("none")
+    for axes, place in zip(figure.axes, places, strict=True):
+        axes.set_position([round(value, PLACE_DIGITS) for value in place])
+
+
 def save_figure(figure: Figure, stem: Path | str) -> Path:
     """Write ``<stem>.png`` and ``<stem>.svg``; no dates inside, so that equal figures are equal.
 
     Returns:
         the PNG file, to be shown in a notebook.
     """
+    settle_layout(figure)
     for suffix, metadata in ((".svg", {"Date": None}), (".png", {"Software": None})):
         with replacing(Path(f"{stem}{suffix}")) as partial:
             figure.savefig(partial, dpi=RESOLUTION_DPI, bbox_inches="tight", metadata=metadata)

@@ -22,13 +22,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bptubeformer.atomic import replacing
-from bptubeformer.errors import InputError
 from bptubeformer.metadata import pack, unpack
+from bptubeformer.reading import reading
 
 if TYPE_CHECKING:
     from torch import nn
 
 HERE = Path(__file__).parent
+FRACTIONS = ("dropout", "resolution")
+"""Hyperparameters that need not be whole numbers."""
+LARGEST = 100_000
+"""Largest hyperparameter that a model file may name: a number of frames, tokens or channels."""
 
 
 def available() -> list[str]:
@@ -52,14 +56,32 @@ def build_model(run: Mapping[str, Any], classes: int) -> "nn.Module":
         classes: number of classes.
 
     Raises:
-        ValueError: no such model, or hyperparameters that do not fit together.
+        ValueError: no such model, or hyperparameters that it does not have or that do not fit
+            together.
     """
-    if run["model"] not in available():
-        raise ValueError(f"model {run['model']!r} is not one of {', '.join(available())}")
+    _check_run(run)
     module = importlib.import_module(f"bptubeformer.models.{run['model']}")
     (name,) = module.__all__
     arguments = {key: value for key, value in run.items() if key != "model"}
     return getattr(module, name)(classes=classes, **arguments)
+
+
+def _check_run(run: Mapping[str, Any]) -> None:
+    if run.get("model") not in available():
+        raise ValueError(f"model {run.get('model')!r} is not one of {', '.join(available())}")
+    known = hyperparameters(run["model"])
+    for key, value in run.items():
+        if key != "model" and key not in known:
+            raise ValueError(f"{run['model']} has no {key}; it has {', '.join(known)}")
+        numbers = value if isinstance(value, (list, tuple)) else [value]
+        whole = [n for n in numbers if isinstance(n, int)]
+        if any(isinstance(n, bool) or n < (0 if key == "dropout" else 1) for n in whole):
+            raise ValueError(f"{key} {value!r} is no number of at least 1")
+        broken = [n for n in numbers if isinstance(n, float)]
+        if broken and key not in FRACTIONS:
+            raise ValueError(f"{key} {value!r} is no whole number")
+        if key == "dropout" and not 0 <= value < 1:
+            raise ValueError(f"dropout {value!r} is no number from 0 to below 1")
 
 
 def save_model(
@@ -74,26 +96,65 @@ def save_model(
 
 
 def load_model(path: Path) -> tuple["nn.Module", dict[str, Any], list[str]]:
-    """Read a model, its run and its class names.
+    """Read a model, its run and its class names; nothing in the file is executed.
 
     Raises:
-        InputError: the file is not a model written by ``save_model``.
+        InputError: the file is not a model written by ``save_model``; where its weights are not
+            those of the architecture that it names, the first that differs is named.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = unpack(file.metadata())
-            run, categories = about["run"], about["categories"]
-            model = build_model(run, len(categories))
-            # A parameter that is missing, left over or of another shape is refused by name.
-            model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: not a model of this package ({reason}); train it with: bptubeformer train"
-        ) from error
+    kind = "a model of this package"
+    with reading(path, kind, "bptubeformer train"), safe_open(path, framework="pt") as file:
+        about = unpack(file.metadata())
+        run, categories = about["run"], about["categories"]
+        if not isinstance(categories, list) or not all(isinstance(n, str) for n in categories):
+            raise ValueError("its classes are no list of names")
+        names = list(file.keys())
+        slices = {name: file.get_slice(name) for name in names}
+        found = {name: (tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}
+        _check_weights(run, len(categories), found)
+        model = build_model(run, len(categories))
+        weights = {name: file.get_tensor(name) for name in names}
+        for name, values in weights.items():
+            if not values.isfinite().all():
+                raise ValueError(f"its weight {name} has values that are no finite numbers")
+        model.load_state_dict(weights)
     return model, run, categories
+
+
+def _check_weights(
+    run: Mapping[str, Any], classes: int, found: Mapping[str, tuple[tuple[int, ...], str]]
+) -> None:
+    """Refuse weights that are not those of an architecture, before any memory is taken for it.
+
+    Args:
+        run: model and hyperparameters that a file names.
+        classes: number of classes that it names.
+        found: shape and type of each of its weights, by name.
+
+    Raises:
+        ValueError: names the first weight that differs.
+    """
+    import torch
+
+    _check_run(run)
+    numbers = [n for value in run.values() for n in (value if isinstance(value, list) else [value])]
+    if any(isinstance(n, int) and n > LARGEST for n in numbers) or run.get("depth", 0) > len(found):
+        raise ValueError(f"its architecture is larger than its weights: {dict(run)}")
+    with torch.device("meta"):
+        expected = build_model(run, classes).state_dict()
+    for name in [*expected, *found]:
+        wanted = _form(tuple(expected[name].shape), "F32") if name in expected else "none"
+        here = _form(*found[name]) if name in found else "none"
+        if wanted != here:
+            raise ValueError(
+                f"its weight {name} is {here}, that of the {run['model']} it names is {wanted}"
+            )
+
+
+def _form(shape: tuple[int, ...], kind: str) -> str:
+    return f"{kind} of {' x '.join(map(str, shape)) or 'one value'}"
 
 
 def _constructor(path: Path) -> list[str] | None:

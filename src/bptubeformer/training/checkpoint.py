@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -46,8 +47,10 @@ class Checkpoint:
             state: everything else, as JSON has it.
         """
         on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        about = {"key": self.key, "state": dict(state)}
+        about["content"] = _content(on_cpu, about["state"])
         with replacing(self.path) as partial:
-            save_file(on_cpu, partial, metadata=pack({"key": self.key, "state": dict(state)}))
+            save_file(on_cpu, partial, metadata=pack(about))
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Tensors and state of the file; None where there is none of this training."""
@@ -63,6 +66,8 @@ class Checkpoint:
                     )
                     return None
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                if about["content"] != _content(tensors, about["state"]):
+                    raise ValueError("its content is not what was written")
                 epochs = len(about["state"]["history"])
                 self.report(f"going on after epoch {epochs}, from {self.path.name}")
                 return tensors, about["state"]
@@ -76,3 +81,12 @@ class Checkpoint:
         """Remove the file: the training has written its outputs."""
         self.path.unlink(missing_ok=True)
         remove_partial(self.path)
+
+
+def _content(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> str:
+    """Hash of tensors on the CPU and of the state beside them."""
+    digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

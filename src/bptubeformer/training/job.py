@@ -20,6 +20,7 @@ from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint
 from bptubeformer.models import build_model, save_model
 from bptubeformer.training.checkpoint import FILE, Checkpoint
@@ -61,15 +62,17 @@ def train_fold(
         slots_per_gpu: jobs that share a GPU.
 
     Raises:
-        InputError: the device or the precision is not there, memory is too short for the smallest
-            batch, or the loss is no longer finite.
+        InputError: the device or the precision is not there, the split is not of the store, memory
+            is too short for the smallest batch, or the loss is no longer finite.
     """
     began = time.perf_counter()
     torch.set_num_threads(threads)
     device = choose_device(device_name, slots_per_gpu)
     check_precision(settings.precision, device)
     store, split = FrameStore.load(store_file), Split.load(split_file)
+    built(run, len(store.categories))
     length = run["segment_length"]
+    split.check(store, length, split_file)
     starts, trajectory = split.windows("train")
     train_segments = Segments.of(store, starts, trajectory, length, device)
     starts, trajectory = split.windows("validation")
@@ -94,7 +97,7 @@ def train_fold(
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         seed_everything(settings.seed)
-        model = build_model(run, len(store.categories)).to(device)
+        model = built(run, len(store.categories)).to(device)
         ready = time.perf_counter() - began
         of_this_size = replace(settings, batch_size=batch_size)
         checkpoint.settings = {**depends_on, "training": vars(of_this_size)}
@@ -121,6 +124,9 @@ def train_fold(
     model.load_state_dict(training.weights)
     save_model(output / "model.safetensors", model, run, store.categories)
     write_csv(output / "history.csv", pd.DataFrame(training.rows()))
+    # What earlier processes trained counts as far as it was kept.
+    kept = training.resumed_after[-1] if training.resumed_after else 0
+    earlier = sum(epoch.seconds for epoch in training.history[:kept])
     record = {
         "run": dict(run),
         "training": vars(settings) | {"batch_size": tried[-1]},
@@ -131,7 +137,8 @@ def train_fold(
         "best_epoch": training.best.epoch,
         "device": name_of(device),
         "threads": threads,
-        "seconds": time.perf_counter() - began,
+        "resumed_after_epochs": training.resumed_after,
+        "seconds": earlier + time.perf_counter() - began,
         "seconds_before_first_epoch": ready,
         "peak_memory_mb": _peak_memory_mb(device),
         "fingerprints": fingerprints,
@@ -145,6 +152,21 @@ def train_fold(
     write_text(output / "run.json", json.dumps(record, indent=1) + "\n")
     checkpoint.remove()
     print(f"{label}: best epoch {training.best.epoch} of {len(training.history)}", flush=True)
+
+
+def built(run: Mapping[str, Any], classes: int) -> nn.Module:
+    """The model of a run.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        model = build_model(run, classes)
+        if "segment_length" not in run:
+            raise ValueError("it names no segment_length")
+        return model
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"run {dict(run)}: {error}; see runs in config.yaml") from error
 
 
 def _peak_memory_mb(device: torch.device) -> dict[str, float]:

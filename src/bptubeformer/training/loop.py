@@ -62,6 +62,8 @@ class Training:
 
     weights: dict[str, Tensor] = field(default_factory=dict)
     history: list[Epoch] = field(default_factory=list)
+    resumed_after: list[int] = field(default_factory=list)
+    """Epochs after which a process went on where another was interrupted."""
 
     @property
     def best(self) -> Epoch:
@@ -164,6 +166,7 @@ class Trainer:
             tensors["generator.cuda"] = torch.cuda.get_rng_state(self.order.device)
         return tensors, {
             "history": self.training.rows(),
+            "resumed_after": self.training.resumed_after,
             "schedule": {name: getattr(self.schedule, name) for name in SCHEDULE_STATE},
             "learning_rate": float(self.optimiser.param_groups[0]["lr"]),
         }
@@ -182,6 +185,7 @@ class Trainer:
         self.model.load_state_dict(named("model."))
         self.training.weights = {name: value.to(device) for name, value in named("best.").items()}
         self.training.history = [Epoch(**row) for row in state["history"]]
+        self.training.resumed_after = [*state["resumed_after"], len(self.training.history)]
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in named("optimiser.").items():
             index, _, moment = name.partition(".")

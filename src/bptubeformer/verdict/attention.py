@@ -5,6 +5,7 @@ from safetensors import safe_open
 
 from bptubeformer.claims import Claim
 from bptubeformer.evaluation.clusters import ALL, BY_CLASS, BY_CLUSTER
+from bptubeformer.reading import reading
 from bptubeformer.skeleton import PARTS
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.outcome import Outcome, decides
@@ -106,7 +107,9 @@ def _shapes(claim: Claim, evidence: Evidence) -> tuple[dict[str, list[int]], str
     """Shapes of the attention of one segment, by transformer, and the file that holds it."""
     evidence.check_shown(claim.arguments["run"])
     file = evidence.shown_fold / "attention.safetensors"
-    with safe_open(evidence.file(file), framework="np") as saved:
+    path = evidence.file(file)
+    kind = "the attention of a segment"
+    with reading(path, kind, "bptubeformer attend"), safe_open(path, framework="np") as saved:
         shapes = {
             name.removeprefix("attention "): saved.get_slice(name).get_shape()
             for name in saved.keys()  # noqa: SIM118

@@ -11,7 +11,9 @@ import pandas as pd
 
 from bptubeformer.claims import papers_runs
 from bptubeformer.errors import InputError
+from bptubeformer.evaluation.tables import read_table
 from bptubeformer.places import fold_folders
+from bptubeformer.reading import reading
 
 PAPERS_DATASET = "hr-crime"
 """Name, in ``config.yaml``, of the dataset that the paper's results are about."""
@@ -74,7 +76,7 @@ class Evidence:
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of the results."""
-        return pd.read_csv(self.file(name))
+        return read_table(self.file(name))
 
     @property
     def accuracy_file(self) -> str:
@@ -149,10 +151,7 @@ class Evidence:
 
     def records_of(self, runs: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
         """``run.json`` of every fold, by run."""
-        return {
-            run: [json.loads((folder / "run.json").read_text()) for folder in self.folds_of(run)]
-            for run in runs
-        }
+        return {run: [_record(folder) for folder in self.folds_of(run)] for run in runs}
 
     @cached_property
     def records(self) -> dict[str, list[dict[str, Any]]]:
@@ -165,3 +164,12 @@ class Evidence:
         """Silhouettes by one reading of Fig. 5b, by group."""
         table = self.table("tables/silhouettes.csv")
         return table[table["grouping"] == grouping].set_index("group")
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    path = folder / "run.json"
+    with reading(path, "the record of a training", "bptubeformer train"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise ValueError("it is no mapping")
+        return record

@@ -8,6 +8,7 @@ from bptubeformer.data.trajectories import read_trajectories
 from bptubeformer.evaluation.accuracy import title_of
 from bptubeformer.evaluation.metrics import METRICS
 from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.reading import reading
 from bptubeformer.skeleton import JOINTS
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.outcome import Outcome, decides
@@ -38,7 +39,11 @@ def categories(claim: Claim, evidence: Evidence) -> Outcome:
 def keypoints(claim: Claim, evidence: Evidence) -> Outcome:
     """A frame of the store has as many keypoints as printed."""
     file = "data/frames.safetensors"
-    with safe_open(evidence.file(file), framework="np") as store:
+    path = evidence.file(file)
+    with (
+        reading(path, "a frame store", "bptubeformer ingest"),
+        safe_open(path, framework="np") as store,
+    ):
         count = store.get_slice("frames").get_shape()[1] // 2
     return Outcome(count == claim.value == len(JOINTS), str(count), file, count - claim.value)
 

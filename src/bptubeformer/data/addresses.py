@@ -1,0 +1,51 @@
+"""What an address may hold that must not be shown, and who can listen on the way to it.
+
+Needs nothing but Python: addresses of a configuration are checked before any environment is made.
+"""
+
+import ipaddress
+from urllib.parse import parse_qsl, urlsplit
+
+from bptubeformer.errors import InputError, shown
+
+SECRETS = {"key", "token", "api_key", "apikey", "api_token", "access_token", "password"}
+"""Names of values in an address that open something."""
+
+
+def refuse_secrets(key: str, url: str) -> None:
+    """Refuse an address that names a password or token: it would stand in logs and results.
+
+    Args:
+        key: of the configuration, for the message, which does not repeat the address.
+        url: the address.
+
+    Raises:
+        InputError: it does, or it is none.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"{key} = {shown(url)}: no address ({error}); correct it") from error
+    if parts.username or parts.password or SECRETS & {k.lower() for k, _ in parse_qsl(parts.query)}:
+        raise InputError(
+            f"{key}: the address has a password or token in it, which would stand in logs and "
+            "results; download the file by hand and give its path, or use doi:... with the token "
+            "in the environment"
+        )
+
+
+def is_private(url: str) -> bool:
+    """Whether nobody on the way to ``url`` can listen: https, or this machine itself."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or parts.hostname == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return False
+
+
+def host(url: str) -> str:
+    """Scheme and host of an address: what may stand in a message."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

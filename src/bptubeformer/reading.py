@@ -1,0 +1,34 @@
+"""How a file that is not what it should be is refused: by its name, in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bptubeformer.errors import InputError, shown
+
+
+@contextmanager
+def reading(path: Path, what: str, writer: str) -> Iterator[None]:
+    """Read and check a file in the block; whatever goes wrong there is its fault.
+
+    Libraries raise very different exceptions on a file that is damaged or of another kind.
+
+    Args:
+        path: of the file.
+        what: it should be, with its article.
+        writer: command that writes it.
+
+    Raises:
+        InputError: it is not there, or not what it should be.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{shown(path)}: no such file; write it with: {writer}") from error
+    except Exception as error:
+        reason = " ".join(shown(str(error).replace("\n", " ")).split())
+        raise InputError(
+            f"{shown(path)}: not {what} ({reason or type(error).__name__}); write it with: {writer}"
+        ) from error

@@ -1,0 +1,39 @@
+import pytest
+
+from bptubeformer.errors import InputError, shown
+from bptubeformer.reading import reading
+
+
+def test_whatever_a_library_raises_becomes_one_line(tmp_path):
+    for error in (
+        OSError("a\nb"),
+        KeyError("x"),
+        RuntimeError("\0"),
+        IndexError(),
+        EOFError("end"),
+    ):
+        with (
+            pytest.raises(InputError) as refusal,
+            reading(tmp_path / "x\ny", "a table", "make table"),
+        ):
+            raise error
+        message = str(refusal.value)
+        assert message.startswith(f"{tmp_path}/x\\ny: not a table (")
+        assert message.endswith("; write it with: make table")
+        assert message.isprintable()
+
+
+def test_a_refusal_passes_as_it_is_and_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"^own words$"), reading(tmp_path, "x", "y"):
+        raise InputError("own words")
+    with (
+        pytest.raises(InputError, match="none: no such file; write it with: y"),
+        reading(tmp_path / "none", "x", "y"),
+    ):
+        (tmp_path / "none").read_text()
+
+
+def test_names_are_shown_in_one_printable_line():
+    assert shown("a b/Grüße.csv") == "a b/Grüße.csv"
+    assert shown("a\nb\tc\x1b[0m") == "a\\nb\\tc\\x1b[0m"
+    assert shown("\udce9") == "\\udce9"
