@@ -22,6 +22,19 @@ def test_continuous_integration_calls_the_readmes_test_command():
     assert commands[1].endswith("uv run pytest")
 
 
+def test_every_fault_names_a_test_that_exists():
+    rows = re.findall(
+        r"^\| [^-].*\| ([^|]*) \|$", (REPOSITORY / "docs/faults.md").read_text(), re.M
+    )
+    named = [match for row in rows for match in re.findall(r"`([\w/]+)::(\w+)`", row)]
+    assert len(named) > 60
+    assert len(rows) - len([row for row in rows if "::" in row]) == len(
+        [row for row in rows if row == "test"]
+    )
+    for file, test in named:
+        assert f"def {test}(" in (REPOSITORY / "tests" / f"{file}.py").read_text(), test
+
+
 def test_every_choice_names_a_key_that_exists():
     """Keys in docs/fidelity.md are keys of config.yaml, or files or names of the code."""
     config = (REPOSITORY / "config.yaml").read_text()
