@@ -16,6 +16,9 @@ min_version("9.0")
 configfile: "config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 # Stages run with the Python that runs Snakemake, unless a conda environment is activated for them.
 os.environ.update(
@@ -31,6 +34,8 @@ from bptubeformer.config import (
     categories_of,
     check_config,
     declared,
+    described,
+    judged,
     model_of,
     settle_runs,
     training_of,
@@ -39,7 +44,7 @@ from bptubeformer.data.layout import folder_state
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint, fingerprint
 from bptubeformer.places import repeats
-from bptubeformer.training.device import training_slots
+from bptubeformer.training.device import count_gpus, training_slots
 
 try:
     config.update(settle_runs(config, Path(workflow.basedir, "config.yaml")))
@@ -56,6 +61,7 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/verdict.smk"
 include: "workflow/rules/extended.smk"
+include: "workflow/rules/provenance.smk"
 
 
 rule all:
@@ -66,6 +72,7 @@ rule all:
         NOTEBOOK_PAGES,
         PROJECTOR,
         SUMMARY,
+        SUMMARY_PAGE,
 
 
 rule extended:

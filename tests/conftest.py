@@ -13,10 +13,10 @@ from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.splits import SplitSettings, make_splits
 from bptubeformer.data.synthetic import write_dataset
 from bptubeformer.data.trajectories import FrameStore, ingest
+from checkout import REPOSITORY, copy_checkout, snakemake
 from killable import Commands
 from killable import start as killable_process
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 NOBODY = 65534
 # Real trajectories may not be redistributed: they are no part of this repository.
 REAL_DATA = Path(os.environ.get("BPTUBEFORMER_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -44,6 +44,17 @@ def fold_files(store: FrameStore, tmp_path_factory: pytest.TempPathFactory) -> t
     split, *_ = make_splits(store, "video", 24, 24, SplitSettings())
     split.save(folder / "fold0.parquet")
     return folder / "frames.safetensors", folder / "fold0.parquet"
+
+
+@pytest.fixture(scope="session")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, subprocess.CompletedProcess]:
+    """A checkout in which the workflow has run, crate included, and what it printed."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("checkout") / "bptubeformer")
+    done = snakemake(checkout, "--configfile", "small.yaml", "--", "all", "crate")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return checkout, done
 
 
 @pytest.fixture(scope="session")

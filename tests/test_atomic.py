@@ -18,7 +18,7 @@ from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.figures.style import save_figure
-from bptubeformer.models import save_model
+from bptubeformer.models import TrainedModel, save_model
 from bptubeformer.training.checkpoint import Checkpoint
 from conftest import REPOSITORY
 
@@ -72,9 +72,11 @@ WRITERS = {
     "a.txt": lambda path: write_text(path, "x" * 2_000_000),
     "a.csv": lambda path: write_csv(path, pd.DataFrame({"x": NUMBERS})),
     "frames.safetensors": lambda path: store_of_noise().save(path),
-    "fold0.parquet": lambda path: Split(NUMBERS, NUMBERS, np.zeros(N, np.int8)).save(path),
+    "fold0.parquet": lambda path: Split(NUMBERS, NUMBERS, np.zeros(N, np.int8), "abc", 24).save(
+        path
+    ),
     "predictions.parquet": lambda path: Predictions(
-        NUMBERS, NUMBERS, np.zeros(N, np.int64), np.zeros((N, 1), np.float32), ("a",)
+        NUMBERS, NUMBERS, np.zeros(N, np.int64), np.zeros((N, 1), np.float32), ("a",), "abc"
     ).save(path),
     "embeddings.safetensors": lambda path: Embeddings(
         np.zeros((N, 4), np.float32), NUMBERS, NUMBERS, ("a",)
@@ -82,7 +84,9 @@ WRITERS = {
     "attention.safetensors": lambda path: SegmentAttention(
         np.zeros((N, 34), np.float32), NUMBERS, {}, {}
     ).save(path),
-    "model.safetensors": lambda path: save_model(path, torch.nn.Linear(1000, 1000), {}, ["a"]),
+    "model.safetensors": lambda path: save_model(
+        path, TrainedModel(torch.nn.Linear(1000, 1000), {}, ["a"], "abc")
+    ),
     "checkpoint.safetensors": lambda path: Checkpoint(path).save({"x": torch.zeros(N, 4)}, {}),
     "figure.svg": figure_of_noise,
 }

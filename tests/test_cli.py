@@ -43,7 +43,7 @@ def results(tmp_path_factory):
         mine = model / f"fold{fold}"
         trained = mine / "model.safetensors"
         run("train", *shared, "--run", RUN, "--training", TRAINING, "--output", mine)
-        run("predict", *shared, "--model", trained, "--output", mine / "predictions.parquet")
+        run("test", *shared, "--model", trained, "--output", mine / "predictions.parquet")
         run(
             "attention_movement", *shared, "--model", trained, "--output", mine / "movement.parquet"
         )
@@ -194,7 +194,7 @@ import bptubeformer.cli as cli; cli.main(['{stage}', '--help'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True,
                           text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "--output" in done.stdout
+    assert done.stdout.startswith(f"usage: bptubeformer {stage} ")
 
 
 @pytest.mark.parametrize(
@@ -222,12 +222,37 @@ def test_errors_of_the_operating_system_are_one_line(monkeypatch, error, words):
     assert exit.value.code.startswith(f"bptubeformer: {words}")
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "too little memory; let fewer jobs run at a time"),
+        (RuntimeError("CUDA error: out of memory"), "too little memory; let fewer jobs"),
+        (KeyboardInterrupt(), "interrupted; what is done stays"),
+    ],
+)
+def test_too_little_memory_and_an_interruption_are_one_line(monkeypatch, error, words):
+    def fail(**given):
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "fail", (fail, ()))
+    with pytest.raises(SystemExit) as exit:
+        main(["fail"])
+    assert exit.value.code.startswith(f"bptubeformer: {words}")
+
+
 def test_what_is_no_fault_of_the_input_keeps_its_traceback(monkeypatch):
     def fail(**given):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setitem(COMMANDS, "fail", (fail, ()))
     with pytest.raises(OSError, match="Input/output"):
+        main(["fail"])
+
+    def fail_otherwise(**given):
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setitem(COMMANDS, "fail", (fail_otherwise, ()))
+    with pytest.raises(RuntimeError, match="multiplied"):
         main(["fail"])
 
 
@@ -287,6 +312,22 @@ def test_runs_that_are_none_are_refused(results, tmp_path, run, words):
     assert "see runs in config.yaml" in str(exit.value.code)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["complexity", "--store", "s", "--output", "o", "--runs", '{"a": 5}'], "run a names no"),
+        (["complexity", "--store", "s", "--output", "o", "--runs", '{"a": {"experiment": "x"}}'],
+         "run a names no model"),
+        (["verdict", "--results", "r", "--output", "o", "--config", "{}"],
+         "it has no dataset; give all of config.yaml"),
+    ],
+)  # fmt: skip
+def test_configurations_that_are_none_are_refused(arguments, words, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert words in capsys.readouterr().err
+
+
 def test_attention_of_predictions_for_other_data_is_refused(results, tmp_path):
     fold = results / "video" / "mine" / "fold1"
     table = pd.read_parquet(fold / "predictions.parquet")
@@ -299,7 +340,7 @@ def test_attention_of_predictions_for_other_data_is_refused(results, tmp_path):
         ({"window_start": 10**6}, "do not lie within a trajectory of this store"),
         ({"trajectory": 999}, "do not lie within a trajectory of this store"),
         ({"label": pd.Categorical(wrong, categories=table["label"].cat.categories)},
-         "predictions of other classes"),
+         "predictions for other data"),
         ({"logit Abuse": float("nan")}, "not a table of predictions"),
     ):  # fmt: skip
         table.assign(**change).to_parquet(tmp_path / "p.parquet")

@@ -127,7 +127,7 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"split": {"folds": 3.0}}, ["split.folds = 3.0", "a whole number"]),
         ({"runs": {"ST-Tran": {"segment_length": 24.0}}}, ["segment_length = 24.0"]),
         ({"windows": {"step": True}}, ["windows.step = true", "at least 1"]),
-        ({"training": {"batch_size": 10**30}}, ["training.batch_size", "at most 1000000000"]),
+        ({"training": {"batch_size": 10**30}}, ["training.batch_size", "at most 100000"]),
         ({"categories": {"mine": ["A", "a "]}}, ["categories.mine", "are one but for case"]),
         ({"dataset": {"server": "http://["}}, ["dataset.server = http://[: no address"]),
         ({"dataset": {"source": "http://[x"}}, ["dataset.source = http://[x: no address"]),
@@ -298,7 +298,10 @@ def test_whatever_stands_in_the_configuration_it_is_valid_or_refused_in_one_line
 @pytest.mark.parametrize(
     ("key", "address"),
     [("source", "https://me:secret@host/a.zip"), ("source", "https://host/a.zip?key=secret"),
-     ("server", "https://me:secret@dataverse.nl"), ("server", "https://dataverse.nl?token=secret")],
+     ("server", "https://me:secret@dataverse.nl"), ("server", "https://dataverse.nl?token=secret"),
+     *(("source", f"https://host/a.zip{more}") for more in (
+         "?sig=secret", "?X-Amz-Signature=secret", "?client_secret=secret", "?Auth=secret",
+         "?x=1;token=secret", "#token=secret", "?passwd=secret"))],
 )  # fmt: skip
 def test_a_secret_in_an_address_is_refused_and_not_repeated(config, key, address):
     with pytest.raises(InputError, match=rf"config: dataset\.{key}: .* password or tok") as refusal:

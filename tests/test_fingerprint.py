@@ -104,7 +104,7 @@ def test_unknown_names_are_refused():
     [
         ("split", ("training", "evaluation", "figures", "verdict", "claims", "models")),
         ("train", ("evaluation", "figures", "verdict", "claims")),
-        ("predict", ("evaluation.accuracy", "evaluation.tables", "figures", "verdict", "claims")),
+        ("test", ("evaluation.accuracy", "evaluation.tables", "figures", "verdict", "claims")),
         ("accuracy", ("figures", "verdict", "models", "training")),
     ],
 )

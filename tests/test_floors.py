@@ -14,7 +14,8 @@ FLOORS = {
     "training": 2, "evaluation": 3,
     "config": 2,
     "figures": 4, "verdict": 4,
-    "cli": 5,
+    "provenance": 5,
+    "cli": 6,
 }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ STAGES = {
     "split": [*STORE, "--protocol", "video", "--segment-length", "24", "--step", "24",
               "--settings", SPLIT, "--output", "split"],
     "train": [*FOLD, "--run", RUN, "--training", TRAINING, "--output", "video/mine/fold0"],
-    "predict": [*FOLD, *MODEL, "--output", "predictions.parquet"],
+    "test": [*FOLD, *MODEL, "--output", "predictions.parquet"],
     "embed": [*FOLD, *MODEL, "--per-class", "3", "--output", "embeddings.safetensors"],
     "attend": [*STORE, *MODEL, "--predictions", "../made/video/mine/fold0/predictions.parquet",
                "--output", "attention.safetensors"],
@@ -83,7 +83,7 @@ def commands(killable, tmp_path_factory):
     run("split", *made[:2], *STAGES["split"][2:])
     run("train", *made, "--run", RUN, "--training", TRAINING, "--output", mine)
     trained = [*made, "--model", f"{mine}/model.safetensors"]
-    run("predict", *trained, "--output", f"{mine}/predictions.parquet")
+    run("test", *trained, "--output", f"{mine}/predictions.parquet")
     run("embed", *trained, "--per-class", "3", "--output", f"{mine}/embeddings.safetensors")
     run("attend", *made[:2], *trained[4:], "--predictions", f"{mine}/predictions.parquet",
         "--output", f"{mine}/attention.safetensors")  # fmt: skip
@@ -102,7 +102,13 @@ def meaning(path):
         return re.sub(rb",[^,]*(,(True|False))?\n", rb"\1\n", content)
     if path.name == "run.json":
         record = json.loads(content)
-        clock = {"seconds", "seconds_before_first_epoch", "peak_memory_mb", "resumed_after_epochs"}
+        clock = {
+            "ended",
+            "seconds",
+            "seconds_before_first_epoch",
+            "peak_memory_mb",
+            "resumed_after_epochs",
+        }
         return {key: value for key, value in record.items() if key not in clock}
     if path.suffix == ".ipynb":
         cells = json.loads(content)["cells"]

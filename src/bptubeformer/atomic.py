@@ -33,9 +33,15 @@ def replacing(path: Path | str) -> Iterator[Path]:
         remove_partial(path)
         folder.mkdir()
         yield folder / path.name
+        # A power cut must neither leave the name without the content, nor take back the name.
         with (folder / path.name).open("rb") as file:
-            os.fsync(file.fileno())  # a power cut must not leave the name without the content
+            os.fsync(file.fileno())
         (folder / path.name).replace(path)
+        place = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(place)
+        finally:
+            os.close(place)
     except Exception as error:
         if full_disk(error):
             raise InputError(

@@ -6,23 +6,28 @@ one stage does not touch the fingerprint of another.
 
 import argparse
 import errno
+import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
 from bptubeformer.atomic import full_disk
 from bptubeformer.errors import InputError, shown
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Option = tuple[str, dict[str, Any]]
-Settings = TypeVar("Settings")
+Settings = TypeVar("Settings", bound="DataclassInstance")
 Number = TypeVar("Number", int, float)
 LARGEST = 2**53
 """Numbers on the command line are below it; NaN and infinity are not."""
+SECTIONS_NEEDED = ("dataset", "protocols", "split", "seeds", "runs", "statistics", "figures")
 COMMANDS: dict[str, tuple[Callable[..., None], Sequence[Option]]] = {}
 
 
@@ -40,13 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stage.set_defaults(function=function)
     given = vars(parser.parse_args(arguments))
     # Names of files may hold what the terminal cannot show.
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         given.pop("function")(**given)
     except InputError as error:
         sys.exit(f"bptubeformer: {error}")
     except OSError as error:
         sys.exit(f"bptubeformer: {_explain(error)}")
+    except (MemoryError, RuntimeError) as error:
+        sys.exit(f"bptubeformer: {_out_of_memory(error)}")
+    except KeyboardInterrupt:
+        sys.exit("bptubeformer: interrupted; what is done stays, run the same command again")
 
 
 def _explain(error: OSError) -> str:
@@ -62,6 +72,22 @@ def _explain(error: OSError) -> str:
     paths = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
     if isinstance(error, paths) or error.errno == errno.ENAMETOOLONG:
         return f"{shown(error.filename)}: {error.strerror}; check the path and your rights"
+    raise error
+
+
+def _out_of_memory(error: Exception) -> str:
+    """What a person can do where memory is too short.
+
+    Raises:
+        Exception: the error itself, where it says something else.
+    """
+    from bptubeformer.training.memory import is_out_of_memory
+
+    if is_out_of_memory(error):
+        return (
+            "too little memory; let fewer jobs run at a time (--cores, slots_per_gpu), or use a "
+            "machine or device with more"
+        )
     raise error
 
 
@@ -85,11 +111,35 @@ def option(flag: str, help: str, **settings: Any) -> Option:
     return flag, {"help": help, **settings}
 
 
+def argument(name: str, help: str, **settings: Any) -> Option:
+    """What a command is given by its place, without a flag."""
+    return name, {"help": help, **settings}
+
+
 def mapping(text: str) -> Mapping[str, Any]:
     """A JSON or YAML mapping given on the command line."""
     value = _parsed(text)
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"not a mapping like '{{key: value}}': {text}")
+    return value
+
+
+def runs(text: str) -> Mapping[str, Any]:
+    """Runs by name, given on the command line as JSON or YAML."""
+    value = mapping(text)
+    for name, run in value.items():
+        for key in ("experiment", "model", "segment_length"):
+            if not isinstance(run, dict) or key not in run:
+                raise argparse.ArgumentTypeError(f"run {name} names no {key}: {run}")
+    return value
+
+
+def configuration(text: str) -> Mapping[str, Any]:
+    """The configuration of a run, given on the command line as JSON or YAML."""
+    value = mapping(text)
+    missing = [key for key in SECTIONS_NEEDED if not value.get(key)]
+    if missing:
+        raise argparse.ArgumentTypeError(f"it has no {missing[0]}; give all of config.yaml")
     return value
 
 
@@ -153,7 +203,10 @@ def settings_of(kind: type[Settings], given: Mapping[str, Any], section: str) ->
     for field in fields(kind):
         if field.name in given:
             _check_setting(given[field.name], field.default, f"{section}.{field.name}")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    try:
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    except InputError as error:
+        raise InputError(f"{section}.{error}") from error
 
 
 def _check_setting(value: Any, default: Any, key: str) -> None:
@@ -175,7 +228,10 @@ STORE = option("--store", "frame store, written by ingest", type=Path)
 SPLIT = option("--split", "windows of the fold, written by split", type=Path)
 MODEL = option("--model", "model.safetensors, written by train", type=Path)
 RUN = option("--run", "model and hyperparameters, as in config.yaml", type=mapping)
-RUNS = option("--runs", "experiment, model and hyperparameters of each run", type=mapping)
+RUNS = option("--runs", "experiment, model and hyperparameters of each run", type=runs)
+RUN_OF_MODEL = option(
+    "--run", "refuse a model of another run than this one", type=mapping, default="{}"
+)
 DEVICE = option("--device", "auto, cpu, cuda or cuda:<n>", default="auto")
 THREADS = option("--threads", "CPU threads of torch", type=count, default=1)
 SLOTS = option("--slots-per-gpu", "jobs that share a GPU", type=count, default=1)
@@ -187,7 +243,7 @@ PROTOCOLS = option("--protocols", "names of the protocols", nargs="+")
 FOLDS = option("--folds", "number of folds", type=count)
 SEEDS = option("--seeds", "each fold was trained with each", type=natural, nargs="+", default=[0])
 BOOTSTRAP = option("--bootstrap", "resamples and seed", type=natural, nargs=2, default=[2000, 0])
-CONFIG = option("--config", "the configuration of the run, as JSON or YAML", type=mapping)
+CONFIG = option("--config", "the configuration of the run, as JSON or YAML", type=configuration)
 
 
 def output(help: str) -> Option:
@@ -325,16 +381,39 @@ def train(
     train_fold(store, split, run, settings, device, threads, output, slots_per_gpu)
 
 
-@command(STORE, SPLIT, MODEL, PRECISION, DEVICE, SLOTS, THREADS, output("predictions (parquet)"))
-def predict(
-    store: Path, split: Path, model: Path, precision: str, device: str, slots_per_gpu: int,
-    threads: int, output: Path,
+@command(
+    STORE, SPLIT, MODEL, RUN_OF_MODEL, PRECISION, DEVICE, SLOTS, THREADS,
+    output("predictions (parquet)"),
+)  # fmt: skip
+def test(
+    store: Path, split: Path, model: Path, run: Mapping[str, Any], precision: str, device: str,
+    slots_per_gpu: int, threads: int, output: Path,
 ) -> None:  # fmt: skip
     """Classify the test segments of a fold with a trained model."""
     from bptubeformer.evaluation.job import TrainedFold, predict_fold
 
-    fold = TrainedFold.open(store, split, model, device, threads, slots_per_gpu)
+    fold = TrainedFold.open(store, split, model, run, device, threads, slots_per_gpu)
     predict_fold(fold, precision, output)
+
+
+@command(
+    argument("model", "model.safetensors, written by train", type=Path),
+    argument("trajectories", "a trajectory (.csv), or a folder of them at any depth", type=Path),
+    option("--step", "rows between the starts of two segments", type=count, default=1),
+    DEVICE,
+    THREADS,
+    option("--output", "folder for segments.csv, trajectories.csv, videos.csv and rejected.csv",
+           type=Path, default="predictions"),
+)  # fmt: skip
+def predict(
+    model: Path, trajectories: Path, step: int, device: str, threads: int, output: Path
+) -> None:
+    """Classify trajectories with a trained model: probabilities, and attention to body parts."""
+    from bptubeformer.evaluation.classify import classify_trajectories
+
+    classify_trajectories(
+        model, trajectories, output, step=step, device_name=device, threads=threads
+    )
 
 
 @command(
@@ -353,22 +432,10 @@ def accuracy(
     seeds: list[int], baseline: str, bootstrap: list[int], output: Path,
 ) -> None:  # fmt: skip
     """Table 1: balanced accuracy of all runs, beside the paper's, with intervals."""
-    from bptubeformer.evaluation.accuracy import (
-        accuracy_markdown,
-        accuracy_table,
-        evaluate,
-        metrics_markdown,
-        metrics_table,
-    )
-    from bptubeformer.evaluation.tables import write_table
+    from bptubeformer.evaluation.accuracy import evaluate, write_accuracy
 
     evaluation = evaluate(results, store, list(runs), protocols, folds, seeds)
-    write_table(output.with_name("folds.csv"), evaluation.folds)
-    write_table(output.with_name("recalls.csv"), evaluation.recalls)
-    metrics = metrics_table(evaluation.folds)
-    write_table(output.with_name("metrics.csv"), metrics, metrics_markdown(metrics, results.name))
-    table = accuracy_table(evaluation, runs, baseline, *bootstrap)
-    write_table(output, table, accuracy_markdown(table, results.name, baseline))
+    write_accuracy(evaluation, runs, baseline, bootstrap, results.name, output)
 
 
 @command(
@@ -387,12 +454,10 @@ def leakage(
 ) -> None:  # fmt: skip
     """The same runs under each protocol, and the gaps."""
     from bptubeformer.evaluation.accuracy import evaluate
-    from bptubeformer.evaluation.leakage import leakage_markdown, leakage_table
-    from bptubeformer.evaluation.tables import write_table
+    from bptubeformer.evaluation.leakage import write_leakage
 
     evaluation = evaluate(results, store, runs, protocols, folds, seeds)
-    table = leakage_table(results, evaluation, *bootstrap)
-    write_table(output, table, leakage_markdown(table, results.name))
+    write_leakage(results, evaluation, bootstrap, output)
 
 
 @command(
@@ -404,20 +469,10 @@ def leakage(
 def complexity(store: Path, runs: Mapping[str, Any], batch_size: int, output: Path) -> None:
     """Table 2: MACs and parameters of all runs, beside the paper's, and where they arise."""
     from bptubeformer.data.trajectories import read_trajectories
-    from bptubeformer.evaluation.complexity import (
-        complexity_markdown,
-        complexity_tables,
-        ratios_table,
-    )
-    from bptubeformer.evaluation.tables import write_table
+    from bptubeformer.evaluation.complexity import write_complexity
 
     _, categories = read_trajectories(store)
-    tables = complexity_tables(runs, len(categories), batch_size)
-    ratios = ratios_table(tables.runs)
-    write_table(output, tables.runs, complexity_markdown(tables, ratios))
-    write_table(output.with_name("complexity_stages.csv"), tables.stages)
-    write_table(output.with_name("complexity_ratios.csv"), ratios)
-    write_table(output.with_name("transformers.csv"), tables.transformers)
+    write_complexity(runs, len(categories), batch_size, output)
 
 
 @command(
@@ -455,6 +510,7 @@ def cost(
     STORE,
     SPLIT,
     MODEL,
+    RUN_OF_MODEL,
     option("--per-class", "test segments of each class, at most", type=count, default=500),
     SEED,
     DEVICE,
@@ -463,61 +519,59 @@ def cost(
     output("embeddings (safetensors)"),
 )
 def embed(
-    store: Path, split: Path, model: Path, per_class: int, seed: int, device: str,
-    slots_per_gpu: int, threads: int, output: Path,
+    store: Path, split: Path, model: Path, run: Mapping[str, Any], per_class: int, seed: int,
+    device: str, slots_per_gpu: int, threads: int, output: Path,
 ) -> None:  # fmt: skip
     """Class-token embeddings of test segments, for t-SNE and silhouettes."""
     from bptubeformer.evaluation.job import TrainedFold, embed_fold
 
-    fold = TrainedFold.open(store, split, model, device, threads, slots_per_gpu)
+    fold = TrainedFold.open(store, split, model, run, device, threads, slots_per_gpu)
     embed_fold(fold, per_class, seed, output)
 
 
 @command(
     STORE,
     MODEL,
-    option("--predictions", "written by predict", type=Path),
+    RUN_OF_MODEL,
+    option("--predictions", "written by test", type=Path),
     option("--category", "whose surest correct test segment to take", default=""),
     output("attention (safetensors)"),
 )
-def attend(store: Path, model: Path, predictions: Path, category: str, output: Path) -> None:
+def attend(
+    store: Path, model: Path, run: Mapping[str, Any], predictions: Path, category: str, output: Path
+) -> None:
     """Attention of a model for one test segment."""
     from bptubeformer.evaluation.job import attend_segment
 
-    attend_segment(store, model, predictions, category, output)
+    attend_segment(store, model, run, predictions, category, output)
 
 
-@command(STORE, SPLIT, MODEL, SEED, DEVICE, SLOTS, THREADS, output("movement (parquet)"))
+@command(
+    STORE, SPLIT, MODEL, RUN_OF_MODEL, SEED, DEVICE, SLOTS, THREADS, output("movement (parquet)")
+)  # fmt: skip
 def attention_movement(
-    store: Path, split: Path, model: Path, seed: int, device: str, slots_per_gpu: int,
-    threads: int, output: Path,
+    store: Path, split: Path, model: Path, run: Mapping[str, Any], seed: int, device: str,
+    slots_per_gpu: int, threads: int, output: Path,
 ) -> None:  # fmt: skip
     """Attention and movement of all test segments, in true and in shuffled order of frames."""
     from bptubeformer.evaluation.attention_movement import write_attention_movement
     from bptubeformer.evaluation.job import TrainedFold
 
-    fold = TrainedFold.open(store, split, model, device, threads, slots_per_gpu)
+    fold = TrainedFold.open(store, split, model, run, device, threads, slots_per_gpu)
     write_attention_movement(fold, seed, output)
 
 
 @command(
     STORE,
-    option(
-        "--folds",
-        "movement.parquet of each fold",
-        type=Path,
-        nargs="+",
-    ),
+    option("--folds", "movement.parquet of each fold", type=Path, nargs="+"),
     BOOTSTRAP,
     output("movement.csv; .md is written beside it"),
 )
 def movement(store: Path, folds: list[Path], bootstrap: list[int], output: Path) -> None:
     """Rank correlation of attention and movement, with intervals."""
-    from bptubeformer.evaluation.movement import movement_markdown, movement_table, read_movement
-    from bptubeformer.evaluation.tables import write_table
+    from bptubeformer.evaluation.movement import write_movement
 
-    table = movement_table([read_movement(path) for path in folds], store, *bootstrap)
-    write_table(output, table, movement_markdown(table))
+    write_movement(folds, store, bootstrap, output)
 
 
 @command(
@@ -527,11 +581,9 @@ def movement(store: Path, folds: list[Path], bootstrap: list[int], output: Path)
 )
 def silhouettes(embeddings: Path, seed: int, output: Path) -> None:
     """Silhouettes of class tokens, by true class and by k-means cluster."""
-    from bptubeformer.evaluation.clusters import silhouettes_table
-    from bptubeformer.evaluation.inspection import Embeddings
-    from bptubeformer.evaluation.tables import write_table
+    from bptubeformer.evaluation.clusters import write_silhouettes
 
-    write_table(output, silhouettes_table(Embeddings.load(embeddings), seed))
+    write_silhouettes(embeddings, seed, output)
 
 
 @command(
@@ -555,16 +607,10 @@ def projector(embeddings: Path, name: str, output: Path) -> None:
 )
 def verdict(results: Path, config: Mapping[str, Any], scope: str, output: Path) -> None:
     """A verdict on every claim of the paper."""
-    from bptubeformer.atomic import write_text
-    from bptubeformer.evaluation.tables import write_table
     from bptubeformer.verdict.evidence import Evidence
-    from bptubeformer.verdict.judge import verdict_table
-    from bptubeformer.verdict.page import count_verdicts, verdict_markdown, verdict_page
+    from bptubeformer.verdict.page import count_verdicts, write_verdict
 
-    evidence = Evidence(results, config, scope)
-    table = verdict_table(evidence)
-    write_table(output, table, verdict_markdown(table, evidence))
-    write_text(output.with_suffix(".html"), verdict_page(table, evidence))
+    table = write_verdict(Evidence(results, config, scope), output)
     print(count_verdicts(table).to_string())
 
 
@@ -572,16 +618,15 @@ def verdict(results: Path, config: Mapping[str, Any], scope: str, output: Path) 
     RESULTS,
     CONFIG,
     option("--base", "config.yaml as it is in the repository", type=Path),
-    output("Markdown file"),
+    output("Markdown file; a page (.html) with the whole configuration is written beside it"),
 )
 def summary(results: Path, config: Mapping[str, Any], base: Path, output: Path) -> None:
     """All tables of a finished run on one page, with its data, machine and settings."""
-    from bptubeformer.atomic import write_text
     from bptubeformer.verdict.evidence import Evidence
-    from bptubeformer.verdict.summary import results_summary
+    from bptubeformer.verdict.summary import write_summary
 
     given = yaml.safe_load(base.read_text(encoding="utf-8"))
-    write_text(output, results_summary(Evidence(results, config), given))
+    write_summary(Evidence(results, config), given, output)
 
 
 @command(
@@ -594,3 +639,27 @@ def notebook(notebook: Path, parameters: Mapping[str, Any], output: Path) -> Non
     from bptubeformer.figures.execute import execute_notebook
 
     execute_notebook(notebook, output, parameters)
+
+
+@command(
+    RESULTS,
+    CONFIG,
+    option("--rules", "shell command of each rule of the workflow", type=mapping, default="{}"),
+    option("--checkout", "folder of the Snakefile", type=Path, default="."),
+    output("the crate, a zip archive"),
+)
+def crate(
+    results: Path, config: Mapping[str, Any], rules: Mapping[str, str], checkout: Path, output: Path
+) -> None:
+    """A finished run as an RO-Crate, to be handed on."""
+    from bptubeformer.provenance.crate import Run, write_crate
+
+    write_crate(Run(results, config, rules, checkout), output)
+
+
+@command(argument("crate", "the archive of a crate, or the folder it was unpacked to", type=Path))
+def check(crate: Path) -> None:
+    """Verify a received crate, and compute its tables and verdicts again from its predictions."""
+    from bptubeformer.provenance.check import check_crate
+
+    check_crate(crate)

@@ -110,6 +110,24 @@ def model_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {"model": entry["model"], **shared, **own}
 
 
+def described(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the tables say of each run: experiment, model and hyperparameters, in one order."""
+    return {
+        name: dict(sorted({"experiment": run["experiment"], **model_of(config, name)}.items()))
+        for name, run in declared(config).items()
+    }
+
+
+def told(source: str) -> str:
+    """A source as others may see it: where data stands on this machine is our own business."""
+    return source if source == SYNTHETIC or source.startswith(REMOTE) else Path(source).name
+
+
+def judged(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as verdicts are given it: on any device the same, and in one order."""
+    return json.loads(json.dumps({**config, "device": "auto"}, sort_keys=True))
+
+
 def training_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A run's training settings: those of all runs, and what its entry changes."""
     return {**config["training"], **declared(config)[name].get("training", {})}
@@ -162,9 +180,11 @@ def settle_runs(config: Mapping[str, Any], base: Path) -> dict[str, dict[str, An
             value = None if key.startswith(SECTIONS) else name
             raise _wrong(key, value, f"no such run; known: {', '.join(known)}")
     baseline = config["statistics"].get("baseline")
-    if baseline not in (papers := [*listed["runs"], *settled["runs"]]):
-        papers = ", ".join(dict.fromkeys(papers))
-        raise _wrong("statistics.baseline", baseline, f"not under runs; known there: {papers}")
+    papers = list(dict.fromkeys([*listed["runs"], *settled["runs"]]))
+    if baseline not in papers:
+        raise _wrong(
+            "statistics.baseline", baseline, f"not under runs; known there: {', '.join(papers)}"
+        )
     leakage = [name for name in config["leakage"]["runs"] if name in declared(settled)]
     return {**settled, "leakage": {"runs": leakage}}
 
@@ -251,20 +271,21 @@ def _check_run(config: Mapping[str, Any], name: str) -> None:
 
 
 def _explain(fault: jsonschema.ValidationError) -> str:
+    schema: Mapping[str, Any] = fault.schema  # type: ignore[assignment]  # set on every real fault
+    wanted: Any = fault.validator_value
+    instance: Any = fault.instance
     path = ".".join(map(str, fault.absolute_path))
     if fault.validator == "additionalProperties":
-        known = list(fault.schema.get("properties", {}))
-        unknown = next(key for key in fault.instance if key not in known)
+        known = list(schema.get("properties", {}))
+        unknown = next(key for key in instance if key not in known)
         where = f"{path}.{unknown}" if path else str(unknown)
-        return str(
-            _wrong(where, fault.instance[unknown], f"unknown key; {_nearest(unknown, known)}")
-        )
+        return str(_wrong(where, instance[unknown], f"unknown key; {_nearest(unknown, known)}"))
     if fault.validator == "required":
-        missing = next(key for key in fault.validator_value if key not in fault.instance)
+        missing = next(key for key in wanted if key not in instance)
         where = f"{path}.{missing}" if path else missing
         return f"config: {where} is missing; add it (config.yaml shows every key)"
-    expected = fault.schema.get("description", f"{fault.validator}: {fault.validator_value}")
-    return str(_wrong(path or "the configuration", fault.instance, f"expected {expected}"))
+    expected = schema.get("description", f"{fault.validator}: {wanted}")
+    return str(_wrong(path or "the configuration", instance, f"expected {expected}"))
 
 
 def _wrong(key: str, value: Any, remedy: str) -> InputError:

@@ -1,6 +1,6 @@
 """The one exception for input that a person can put right, and how names stand in its message."""
 
-from pathlib import Path
+from pathlib import PurePath
 
 
 class InputError(Exception):
@@ -11,7 +11,7 @@ class InputError(Exception):
     """
 
 
-def shown(name: Path | str) -> str:
+def shown(name: PurePath | str) -> str:
     """A name that may hold anything, as one printable line.
 
     File names are bytes: control characters, line ends and what is no UTF-8 are escaped.
@@ -21,3 +21,30 @@ def shown(name: Path | str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
         for letter in text
     )
+
+
+LARGEST_SEED = 2**32 - 1
+"""Of NumPy's generators."""
+
+
+def within(name: str, value: float, least: float, most: float) -> None:
+    """Refuse a setting below ``least`` or above ``most``.
+
+    Raises:
+        InputError: it is.
+    """
+    if not least <= value <= most:
+        raise InputError(f"{name} = {value!r}: expected {least:g} to {most:g}; see config.yaml")
+
+
+def between(name: str, value: float, low: float, high: float) -> None:
+    """Refuse a setting that does not lie between two numbers.
+
+    Raises:
+        InputError: it is one of them, or outside.
+    """
+    if not low < value < high:
+        raise InputError(
+            f"{name} = {value!r}: expected more than {low:g} and less than {high:g}; "
+            "see config.yaml"
+        )

@@ -33,20 +33,26 @@ def fingerprint(*roots: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def package_fingerprint() -> str:
+    """Fingerprint of the whole package."""
+    files = (path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+    return fingerprint(*(".".join([PACKAGE, *file.with_suffix("").parts]) for file in files))
+
+
 def reached(*roots: str) -> dict[str, str]:
     """Meaning, as text, of each piece of code reached from ``roots``, by its name."""
     found: dict[str, str] = {}
     waiting: list[str] = []
     for root in roots:
+        trees: list[ast.AST] = []
         if root.endswith(".ipynb"):
-            trees = [_meaning(tree) for tree in _notebook(root)]
+            trees += [_meaning(tree) for tree in _notebook(root)]
             found[Path(root).name] = "\n".join(map(_text, trees))
         elif ":" in root:
             module, name = root.split(":")
-            trees = list(_definitions(_parse(module), name))
+            trees += _definitions(_parse(module), name)
             found[root] = "\n".join(map(_text, trees))
         else:
-            trees = []
             waiting.append(root)
         waiting += [module for tree in trees for module in _imports(tree)]
     while waiting:
@@ -93,8 +99,7 @@ def _meaning(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            kept = [line for line in body if not _is_text(line)]
-            node.body = kept or [ast.Pass()]
+            body[:] = [line for line in body if not _is_text(line)] or [ast.Pass()]
     return tree
 
 

@@ -4,9 +4,13 @@ As one entry, because safetensors writes several entries in no fixed order: equa
 makes equal files.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ENTRY = "about"
 
@@ -23,3 +27,14 @@ def unpack(metadata: Mapping[str, str] | None) -> dict[str, Any]:
         KeyError: the file was not written by this package.
     """
     return json.loads((metadata or {})[ENTRY])
+
+
+def content_of(tensors: Mapping[str, "Tensor"], about: Mapping[str, Any]) -> str:
+    """Hash of tensors on the CPU, of any shape and type, and of what is said about them."""
+    import torch
+
+    digest = hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

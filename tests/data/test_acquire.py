@@ -245,3 +245,21 @@ def test_a_server_that_is_not_there_is_reported(get, web, monkeypatch):
     monkeypatch.setattr(download.Retry, "get_backoff_time", lambda self: 0)
     with pytest.raises(InputError, match=r"no usable answer from http://127\.0\.0\.1:1 \(Conn"):
         get("http://127.0.0.1:1/data.zip")
+
+
+def test_a_download_that_was_cut_short_is_fetched_anew(archive, get, web):
+    """Without a checksum nothing tells until it is unpacked."""
+    (web[0] / "data.zip").write_bytes(archive.read_bytes()[:-100])
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"cannot be unpacked .* what came was removed, run"):
+            get(f"{web[1]}/data.zip")
+    shutil.copy(archive, web[0] / "data.zip")
+    assert get(f"{web[1]}/data.zip")["files"]
+
+
+@pytest.mark.parametrize("form", ["zip", "tar"])
+def test_an_archive_without_a_file_is_refused(get, tmp_path, form):
+    (tmp_path / "empty").mkdir()
+    archive = shutil.make_archive(str(tmp_path / "none"), form, tmp_path / "empty")
+    with pytest.raises(InputError, match="no file in it"):
+        get(archive)

@@ -127,6 +127,25 @@ def test_links_pipes_and_devices_are_refused(tmp_path, form, change, words):
     )
 
 
+def test_a_sparse_file_without_end_is_refused_at_once(tmp_path):
+    """Its header says 2^60 bytes; Python would pass over them one empty read after the other."""
+    header = bytearray(tarfile.TarInfo("x.csv").tobuf(tarfile.GNU_FORMAT))
+    header[156:157] = b"S"
+    header[124:136] = b"\x80" + (2**60).to_bytes(11, "big")
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    archive = tmp_path / "evil.tar"
+    archive.write_bytes(bytes(header) + bytes(10240 - len(header)))
+    assert "its member x.csv is a sparse file; expected" in refused(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize("form", [".zip", ".tar"])
+def test_names_with_backslashes_are_refused(tmp_path, form):
+    """As some programs write them: they would become files of long names, all in one folder."""
+    archive = write(tmp_path / f"a{form}", [("a\\v\\1.csv", b"1")])
+    assert "a name with backslashes; expected /" in refused(archive, tmp_path / "out")
+
+
 @pytest.mark.parametrize("form", [".zip", ".tar"])
 @pytest.mark.parametrize(
     "members",

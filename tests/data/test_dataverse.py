@@ -1,4 +1,6 @@
 import io
+import socket
+import threading
 import traceback
 from pathlib import Path
 
@@ -407,3 +409,25 @@ def test_a_listing_that_trickles_in_is_given_up(tmp_path, monkeypatch):
         server.listing, server.listing_pace = " " * 200, 0.02
         with pytest.raises(InputError, match=r"no usable answer \(Timeout\)"):
             download(DOI, server.address, tmp_path, LIMIT)
+
+
+def test_an_answer_whose_head_has_no_end_is_given_up(tmp_path, monkeypatch):
+    """A line now and then: a time-out of the connection begins anew with each."""
+    monkeypatch.setattr(transfer, "ANSWER_S", 0.5)
+    ended = threading.Event()
+
+    def trickle(server):
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            while not ended.wait(0.1):
+                connection.sendall(b"X: 1\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=trickle, args=(server,))
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(InputError, match=r"no usable answer \(Timeout\)"):
+            download(DOI, address, tmp_path, LIMIT)
+        ended.set()
+        thread.join()

@@ -84,6 +84,8 @@ def plainly(content):
         text = content.decode("utf-8-sig")
         for cells in csv.reader(io.StringIO(text, newline=None)):
             if cells:
+                if not all(cell.isascii() and "_" not in cell for cell in cells):
+                    return None
                 frame, *values = map(float, cells)
                 fits = len(values) == 34 and all(abs(value) <= 1e6 for value in values)
                 if not fits or frame != int(frame) or abs(frame) > 2**31 - 1 or frame in numbers:

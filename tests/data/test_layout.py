@@ -9,7 +9,9 @@ from bptubeformer.data.layout import (
     JUNK,
     LOOP,
     NORMAL,
+    OUTSIDE,
     find_trajectories,
+    find_unlabelled,
     folder_state,
     tree,
 )
@@ -231,3 +233,29 @@ def test_a_long_tree_is_cut(tmp_path):
     lines = tree([tmp_path], lines=10).splitlines()
     assert len(lines) == 11
     assert "more lines" in lines[-1]
+
+
+@pytest.mark.parametrize("target", ["..", "/proc/self", "/sys", "/"])
+def test_links_to_what_is_around_the_dataset_are_not_followed(tmp_path, target):
+    data = tmp_path / "data"
+    add(data, "walk/v/1.csv")
+    add(data, "jump/v/1.csv")
+    add(tmp_path / "other", "walk/v/2.csv")
+    (data / "walk" / "out").symlink_to(tmp_path if target == ".." else target)
+    layout = find_trajectories([data], None)
+    assert len(layout.files) == 2
+    assert layout.passed_over == {OUTSIDE: 1}
+
+
+def test_trajectories_of_no_category_are_named_by_their_folders(tmp_path):
+    add(tmp_path / "data", "1.csv")
+    add(tmp_path / "data", "a/v/2.csv")
+    add(tmp_path / "data", "a/.DS_Store")
+    layout = find_unlabelled(tmp_path / "data")
+    assert found(layout) == [("", "a/v", "2"), ("", "data", "1")]
+    assert found(find_unlabelled(tmp_path / "data" / "1.csv")) == [("", "data", "1")]
+    with pytest.raises(InputError, match="no such file or folder; give a trajectory"):
+        find_unlabelled(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty: no \.csv file in it"):
+        find_unlabelled(tmp_path / "empty")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -165,11 +167,13 @@ def test_windows_of_another_store_or_length_are_refused(store, tmp_path):
     split, *_ = make_splits(store, "video", 24, 1, SplitSettings())
     path = tmp_path / "fold0.parquet"
     split.check(store, 24, path)
-    split.check(store, 12, path)
-    fewer = store_of([[[30]] * 3])
-    for other, length in ((store, 60), (fewer, 24)):
-        with pytest.raises(InputError, match=rf"fold0\.parquet: \d+ windows of {length} frames do"):
+    moved = replace(store, frames=store.frames + 1)
+    for other, length in ((store, 12), (store, 60), (moved, 24)):
+        with pytest.raises(InputError, match=r"fold0\.parquet: windows of 24 frames of the store"):
             split.check(other, length, path)
+    changed = replace(split, starts=split.starts + 1)
+    with pytest.raises(InputError, match=r"fold0\.parquet: \d+ windows of 24 frames do not lie"):
+        changed.check(store, 24, path)
 
 
 def test_what_is_no_split_is_refused(tmp_path):
@@ -200,6 +204,7 @@ def test_a_split_survives_saving(store, tmp_path):
     loaded = Split.load(tmp_path / "fold0.parquet")
     for name in ("starts", "trajectory", "part"):
         assert np.array_equal(getattr(loaded, name), getattr(split, name))
+    assert (loaded.data, loaded.segment_length) == (store.fingerprint, 24)
 
 
 def test_the_summary_counts_everything(store):
@@ -209,3 +214,14 @@ def test_the_summary_counts_everything(store):
     assert summary["windows"].sum() == 3 * len(splits[0].starts)
     fold = summary[summary["fold"] == 0]
     assert fold["trajectories"].sum() == (store.rows >= 24).sum()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"folds": 1}, {"folds": 1001}, {"seed": 2**32}, {"seed": -1}, {"minimum_rows": 0},
+     {"test_fraction": 0}, {"validation_fraction": 1}],
+)  # fmt: skip
+def test_settings_that_no_split_has_are_refused(setting):
+    (name,) = setting
+    with pytest.raises(InputError, match=f"{name} = .*: expected .*; see config.yaml"):
+        SplitSettings(**setting)

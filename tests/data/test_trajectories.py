@@ -167,7 +167,10 @@ SOUND = "".join(",".join(map(str, row)) + "\n" for row in trajectory_rows(3))
         (SOUND.encode("utf-16"), "UTF-16 text; write it anew as UTF-8"),
         (SOUND.encode("utf-16-be"), "no text: it has zero bytes"),
         (SOUND.encode("utf-32-be"), "no text: it has zero bytes"),
-        (SOUND.replace("1", "١").encode(), "the file is no plain UTF-8 CSV"),
+        (SOUND.replace("1", "١").encode(), "row 1, column frame: '١' is no finite number"),
+        (SOUND.replace("2.0", "1_0", 1).encode(), "'1_0' is no finite number"),
+        (SOUND.encode("utf-32"), "UTF-32 text; write it anew as UTF-8"),
+        (b"," * 10**7, "row 1: 10000000 letters; expected 35 columns"),
         (SOUND.replace(",", "\t").encode(), "row 1: 1 column;"),
     ],
 )
@@ -305,7 +308,7 @@ def test_old_line_ends_and_endless_cells_are_faults_like_others(tmp_path):
     with pytest.raises(InputError, match="row 1: 3 columns"):
         read_trajectory(path)
     path.write_text("9" * 200_000)
-    with pytest.raises(InputError, match="row 1: 1 column;"):
+    with pytest.raises(InputError, match="row 1: 200000 letters;"):
         read_trajectory(path)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.trajectories import FrameStore, read_fingerprint
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.accuracy import (
     accuracy_markdown,
@@ -43,10 +43,11 @@ def store_file(tmp_path):
 
 def write(results, protocol, run, fold, trajectory, predicted):
     trajectory = np.array(trajectory)
+    data = read_fingerprint(results / "frames.safetensors")
     folder = results / protocol / run / f"fold{fold}"
     logits = np.eye(2, dtype=np.float32)[predicted]
     labels = (trajectory >= 4).astype(np.int64)
-    Predictions(trajectory, trajectory, labels, logits, ("c0", "c1")).save(folder / FILE)
+    Predictions(trajectory, trajectory, labels, logits, ("c0", "c1"), data).save(folder / FILE)
     history = {"epoch": [1, 2], "validation_loss": [0.5, 0.4], "validation_accuracy": [0.1, 0.9]}
     pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
 
@@ -88,9 +89,11 @@ def test_predictions_without_a_class_are_refused(tmp_path, store_file):
 
 def test_predictions_of_other_data_are_refused(tmp_path, store_file):
     logits, two = np.eye(2, dtype=np.float32), ("c0", "c1")
-    for trajectory in ([0, 8], [-1, 4], [4, 0]):  # none of the eight, or of another class
+    own = read_fingerprint(store_file)
+    # None of the eight, or of another class; or of a store that only looks like this one.
+    for trajectory, data in (([0, 8], own), ([-1, 4], own), ([4, 0], own), ([0, 4], "another")):
         numbers = np.array(trajectory)
-        Predictions(numbers, numbers, np.array([0, 1]), logits, two).save(
+        Predictions(numbers, numbers, np.array([0, 1]), logits, two, data).save(
             tmp_path / "video" / "BPT-V2" / "fold0" / FILE
         )
         with pytest.raises(InputError, match="predictions for other trajectories than those of"):

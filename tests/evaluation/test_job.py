@@ -13,7 +13,7 @@ from bptubeformer.evaluation.job import (
     predict_fold,
 )
 from bptubeformer.evaluation.predictions import Predictions
-from bptubeformer.models import build_model, save_model
+from bptubeformer.models import TrainedModel, build_model, save_model
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
 
@@ -22,13 +22,14 @@ RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth":
 def model_file(store, tmp_path):
     torch.manual_seed(0)
     path = tmp_path / "model.safetensors"
-    save_model(path, build_model(RUN, len(store.categories)), RUN, store.categories)
+    model = build_model(RUN, len(store.categories))
+    save_model(path, TrainedModel(model, RUN, list(store.categories), store.fingerprint))
     return path
 
 
 @pytest.fixture
 def fold(fold_files, model_file):
-    return TrainedFold.open(*fold_files, model_file, "cpu", 1)
+    return TrainedFold.open(*fold_files, model_file, RUN, "cpu", 1)
 
 
 def test_every_test_segment_of_the_fold_is_predicted(fold, fold_files, store, tmp_path):
@@ -57,7 +58,7 @@ def test_a_few_segments_of_each_class_are_embedded(fold, tmp_path):
 def test_attention_is_that_of_a_test_segment(fold, fold_files, model_file, store, tmp_path):
     predict_fold(fold, "fp32", tmp_path / "predictions.parquet")
     attend_segment(
-        fold_files[0], model_file, tmp_path / "predictions.parquet", "Abuse",
+        fold_files[0], model_file, RUN, tmp_path / "predictions.parquet", "Abuse",
         tmp_path / "attention.safetensors",
     )  # fmt: skip
     shown = SegmentAttention.load(tmp_path / "attention.safetensors")
@@ -67,8 +68,19 @@ def test_attention_is_that_of_a_test_segment(fold, fold_files, model_file, store
     assert shown.attention["body parts"].shape == (8, 6, 6)
 
 
-def test_a_model_of_other_classes_is_refused(fold_files, tmp_path):
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"categories": ["walk", "jump"]}, "trained for the classes walk, jump, but the data has"),
+        ({"data": "another"}, r"trained on other data \(another\) than this store"),
+        ({"run": {**RUN, "heads": 4}}, "a model of another run: it is .*'heads': 4"),
+    ],
+)
+def test_a_model_of_other_classes_data_or_run_is_refused(
+    fold_files, store, tmp_path, change, words
+):
     path = tmp_path / "other.safetensors"
-    save_model(path, build_model(RUN, 2), RUN, ["walk", "jump"])
-    with pytest.raises(InputError, match="trained for the classes walk, jump, but the data has"):
-        TrainedFold.open(*fold_files, path, "cpu", 1)
+    own = {"run": RUN, "categories": list(store.categories), "data": store.fingerprint, **change}
+    save_model(path, TrainedModel(build_model(own["run"], len(own["categories"])), **own))
+    with pytest.raises(InputError, match=words):
+        TrainedFold.open(*fold_files, path, RUN, "cpu", 1)

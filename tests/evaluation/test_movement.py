@@ -23,7 +23,7 @@ from bptubeformer.evaluation.movement import (
     movement_table,
     read_movement,
 )
-from bptubeformer.models import build_model, save_model
+from bptubeformer.models import TrainedModel, build_model, save_model
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.skeleton import PARTS
 
@@ -138,8 +138,9 @@ def test_a_model_that_looks_at_single_poses_correlates_as_much_in_the_control(st
 
 def trained_fold(fold_files, store, run, folder):
     path = folder / "model.safetensors"
-    save_model(path, build_model(run, len(store.categories)), run, store.categories)
-    return TrainedFold.open(*fold_files, path, "cpu", 1)
+    model = build_model(run, len(store.categories))
+    save_model(path, TrainedModel(model, run, list(store.categories), store.fingerprint))
+    return TrainedFold.open(*fold_files, path, run, "cpu", 1)
 
 
 def test_every_test_segment_of_a_fold_is_written(fold_files, store, tmp_path):

@@ -6,6 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from bptubeformer.errors import InputError
 from bptubeformer.models import (
+    TrainedModel,
     available,
     build_model,
     hyperparameters,
@@ -110,12 +111,16 @@ def test_every_matrix_is_initialised_within_its_xavier_bound(model):
     assert (model.head.bias == 0).all()
 
 
+def save(path, model, run, classes=CLASSES):
+    save_model(path, TrainedModel(model, run, classes, "abc"))
+
+
 def test_a_model_survives_saving(model, run, segments, tmp_path):
     path = tmp_path / "model.safetensors"
-    save_model(path, model, run, CLASSES)
-    loaded, loaded_run, categories = load_model(path)
-    assert (loaded_run, categories) == (run, CLASSES)
-    assert torch.equal(loaded.eval()(segments), model.eval()(segments))
+    save(path, model, run)
+    loaded = load_model(path)
+    assert (loaded.run, loaded.categories, loaded.data) == (run, CLASSES, "abc")
+    assert torch.equal(loaded.model.eval()(segments), model.eval()(segments))
 
 
 def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
@@ -127,10 +132,10 @@ def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
     with pytest.raises(InputError, match="not a model"):
         load_model(path)
     width = "local_width" if "local_width" in run else "token_width"
-    save_model(path, model, {**run, width: 16}, CLASSES)
+    save(path, model, {**run, width: 16})
     with pytest.raises(InputError, match=r"its weight \S+ is F32 of .*, that of the \w+ it"):
         load_model(path)
-    save_model(path, model, run, [*CLASSES, "d"])
+    save(path, model, run, [*CLASSES, "d"])
     with pytest.raises(InputError, match=r"weight head.*is F32 of 3.*, that of .* is F32 of 4"):
         load_model(path)
 
@@ -138,18 +143,18 @@ def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
 def test_only_models_of_this_package_are_built(model, run, tmp_path):
     with pytest.raises(ValueError, match="'layers' is not one of bptubeformer, m12, sttran"):
         build_model({"model": "layers"}, 3)
-    save_model(tmp_path / "model.safetensors", model, {**run, "model": "os"}, CLASSES)
+    save(tmp_path / "model.safetensors", model, {**run, "model": "os"})
     with pytest.raises(InputError, match="'os' is not one of"):
         load_model(tmp_path / "model.safetensors")
 
 
 def test_a_missing_parameter_is_named(model, run, tmp_path):
     path = tmp_path / "model.safetensors"
-    save_model(path, model, run, CLASSES)
+    save(path, model, run)
     weights = load_file(path)
     del weights["head.bias"]
     model.state_dict = lambda: weights
-    save_model(path, model, run, CLASSES)
+    save(path, model, run)
     with pytest.raises(InputError, match=r"head\.bias"):
         load_model(path)
 
@@ -168,7 +173,7 @@ def test_a_missing_parameter_is_named(model, run, tmp_path):
 def test_weights_that_are_not_the_models_are_refused_by_name(model, run, tmp_path, change, words):
     path, weights = tmp_path / "model.safetensors", change(model.state_dict())
     model.state_dict = lambda: weights
-    save_model(path, model, run, CLASSES)
+    save(path, model, run)
     with pytest.raises(InputError, match=words):
         load_model(path)
 
@@ -178,8 +183,21 @@ def test_weights_that_are_not_the_models_are_refused_by_name(model, run, tmp_pat
 )
 def test_an_architecture_without_weights_takes_no_memory(model, run, tmp_path, change):
     path = tmp_path / "model.safetensors"
-    save_model(path, model, {**run, **change}, CLASSES)
+    save(path, model, {**run, **change})
     with pytest.raises(InputError, match="not a model of this package"):
+        load_model(path)
+
+
+def test_a_model_file_that_was_changed_is_refused(model, run, tmp_path):
+    """One bit of a weight, or what the file says of its architecture."""
+    path = tmp_path / "model.safetensors"
+    save(path, model, run)
+    sound = path.read_bytes()
+    path.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    with pytest.raises(InputError, match="its content is not what was written"):
+        load_model(path)
+    path.write_bytes(sound.replace(b'\\"abc\\"', b'\\"abd\\"'))
+    with pytest.raises(InputError, match="its content is not what was written"):
         load_model(path)
 
 

@@ -7,7 +7,7 @@ import torch
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint
 from bptubeformer.models import load_model
-from bptubeformer.training import job
+from bptubeformer.training import job, loop
 from bptubeformer.training.device import processor
 from bptubeformer.training.job import train_fold
 from bptubeformer.training.loop import TrainingSettings
@@ -30,8 +30,9 @@ def test_a_fold_has_its_files(trained, store):
         "history.csv",
         "run.json",
     }
-    _, run, categories = load_model(trained / "model.safetensors")
-    assert (run, tuple(categories)) == (RUN, store.categories)
+    loaded = load_model(trained / "model.safetensors")
+    assert (loaded.run, tuple(loaded.categories)) == (RUN, store.categories)
+    assert loaded.data == store.fingerprint
     history = pd.read_csv(trained / "history.csv")
     assert history["epoch"].tolist() == [1, 2]
     assert history["best"].any()
@@ -92,6 +93,49 @@ def test_where_memory_is_short_the_batch_is_smaller_and_that_is_recorded(
                tmp_path / "small")  # fmt: skip
     name = "model.safetensors"
     assert (tmp_path / "small" / name).read_bytes() == (tmp_path / "short" / name).read_bytes()
+
+
+@pytest.mark.parametrize("short_again", [True, False])
+def test_a_training_in_smaller_batches_goes_on_in_them(
+    fold_files, tmp_path, monkeypatch, short_again
+):
+    """Memory got short in the second epoch; killed in the fourth; then there is enough, or not."""
+    settings = TrainingSettings(batch_size=200, max_epochs=5, early_stopping_patience=5)
+    real, calls = loop.train_epoch, []
+
+    def epoch(step, order):
+        calls.append(step.batch_size)
+        if step.batch_size > 100 and len(calls) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if len(calls) == kill_at:
+            raise KeyboardInterrupt
+        return real(step, order)
+
+    monkeypatch.setattr(loop, "train_epoch", epoch)
+    kill_at = None
+    train_fold(*fold_files, RUN, settings, "cpu", 1, tmp_path / "undisturbed")
+    assert calls == [200, 200, 100, 100, 100, 100, 100]
+    calls.clear()
+    kill_at = 6
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(*fold_files, RUN, settings, "cpu", 1, tmp_path / "killed")
+    calls[:] = [200] if short_again else [0, 0]
+    kill_at = None
+    train_fold(*fold_files, RUN, settings, "cpu", 1, tmp_path / "killed")
+    assert calls[1 if short_again else 2 :] == [100, 100]
+    record = json.loads((tmp_path / "killed" / "run.json").read_text())
+    assert record["batch_sizes_tried"] == [200, 100]
+    assert record["resumed_after_epochs"] == [3]
+    name = "model.safetensors"
+    mine, undisturbed = (tmp_path / folder / name for folder in ("killed", "undisturbed"))
+    assert mine.read_bytes() == undisturbed.read_bytes()
+
+
+def test_two_processes_never_train_one_fold(fold_files, tmp_path):
+    with job.alone_in(tmp_path), pytest.raises(InputError, match="another process trains this f"):
+        train_fold(*fold_files, RUN, SETTINGS, "cpu", 1, tmp_path)
+    train_fold(*fold_files, RUN, SETTINGS, "cpu", 1, tmp_path)
+    assert job.LOCK not in {path.name for path in tmp_path.iterdir()}
 
 
 def test_a_precision_that_is_not_there_is_refused_before_anything_is_written(fold_files, tmp_path):

@@ -134,3 +134,34 @@ def test_every_epoch_is_reported():
     train(build_model(RUN, 2), segments_of(1), segments_of(2), TrainingSettings(max_epochs=2),
           seen.append)  # fmt: skip
     assert [epoch.epoch for epoch in seen] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"batch_size": 0}, {"max_epochs": 0}, {"early_stopping_patience": 0}, {"learning_rate": 0},
+     {"learning_rate": float("inf")}, {"epsilon": 0}, {"plateau_factor": 1}, {"betas": (0.9, 1)},
+     {"plateau_patience": -1}, {"seed": 2**32}],
+)  # fmt: skip
+def test_settings_that_no_training_has_are_refused(setting):
+    (name,) = setting
+    with pytest.raises(InputError, match=f"{name} = .*: expected .*; see config.yaml"):
+        TrainingSettings(**setting)
+
+
+def test_predictions_where_memory_is_short_are_those_of_smaller_batches(monkeypatch):
+    model, segments = build_model(RUN, 2).eval(), segments_of(1)
+    expected, real, sizes = predict(model, segments), model.forward, []
+
+    def short_of_memory(batch):
+        sizes.append(len(batch))
+        if len(batch) > 13:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(batch)
+
+    monkeypatch.setattr(model, "forward", short_of_memory)
+    torch.testing.assert_close(predict(model, segments), expected)
+    assert sizes[0] > 13
+    assert set(sizes[sizes.index(next(size for size in sizes if size <= 13)) :]) <= set(range(14))
+    monkeypatch.setattr(model, "forward", lambda batch: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        predict(model, segments)

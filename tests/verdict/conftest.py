@@ -125,7 +125,7 @@ def make_world(results: Path, config: dict) -> None:
             (folder / "run.json").write_text(json.dumps(record))
     shown = results / "as-published" / "BPT-V2" / "fold0"
     logits = np.zeros((789, 13), np.float32)
-    Predictions(video, video, label, logits, tuple(names)).save(shown / FILE)
+    Predictions(video, video, label, logits, tuple(names), "abc").save(shown / FILE)
     weights = {"attention body parts": np.zeros((8, 6, 6), np.float32)}
     weights |= {f"attention {part}": np.zeros((8, 12, 12), np.float32) for part in PARTS}
     save_file(weights, shown / "attention.safetensors")

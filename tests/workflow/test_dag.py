@@ -2,59 +2,17 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
 import yaml
 
-from conftest import REPOSITORY, trajectory_rows, write_csv
-
-SMALL = {
-    "dataset": {"name": "small", "source": "synthetic"},
-    "synthetic": {"seed": 13, "size": 0.6},
-    "split": {"folds": 2},
-    "windows": {"step": 24},
-    "training": {"batch_size": 16, "max_epochs": 1},
-    "architecture": {"token_width": 8, "depth": 1},
-    "leakage": {"runs": ["BPT-V2"]},
-    "statistics": {"bootstrap_samples": 200},
-}
-RESULTS = Path("results", "small")
-
-
-def copy_checkout(target: Path) -> Path:
-    """A checkout with two runs instead of all."""
-    left_out = shutil.ignore_patterns(".git", ".venv", ".uv", ".snakemake", "results", ".*_cache")
-    shutil.copytree(REPOSITORY, target, ignore=left_out)
-    config = yaml.safe_load((target / "config.yaml").read_text())
-    config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2")}
-    config["controls"] = {name: config["controls"][name] for name in ("BPT-V2-T12",)}
-    (target / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    (target / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    return target
-
-
-def snakemake(
-    checkout: Path, *arguments: str, cores: int | None = 2
-) -> subprocess.CompletedProcess:
-    number = ["--cores", str(cores)] if cores else []
-    command = [sys.executable, "-m", "snakemake", *number, *arguments]
-    environment = {**os.environ, "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=environment)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
-    """A checkout in which the workflow has run, and what it printed."""
-    checkout = copy_checkout(tmp_path_factory.mktemp("checkout") / "bptubeformer")
-    done = snakemake(checkout, "--configfile", "small.yaml")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return checkout, done
+from checkout import REPOSITORY, RESULTS, SMALL, snakemake
+from conftest import trajectory_rows, write_csv
 
 
 @pytest.fixture
@@ -65,11 +23,16 @@ def planned(finished):
     def plan(*overlays: str) -> dict[str, int]:
         done = snakemake(checkout, "-n", "--configfile", "small.yaml", *overlays)
         assert done.returncode == 0, done.stdout + done.stderr
-        table = re.search(r"Job stats:\n.*?\n-+ .*?\n(.*?)\n\n", done.stdout + done.stderr, re.S)
-        rows = [line.split() for line in table[1].splitlines()] if table else []
-        return {rule: int(count) for rule, count in rows if rule not in ("total", "all")}
+        return jobs_of(done)
 
     return plan
+
+
+def jobs_of(done: subprocess.CompletedProcess) -> dict[str, int]:
+    """Number of jobs of each rule that a call of Snakemake planned."""
+    table = re.search(r"Job stats:\n.*?\n-+ .*?\n(.*?)\n\n", done.stdout + done.stderr, re.S)
+    rows = [line.split() for line in table[1].splitlines()] if table else []
+    return {rule: int(count) for rule, count in rows if rule not in ("total", "all")}
 
 
 @pytest.fixture
@@ -95,9 +58,10 @@ def test_all_tables_figures_and_pages_are_there(finished):
     names = {
         "tables": {
             *(f"{table}.{suffix}" for table in ("accuracy", "metrics", "complexity", "leakage",
-                                                "movement", "verdict") for suffix in ("csv", "md")),
+                                                "movement", "verdict")
+              for suffix in ("csv", "md", "html")),
             "folds.csv", "recalls.csv", "complexity_stages.csv", "complexity_ratios.csv",
-            "transformers.csv", "silhouettes.csv", "verdict.html",
+            "transformers.csv", "silhouettes.csv",
         },
         "projector": {"projector_config.pbtxt", "vectors.tsv", "classes.tsv"},
         "figures": {
@@ -205,7 +169,7 @@ def test_more_seeds_train_more_folds_and_none_again(finished, planned, tmp_path)
     overlay = tmp_path / "seeds.yaml"
     overlay.write_text("seeds: [0, 7]")
     plan = planned(str(overlay))
-    assert plan["train"] == plan["predict"] == 4 + 4  # two runs, and one under two more protocols
+    assert plan["train"] == plan["test"] == 4 + 4  # two runs, and one under two more protocols
     assert plan["accuracy"] == plan["leakage"] == 1
     overlay.write_text("seeds: [7]")
     assert planned(str(overlay))["train"] == 8
@@ -239,29 +203,21 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
-def test_a_report_is_made_of_a_finished_run(finished, tmp_path):
-    checkout, _ = finished
-    page = tmp_path / "report.html"
-    done = snakemake(checkout, "--configfile", "small.yaml", "--report", str(page), cores=None)
-    assert done.returncode == 0, done.stdout + done.stderr
-    text = page.read_text()
-    assert "Table 1: balanced accuracy" in text
-    assert "attention skeletons" in text
-
-
 def test_comments_and_docstrings_plan_nothing(planned, edited):
     edited("src/bptubeformer/models/sttran.py", "Spatial-temporal transformer.", "Words.")
     edited("src/bptubeformer/training/loop.py", "import copy", "import copy  # words")
     assert planned() == {}
 
 
+# What is repeated after a change: docs/running.md has the same table.
+OF_A_RUN = {"train": 2, "test": 2, "accuracy": 1, "draw_confusion": 1, "draw_pareto": 1,
+            "verdict": 1, "summary": 1}  # fmt: skip
+"""Two folds of the run, and what is made of all runs."""
+
+
 def test_a_change_of_a_model_plans_its_runs_and_what_follows(planned, edited):
     edited("src/bptubeformer/models/sttran.py", "__all__ = ", "WORD = 1\n__all__ = ")
-    plan = planned()
-    assert plan["train"] == plan["predict"] == 2
-    assert plan["accuracy"] == plan["complexity"] == plan["draw_confusion"] == 1
-    assert "draw_attention" not in plan
-    assert "ingest" not in plan
+    assert planned() == {**OF_A_RUN, "complexity": 1}
 
 
 def test_a_change_of_a_figure_plans_its_notebook(planned, edited):
@@ -271,16 +227,42 @@ def test_a_change_of_a_figure_plans_its_notebook(planned, edited):
 
 def test_a_change_of_a_run_plans_this_run(planned, edited):
     edited("config.yaml", "experiment: baseline\n    segment_length: 60",
-           "experiment: baseline\n    segment_length: 48")  # fmt: skip
-    plan = planned()
-    assert plan["train"] == plan["predict"] == 2
-    assert plan["split"] == 1
+           "experiment: baseline\n    segment_length: 60\n    dropout: 0.2")  # fmt: skip
+    assert planned() == {**OF_A_RUN, "complexity": 1}
+
+
+def test_a_change_of_what_everything_uses_plans_everything(finished, planned, edited):
+    _, done = finished
+    edited("src/bptubeformer/atomic.py", "import errno", "import errno\n\nWORD = 1")
+    everything = jobs_of(done)
+    assert everything.pop("crate") == 1
+    assert planned() == everything
+
+
+def test_one_output_and_one_rule_can_be_asked_for(finished):
+    """Of each rule: with all there is nothing to do; forced, the rule runs, and none before it."""
+    checkout, done = finished
+    summary = snakemake(checkout, "--configfile", "small.yaml", "--detailed-summary", "--",
+                        "all", "crate").stdout  # fmt: skip
+    outputs = {}
+    for line in summary.splitlines()[1:]:
+        path, _, rule, *_ = line.split("\t")
+        outputs.setdefault(rule, path)
+    assert outputs.keys() == jobs_of(done).keys()
+
+    def forced(rule: str) -> dict[str, int]:
+        forcing = ["--forcerun", rule, "--", outputs[rule]]
+        return jobs_of(snakemake(checkout, "-n", "--configfile", "small.yaml", *forcing))
+
+    with ThreadPoolExecutor(2) as pool:
+        plans = dict(zip(outputs, pool.map(forced, outputs), strict=True))
+    assert plans == {rule: {rule: 1} for rule in outputs}
 
 
 @pytest.mark.parametrize(
     ("overlay", "plan"),
     [
-        ("training: {max_epochs: 2}", {"train": 8, "predict": 8}),
+        ("training: {max_epochs: 2}", {"train": 8, "test": 8}),
         ("training: {plateau_patience: 3}", {}),  # what it was; only the order of keys differs
         ("device: cpu", {}),
         ("runs: {ST-Tran: null}", {"accuracy": 1, "complexity": 1, "draw_confusion": 1}),

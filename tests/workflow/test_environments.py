@@ -12,7 +12,9 @@ import yaml
 from conftest import REPOSITORY
 
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
-PYPI_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+PYPI_NAMES = {
+    "pytorch-cpu": "torch", "pytorch-gpu": "torch", "matplotlib-base": "matplotlib",
+}  # fmt: skip
 
 
 def pinned(path):
@@ -39,20 +41,37 @@ def test_every_rule_names_an_environment_that_exists():
     named = set()
     for rules in (REPOSITORY / "workflow" / "rules").glob("*.smk"):
         text = rules.read_text()
-        found = re.findall(r'conda:\n\s+"\.\./\.\./envs/(\w+)\.yaml"', text)
+        found = re.findall(r'conda:\n\s+f?"\.\./\.\./envs/(\w+|{TRAINING})\.yaml"', text)
         # What "use rule ... as ..." does not name it has from the other rule.
         assert len(found) == len(re.findall(r"^ *rule \w+:", text, re.M)), rules.name
         named |= set(found)
+    named = {name for name in named if name != "{TRAINING}"} | {"training-cpu", "training-cuda"}
     assert named == {path.stem for path in ENVIRONMENTS}
 
 
-IMPORTS = {
-    "data": "from bptubeformer.data import acquire, layout, splits, synthetic, trajectories\n"
-    "from bptubeformer.evaluation import tables",
-    "training": "from bptubeformer.training import job\n"
+def test_the_environments_for_training_differ_in_the_build_of_torch_alone():
+    cpu, cuda = (
+        yaml.safe_load((REPOSITORY / "envs" / f"training-{kind}.yaml").read_text())["dependencies"]
+        for kind in ("cpu", "cuda")
+    )
+    differing = [(one, other) for one, other in zip(cpu, cuda, strict=True) if one != other]
+    ((one, other),) = differing
+    assert one.replace("pytorch-cpu", "pytorch-gpu") == other
+
+
+TRAINING = (
+    "from bptubeformer import cli\nfrom bptubeformer.training import job\n"
     "from bptubeformer.evaluation import accuracy, clusters, complexity, job, leakage, movement\n"
-    "from bptubeformer.verdict import judge, page, summary",
-    "figures": "from bptubeformer.figures import execute, projector",
+    "from bptubeformer.evaluation import classify, pages\n"
+    "from bptubeformer.verdict import judge, page, summary"
+)
+IMPORTS = {
+    "data": "from bptubeformer import cli\n"
+    "from bptubeformer.data import acquire, layout, splits, synthetic, trajectories",
+    "training-cpu": TRAINING,
+    "training-cuda": TRAINING,
+    "figures": "from bptubeformer import cli\nfrom bptubeformer.figures import execute, projector",
+    "provenance": "from bptubeformer import cli\nfrom bptubeformer.provenance import crate",
 }
 # What a stage may import from outside, as module names, is what its environment declares.
 MODULES = {
@@ -60,8 +79,9 @@ MODULES = {
     "adjusttext": "adjustText",
 }  # fmt: skip
 OPTIONAL = (
-    "torch", "thop", "pooch", "seaborn", "matplotlib", "papermill", "nbconvert", "sklearn",
-    "jinja2", "tensorboard", "tabulate", "adjustText",
+    "torch", "thop", "pooch", "yaml", "rocrate", "jsonschema", "filelock", "seaborn",
+    "matplotlib", "papermill", "nbconvert", "sklearn", "jinja2", "tensorboard", "tabulate",
+    "adjustText", "mistune",
 )  # fmt: skip
 
 
@@ -99,7 +119,8 @@ def test_the_snakefile_needs_only_what_comes_with_snakemake():
     text = (REPOSITORY / "Snakefile").read_text()
     code = "\n".join(re.findall(r"^from bptubeformer[^(\n]*(?:\([^)]*\))?", text, re.M))
     assert "check_config" in code
-    hidden = [*OPTIONAL, "numpy", "pandas", "pyarrow", "safetensors", "scipy"]
+    optional = [name for name in OPTIONAL if name not in ("yaml", "jsonschema")]
+    hidden = [*optional, "numpy", "pandas", "pyarrow", "safetensors", "scipy"]
     done = subprocess.run([sys.executable, "-c", HIDE.format(hidden=hidden) + code],
                           cwd=REPOSITORY, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -4,12 +4,7 @@ DATASET = config["dataset"]["name"]
 RESULTS = f"results/{DATASET}"
 PAPERS_RUNS = list(config["runs"])
 RUNS = declared(config)
-DESCRIBED = {
-    name: dict(
-        sorted({"experiment": run["experiment"], **model_of(config, name)}.items())
-    )
-    for name, run in RUNS.items()
-}
+DESCRIBED = described(config)
 PROTOCOLS = config["protocols"]
 FOLDS = range(config["split"]["folds"])
 REPEATS = repeats(config["seeds"])
@@ -35,6 +30,12 @@ wildcard_constraints:
     repeat=r"(-seed\d+)?",
     length=r"\d+",
 
+
+# The build of torch that fits the device; the results are the same.
+GPUS = config["device"].startswith("cuda") or (
+    config["device"] == "auto" and count_gpus()
+)
+TRAINING = "training-cuda" if GPUS else "training-cpu"
 
 # On this machine: a training job a slot of each GPU, or as many as there are cores where there is no
 # GPU. On a cluster, which has no number of cores, its scheduler decides.
@@ -75,17 +76,42 @@ def benchmark_of(stage):
     return f"{RESULTS}/benchmarks/{stage}.tsv"
 
 
-def table(name, label, folder="tables"):
-    """A table as CSV, with its caption in the report."""
-    path, caption = f"{RESULTS}/{folder}/{name}.csv", f"../report/{name}.rst"
-    return report(path, caption=caption, category="Tables", labels={"table": label})
+def shown(path, caption, category, label, place="-"):
+    """An output that the report shows; ``place`` is where the paper has the like of it."""
+    controls = path.startswith(f"{RESULTS}/extended/")
+    return report(
+        path,
+        caption=f"../report/{caption}.rst",
+        category=category,
+        subcategory="With the controls" if controls else "Runs of the paper",
+        labels={"result": label, "in the paper": place},
+    )
 
 
-def svg(figure, folder="figures"):
-    """A figure as SVG, with its caption in the report."""
-    path, caption = f"{RESULTS}/{folder}/{figure}.svg", f"../report/{figure}.rst"
-    label = figure.replace("_", " ") + ("" if folder == "figures" else f", {folder}")
-    return report(path, caption=caption, category="Figures", labels={"figure": label})
+def table(name, label, place="-", folder="tables"):
+    """A table as CSV, to be saved from the report."""
+    return shown(f"{RESULTS}/{folder}/{name}.csv", name, "Data (CSV)", label, place)
+
+
+def table_page(name, label, place="-", folder="tables"):
+    """A table as a page, to be read in the report."""
+    return shown(f"{RESULTS}/{folder}/{name}.html", name, "Tables", label, place)
+
+
+def svg(name, label, place="-", folder="figures"):
+    """A figure as SVG, to be seen in the report."""
+    return shown(f"{RESULTS}/{folder}/{name}.svg", name, "Figures", label, place)
+
+
+def notebook_page(name, label, folder="notebooks"):
+    """An executed notebook as a page, to be read in the report."""
+    return shown(f"{RESULTS}/{folder}/{name}.html", "notebook", "Notebooks", label)
+
+
+def verdict_page(folder):
+    """The verdicts as a page, to be read in the report."""
+    path = f"{RESULTS}/{folder}/verdict.html"
+    return shown(path, "verdict", "Verdicts", "Every claim of the paper")
 
 
 def png(*figures, folder="figures"):
@@ -97,6 +123,23 @@ def notebook_fingerprint(notebook):
     """Of the notebook's own code, all it imports, and the command that executes it."""
     path = str(Path(workflow.basedir, "notebooks", f"{notebook}.ipynb"))
     return fingerprint(path) + command_fingerprint("notebook")
+
+
+def pareto_parameters(files, folder):
+    """What the notebook of the Pareto plot needs to know."""
+    return json.dumps(
+        {
+            "accuracy": files.accuracy,
+            "complexity": files.complexity,
+            "protocol": PROTOCOLS[0],
+            "figure_stem": f"{RESULTS}/{folder}/pareto",
+        }
+    )
+
+
+def shell_commands():
+    """Shell command of each rule, by the rule's name."""
+    return {rule.name: rule.shellcmd for rule in workflow.rules if rule.shellcmd}
 
 
 def print_results():

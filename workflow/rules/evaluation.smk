@@ -9,7 +9,7 @@ TABLES = [
     f"{RESULTS}/tables/{table}.{suffix}"
     for table in ["accuracy", "metrics", "complexity", "movement", "verdict"]
     + (["leakage"] if LEAKAGE_RUNS else [])
-    for suffix in ("csv", "md")
+    for suffix in ("csv", "md", "html")
 ]
 
 
@@ -18,9 +18,11 @@ rule accuracy:
         store=STORE,
         predictions=of_folds("predictions.parquet", PAPERS_RUNS, PROTOCOLS),
     output:
-        table=table("accuracy", "Table 1: balanced accuracy"),
+        table=table("accuracy", "Balanced accuracy", "Table 1"),
+        page=table_page("accuracy", "Balanced accuracy", "Table 1"),
         markdown=f"{RESULTS}/tables/accuracy.md",
         metrics=table("metrics", "All metrics"),
+        metrics_page=table_page("metrics", "All metrics"),
         metrics_markdown=f"{RESULTS}/tables/metrics.md",
         folds=f"{RESULTS}/tables/folds.csv",
         recalls=f"{RESULTS}/tables/recalls.csv",
@@ -29,9 +31,9 @@ rule accuracy:
     benchmark:
         benchmark_of("accuracy")
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     params:
-        results=RESULTS,
+        results=subpath(output.table, ancestor=2),
         runs=json.dumps({run: DESCRIBED[run] for run in PAPERS_RUNS}),
         protocols=PROTOCOLS,
         folds=len(FOLDS),
@@ -56,15 +58,16 @@ rule leakage:
         histories=of_folds("history.csv", LEAKAGE_RUNS, EVERY_PROTOCOL),
     output:
         table=table("leakage", "Leakage: the same runs under each protocol"),
+        page=table_page("leakage", "Leakage: the same runs under each protocol"),
         markdown=f"{RESULTS}/tables/leakage.md",
     log:
         log_of("leakage"),
     benchmark:
         benchmark_of("leakage")
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     params:
-        results=RESULTS,
+        results=subpath(output.table, ancestor=2),
         runs=LEAKAGE_RUNS,
         protocols=EVERY_PROTOCOL,
         folds=len(FOLDS),
@@ -85,7 +88,8 @@ rule complexity:
     input:
         store=STORE,
     output:
-        table=table("complexity", "Table 2: complexity"),
+        table=table("complexity", "Complexity", "Table 2"),
+        page=table_page("complexity", "Complexity", "Table 2"),
         markdown=f"{RESULTS}/tables/complexity.md",
         stages=table("complexity_stages", "Where the MACs arise"),
         ratios=table("complexity_ratios", "Cost at equal segment length"),
@@ -95,7 +99,7 @@ rule complexity:
     benchmark:
         benchmark_of("complexity")
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     params:
         runs=json.dumps(DESCRIBED),
         batch_size=config["complexity"]["batch_size"],
@@ -123,13 +127,14 @@ rule embed:
     benchmark:
         f"{RESULTS}/benchmarks/embed/{FOLD_NAME}.tsv"
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     # The device is no param: another one does not compute again.
     resources:
         gpu=1,
         device=config["device"],
         slots=config["slots_per_gpu"],
     params:
+        run=lambda wildcards: in_order(model_of(config, wildcards.run)),
         per_class=config["figures"]["per_class"],
         seed=config["figures"]["seed"],
         code=lambda wildcards: command_fingerprint(
@@ -139,7 +144,7 @@ rule embed:
         "Class-token embeddings of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src embed --store {input.store:q} --split {input.split:q} --model {input.model:q} "
-        "--per-class {params.per_class:q} --seed {params.seed:q} --device {resources.device:q} "
+        "--run {params.run:q} --per-class {params.per_class:q} --seed {params.seed:q} --device {resources.device:q} "
         "--slots-per-gpu {resources.slots:q} --threads {threads:q} --output {output.embeddings:q} "
         "2>&1 | tee {log:q}"
 
@@ -156,8 +161,9 @@ rule attend:
     benchmark:
         f"{RESULTS}/benchmarks/attend/{FOLD_NAME}.tsv"
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     params:
+        run=lambda wildcards: in_order(model_of(config, wildcards.run)),
         # A function: Snakemake would take braces in a string for wildcards.
         category=lambda wildcards: config["figures"]["category"],
         code=lambda wildcards: command_fingerprint(
@@ -167,7 +173,7 @@ rule attend:
         "Attention of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src attend --store {input.store:q} --model {input.model:q} "
-        "--predictions {input.predictions:q} --category={params.category:q} "
+        "--run {params.run:q} --predictions {input.predictions:q} --category={params.category:q} "
         "--output {output.attention:q} 2>&1 | tee {log:q}"
 
 
@@ -183,13 +189,14 @@ rule attention_movement:
     benchmark:
         f"{RESULTS}/benchmarks/attention_movement/{FOLD_NAME}.tsv"
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     # The device is no param: another one does not compute again.
     resources:
         gpu=1,
         device=config["device"],
         slots=config["slots_per_gpu"],
     params:
+        run=lambda wildcards: in_order(model_of(config, wildcards.run)),
         seed=config["figures"]["seed"],
         code=lambda wildcards: command_fingerprint(
             "attention_movement", RUNS[wildcards.run]["model"]
@@ -198,8 +205,8 @@ rule attention_movement:
         "Attention and movement of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src attention_movement --store {input.store:q} --split {input.split:q} --model {input.model:q} "
-        "--seed {params.seed:q} --device {resources.device:q} --slots-per-gpu {resources.slots:q} "
-        "--threads {threads:q} --output {output.movement:q} 2>&1 | tee {log:q}"
+        "--run {params.run:q} --seed {params.seed:q} --device {resources.device:q} "
+        "--slots-per-gpu {resources.slots:q} --threads {threads:q} --output {output.movement:q} 2>&1 | tee {log:q}"
 
 
 rule movement:
@@ -208,13 +215,14 @@ rule movement:
         folds=of_folds("movement.parquet", config["figures"]["run"], PROTOCOLS[:1]),
     output:
         table=table("movement", "Does attention follow movement?"),
+        page=table_page("movement", "Does attention follow movement?"),
         markdown=f"{RESULTS}/tables/movement.md",
     log:
         log_of("movement"),
     benchmark:
         benchmark_of("movement")
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     params:
         bootstrap=BOOTSTRAP,
         code=command_fingerprint("movement"),
@@ -229,13 +237,13 @@ rule silhouettes:
     input:
         embeddings=f"{SHOWN}/embeddings.safetensors",
     output:
-        table=table("silhouettes", "Silhouettes of the class tokens"),
+        table=table("silhouettes", "Silhouettes of the class tokens", "Fig. 5b"),
     log:
         log_of("silhouettes"),
     benchmark:
         benchmark_of("silhouettes")
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     params:
         seed=config["figures"]["seed"],
         code=command_fingerprint("silhouettes"),

@@ -11,9 +11,11 @@ use rule accuracy as accuracy_extended with:
         store=STORE,
         predictions=of_folds("predictions.parquet", RUNS, PROTOCOLS),
     output:
-        table=table("accuracy", "Balanced accuracy, with the controls", "extended"),
+        table=table("accuracy", "Balanced accuracy", "Table 1", "extended"),
+        page=table_page("accuracy", "Balanced accuracy", "Table 1", "extended"),
         markdown=f"{RESULTS}/extended/accuracy.md",
-        metrics=table("metrics", "All metrics, with the controls", "extended"),
+        metrics=table("metrics", "All metrics", folder="extended"),
+        metrics_page=table_page("metrics", "All metrics", folder="extended"),
         metrics_markdown=f"{RESULTS}/extended/metrics.md",
         folds=f"{RESULTS}/extended/folds.csv",
         recalls=f"{RESULTS}/extended/recalls.csv",
@@ -34,14 +36,9 @@ use rule verdict as verdict_extended with:
         claims=CLAIMS,
         template=PAGE,
     output:
-        table=table("verdict", "Verdicts, with the controls", "extended"),
+        table=table("verdict", "Verdicts on every claim", folder="extended"),
         markdown=f"{RESULTS}/extended/verdict.md",
-        page=report(
-            f"{RESULTS}/extended/verdict.html",
-            caption="../report/verdict.rst",
-            category="Verdicts",
-            labels={"page": "every claim of the paper, with the controls"},
-        ),
+        page=verdict_page("extended"),
     log:
         log_of("verdict_extended"),
     benchmark:
@@ -58,10 +55,10 @@ use rule draw_pareto as draw_pareto_extended with:
         accuracy=f"{RESULTS}/extended/accuracy.csv",
         complexity=f"{RESULTS}/tables/complexity.csv",
     output:
-        pareto=svg("pareto", "extended"),
+        pareto=svg("pareto", "Accuracy against cost", folder="extended"),
         png=png("pareto", folder="extended"),
         notebook=f"{RESULTS}/extended/pareto.ipynb",
-        page=f"{RESULTS}/extended/pareto.html",
+        page=notebook_page("pareto", "Accuracy against cost", "extended"),
     log:
         log_of("draw_pareto_extended"),
     benchmark:

@@ -17,18 +17,6 @@ PROJECTOR = f"{RESULTS}/projector/projector_config.pbtxt"
 NOTEBOOK_PAGES = [f"{RESULTS}/notebooks/{notebook}.html" for notebook in NOTEBOOKS]
 
 
-def pareto_parameters(files, folder):
-    """What the notebook of the Pareto plot needs to know."""
-    return json.dumps(
-        {
-            "accuracy": files.accuracy,
-            "complexity": files.complexity,
-            "protocol": PROTOCOLS[0],
-            "figure_stem": f"{RESULTS}/{folder}/pareto",
-        }
-    )
-
-
 rule draw_confusion:
     input:
         notebook="notebooks/confusion.ipynb",
@@ -36,11 +24,11 @@ rule draw_confusion:
         recalls=f"{RESULTS}/tables/recalls.csv",
         predictions=of_folds("predictions.parquet", PAPERS_RUNS, PROTOCOLS[:1]),
     output:
-        confusion=svg("confusion"),
-        recalls=svg("recalls"),
+        confusion=svg("confusion", "Confusion matrix", "Fig. 3"),
+        recalls=svg("recalls", "Recall of each class"),
         png=png("confusion", "recalls"),
         notebook=f"{RESULTS}/notebooks/confusion.ipynb",
-        page=f"{RESULTS}/notebooks/confusion.html",
+        page=notebook_page("confusion", "Confusion matrix and recalls"),
     log:
         log_of("draw_confusion"),
     benchmark:
@@ -73,12 +61,16 @@ rule draw_attention:
         notebook="notebooks/attention.ipynb",
         attention=f"{SHOWN}/attention.safetensors",
     output:
-        body_parts=svg("attention_body_parts"),
-        tubelets=svg("attention_tubelets"),
-        skeletons=svg("attention_skeletons"),
+        body_parts=svg(
+            "attention_body_parts",
+            "Attention between class token and body parts",
+            "Fig. 4a",
+        ),
+        tubelets=svg("attention_tubelets", "Attention between tubelets", "Fig. 4b-d"),
+        skeletons=svg("attention_skeletons", "Attention on the skeleton", "Fig. 4e"),
         png=png("attention_body_parts", "attention_tubelets", "attention_skeletons"),
         notebook=f"{RESULTS}/notebooks/attention.ipynb",
-        page=f"{RESULTS}/notebooks/attention.html",
+        page=notebook_page("attention", "Attention of one segment"),
     log:
         log_of("draw_attention"),
     benchmark:
@@ -108,12 +100,16 @@ rule draw_embeddings:
         notebook="notebooks/embeddings.ipynb",
         embeddings=f"{SHOWN}/embeddings.safetensors",
     output:
-        tsne=svg("tsne"),
-        silhouette_classes=svg("silhouette_classes"),
-        silhouette_clusters=svg("silhouette_clusters"),
+        tsne=svg("tsne", "t-SNE of the class tokens", "Fig. 5a"),
+        silhouette_classes=svg(
+            "silhouette_classes", "Silhouettes by true class", "Fig. 5b"
+        ),
+        silhouette_clusters=svg(
+            "silhouette_clusters", "Silhouettes by cluster", "Fig. 5b"
+        ),
         png=png("tsne", "silhouette_classes", "silhouette_clusters"),
         notebook=f"{RESULTS}/notebooks/embeddings.ipynb",
-        page=f"{RESULTS}/notebooks/embeddings.html",
+        page=notebook_page("embeddings", "Class tokens"),
     log:
         log_of("draw_embeddings"),
     benchmark:
@@ -143,10 +139,10 @@ rule draw_movement:
         notebook="notebooks/movement.ipynb",
         table=f"{RESULTS}/tables/movement.csv",
     output:
-        movement=svg("movement"),
+        movement=svg("movement", "Attention and movement"),
         png=png("movement"),
         notebook=f"{RESULTS}/notebooks/movement.ipynb",
-        page=f"{RESULTS}/notebooks/movement.html",
+        page=notebook_page("movement", "Attention and movement"),
     log:
         log_of("draw_movement"),
     benchmark:
@@ -175,10 +171,10 @@ rule draw_pareto:
         accuracy=f"{RESULTS}/tables/accuracy.csv",
         complexity=f"{RESULTS}/tables/complexity.csv",
     output:
-        pareto=svg("pareto"),
+        pareto=svg("pareto", "Accuracy against cost"),
         png=png("pareto"),
         notebook=f"{RESULTS}/notebooks/pareto.ipynb",
-        page=f"{RESULTS}/notebooks/pareto.html",
+        page=notebook_page("pareto", "Accuracy against cost"),
     log:
         log_of("draw_pareto"),
     benchmark:

@@ -1,4 +1,4 @@
-# One job a run, fold and seed: train; another: predict its test segments.
+# One job a run, fold and seed: train; another: test it.
 
 
 rule train:
@@ -14,7 +14,7 @@ rule train:
     benchmark:
         f"{RESULTS}/benchmarks/train/{FOLD_NAME}.tsv"
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     # The device is no param: another one does not train again.
     resources:
         gpu=1,
@@ -55,13 +55,13 @@ rule cost:
     benchmark:
         benchmark_of("cost")
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     resources:
         gpu=1,
         device=config["device"],
         slots=config["slots_per_gpu"],
     params:
-        splits=f"{RESULTS}/data/splits",
+        splits=lambda wildcards, input: str(Path(input.splits[0]).parents[2]),
         config=json.dumps(config),  # the table keeps the order of the runs
         jobs=SLOTS,
         code=command_fingerprint("cost", *sorted({r["model"] for r in RUNS.values()})),
@@ -73,7 +73,7 @@ rule cost:
         "--threads {threads:q} --output {output.table:q} 2>&1 | tee {log:q}"
 
 
-rule predict:
+rule test:
     input:
         store=STORE,
         split=split_of,
@@ -81,24 +81,23 @@ rule predict:
     output:
         predictions=f"{FOLD}/predictions.parquet",
     log:
-        f"{RESULTS}/logs/predict/{FOLD_NAME}.log",
+        f"{RESULTS}/logs/test/{FOLD_NAME}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/predict/{FOLD_NAME}.tsv"
+        f"{RESULTS}/benchmarks/test/{FOLD_NAME}.tsv"
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     # The device is no param: another one does not train again.
     resources:
         gpu=1,
         device=config["device"],
         slots=config["slots_per_gpu"],
     params:
+        run=lambda wildcards: in_order(model_of(config, wildcards.run)),
         precision=lambda wildcards: training_of(config, wildcards.run)["precision"],
-        code=lambda wildcards: command_fingerprint(
-            "predict", RUNS[wildcards.run]["model"]
-        ),
+        code=lambda wildcards: command_fingerprint("test", RUNS[wildcards.run]["model"]),
     message:
-        "Predict the test segments of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
+        "Test {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
-        "python src predict --store {input.store:q} --split {input.split:q} --model {input.model:q} "
-        "--precision {params.precision:q} --device {resources.device:q} "
+        "python src test --store {input.store:q} --split {input.split:q} --model {input.model:q} "
+        "--run {params.run:q} --precision {params.precision:q} --device {resources.device:q} "
         "--slots-per-gpu {resources.slots:q} --threads {threads:q} --output {output.predictions:q} 2>&1 | tee {log:q}"

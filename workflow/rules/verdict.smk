@@ -1,8 +1,7 @@
 # From all tables to a verdict on every claim of the paper, and to one page of results.
 
-# The device is left out: the same numbers stand, whichever it is.
-CONFIGURATION = in_order({**config, "device": "auto"})
-SUMMARY = f"{RESULTS}/summary.md"
+CONFIGURATION = json.dumps(judged(config))
+SUMMARY, SUMMARY_PAGE = f"{RESULTS}/summary.md", f"{RESULTS}/summary.html"
 CLAIMS = "src/bptubeformer/claims.yaml"
 PAGE = "src/bptubeformer/verdict/page.html.j2"
 EVIDENCE = {
@@ -23,22 +22,17 @@ rule verdict:
         claims=CLAIMS,
         template=PAGE,
     output:
-        table=table("verdict", "Verdicts: every claim of the paper"),
+        table=table("verdict", "Verdicts on every claim"),
         markdown=f"{RESULTS}/tables/verdict.md",
-        page=report(
-            f"{RESULTS}/tables/verdict.html",
-            caption="../report/verdict.rst",
-            category="Verdicts",
-            labels={"page": "every claim of the paper"},
-        ),
+        page=verdict_page("tables"),
     log:
         log_of("verdict"),
     benchmark:
         benchmark_of("verdict")
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     params:
-        results=RESULTS,
+        results=subpath(output.table, ancestor=2),
         config=CONFIGURATION,
         scope="tables",
         code=command_fingerprint("verdict"),
@@ -57,19 +51,25 @@ rule summary:
         claims=CLAIMS,
         base="config.yaml",
     output:
-        page=SUMMARY,
+        markdown=SUMMARY,
+        page=shown(
+            SUMMARY_PAGE,
+            "summary",
+            "Summary and configuration",
+            "All tables and the configuration",
+        ),
     log:
         log_of("summary"),
     benchmark:
         benchmark_of("summary")
     conda:
-        "../../envs/training.yaml"
+        f"../../envs/{TRAINING}.yaml"
     params:
-        results=RESULTS,
+        results=subpath(output.markdown, parent=True),
         config=CONFIGURATION,
         code=command_fingerprint("summary"),
     message:
         "All tables on one page"
     shell:
         "python src summary --results {params.results:q} --config {params.config:q} "
-        "--base {input.base:q} --output {output.page:q} 2>&1 | tee {log:q}"
+        "--base {input.base:q} --output {output.markdown:q} 2>&1 | tee {log:q}"

@@ -12,7 +12,7 @@ import requests
 from bptubeformer.atomic import write_text
 from bptubeformer.data import dataverse
 from bptubeformer.data.addresses import host, refuse_secrets
-from bptubeformer.data.archives import ARCHIVES, Budget, is_archive, stem, unpack
+from bptubeformer.data.archives import ARCHIVES, Budget, Damaged, is_archive, stem, unpack
 from bptubeformer.data.download import RETRIES, Refused, WrongChecksum, is_name, keep, keep_only
 from bptubeformer.data.layout import is_file, is_folder, walk_files
 from bptubeformer.errors import InputError, shown
@@ -69,8 +69,15 @@ def acquire(
             f"dataset.source: {shown(source)} is no folder and no file; expected doi:..., an "
             "http(s) address, an archive or a folder"
         )
-    if _unpack_all(paths, folders, folder / "unpacked", Budget(limit)):
-        folders.append(folder / "unpacked")
+    try:
+        if _unpack_all(paths, folders, folder / "unpacked", Budget(limit)):
+            folders.append(folder / "unpacked")
+    except Damaged as error:
+        if source.startswith(("http://", "https://")) and checksum is None:
+            # It may have been cut short on its way, and nothing but this tells.
+            paths[0].unlink()
+            raise InputError(f"{error}: what came was removed, run the same command") from error
+        raise
     if not folders:
         raise InputError(f"{shown(source)}: not an archive; expected one of {', '.join(ARCHIVES)}")
     write_manifest(manifest, source, folders)
@@ -79,9 +86,12 @@ def acquire(
 def write_manifest(manifest: Path, source: str, folders: list[Path]) -> None:
     """Write what was acquired: the folders to search and every file with its checksum."""
     files = [_described(path) for folder in folders for path in walk_files(folder)]
+    if not files:
+        raise InputError(f"{shown(source)}: no file in it; give the data in HR-Crime's layout")
     content = {"source": source, "folders": [str(folder) for folder in folders], "files": files}
     write_text(manifest, json.dumps(content, indent=1) + "\n")
-    print(f"{len(files)} files, {sum(file['bytes'] or 0 for file in files) / 1e6:.1f} MB")
+    total = sum(int(file["bytes"] or 0) for file in files)
+    print(f"{len(files)} files, {total / 1e6:.1f} MB")
 
 
 def _described(path: Path) -> dict[str, str | int | None]:
@@ -102,8 +112,8 @@ def manifest_folders(manifest: Path) -> list[Path]:
     """
     with reading(manifest, "a manifest", "bptubeformer acquire"):
         content = json.loads(manifest.read_text(encoding="utf-8"))
-        if not content["folders"]:
-            raise ValueError("it names no folder")
+        if not isinstance(content["folders"], list) or not content["folders"]:
+            raise ValueError("it names no folders")
         return [Path(folder) for folder in content["folders"]]
 
 

@@ -4,12 +4,13 @@ Needs nothing but Python: addresses of a configuration are checked before any en
 """
 
 import ipaddress
-from urllib.parse import parse_qsl, urlsplit
+import re
+from urllib.parse import urlsplit
 
 from bptubeformer.errors import InputError, shown
 
-SECRETS = {"key", "token", "api_key", "apikey", "api_token", "access_token", "password"}
-"""Names of values in an address that open something."""
+SECRETS = re.compile("key|token|secret|sig|auth|pass|pwd|credential", re.IGNORECASE)
+"""In the names of values in an address that open something."""
 
 
 def refuse_secrets(key: str, url: str) -> None:
@@ -26,7 +27,8 @@ def refuse_secrets(key: str, url: str) -> None:
         parts = urlsplit(url)
     except ValueError as error:
         raise InputError(f"{key} = {shown(url)}: no address ({error}); correct it") from error
-    if parts.username or parts.password or SECRETS & {k.lower() for k, _ in parse_qsl(parts.query)}:
+    values = re.split("[&;?]", f"{parts.query}&{parts.fragment}")
+    if parts.username or parts.password or any(SECRETS.search(v.split("=")[0]) for v in values):
         raise InputError(
             f"{key}: the address has a password or token in it, which would stand in logs and "
             "results; download the file by hand and give its path, or use doi:... with the token "

@@ -14,13 +14,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, cast
 
 from bptubeformer.atomic import full_disk
 from bptubeformer.errors import InputError, shown
 
-TAR: dict[str, Callable[..., IO[bytes]]] = {
+TAR: dict[str, Callable[..., Any]] = {
     ".tar": open,
     ".tar.gz": gzip.open,
     ".tgz": gzip.open,
@@ -104,6 +105,10 @@ def stem(archive: Path) -> str:
     return archive.name if rest in ("", ".", "..") else rest
 
 
+class Damaged(InputError):
+    """An archive that cannot be read, unlike one that holds what it must not."""
+
+
 def unpack(archive: Path, target: Path, budget: Budget) -> None:
     """Unpack an archive into a new folder, whole or not at all.
 
@@ -173,7 +178,7 @@ def _members_of_zip(archive: Path, budget: Budget) -> Iterator[Member]:
             else:
                 named = "folder" if entry.is_dir() else "file"
             # The name as it stands in the file: Python's own ends at a zero byte.
-            yield Member(entry.orig_filename, named, lambda entry=entry: file.open(entry))
+            yield Member(entry.orig_filename, named, partial(file.open, entry))
 
 
 def _members_of_tar(archive: Path, budget: Budget) -> Iterator[Member]:
@@ -181,16 +186,25 @@ def _members_of_tar(archive: Path, budget: Budget) -> Iterator[Member]:
     with TAR[suffix](archive, "rb") as stream:
         counted = _Counted(stream, archive, budget)
         # As a stream: what lies between the members counts, too.
-        with tarfile.open(fileobj=counted, mode="r|") as file:
+        with tarfile.open(fileobj=cast(IO[bytes], counted), mode="r|") as file:
             for entry in file:
-                if entry.isfile():
+                if entry.issparse():
+                    named = "a sparse file"
+                elif entry.isfile():
                     named = "file"
                 elif entry.isdir():
                     named = "folder"
                 else:
                     named = "a link" if entry.issym() or entry.islnk() else "a pipe or device"
-                yield Member(entry.name, named, lambda entry=entry: file.extractfile(entry))
+                yield Member(entry.name, named, partial(_content, file, entry))
             counted.check_end(file.offset)
+
+
+def _content(file: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
+    content = file.extractfile(entry)
+    if content is None:
+        raise tarfile.ReadError(f"no content of {entry.name}")
+    return content
 
 
 class _Counted:
@@ -236,6 +250,8 @@ def _place(archive: Path, member: Member) -> PurePosixPath:
         fault = "a path that leads out of the archive's folder"
     elif len(place.parts) > DEEPEST:
         fault = f"more than {DEEPEST} folders deep"
+    elif "\\" in member.name:
+        fault = "a name with backslashes; expected / between folders"
     elif "\0" in member.name or (member.kind == "file" and not place.name):
         fault = "no name of a file"
     else:
@@ -260,7 +276,7 @@ def _damaged(archive: Path, error: BaseException) -> InputError:
             f"{shown(archive)}: the disk is full; nothing was unpacked; make room, then try again"
         )
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return InputError(
+    return Damaged(
         f"{shown(archive)}: the archive cannot be unpacked ({shown(str(reason))}); download it "
         "again"
     )

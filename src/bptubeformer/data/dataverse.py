@@ -18,9 +18,9 @@ from bptubeformer.data.addresses import host, is_private, refuse_secrets
 from bptubeformer.data.download import (
     REDIRECTS,
     RETRIES,
-    TIMEOUT_S,
     Refused,
     WrongChecksum,
+    ask,
     chunks,
     is_name,
     keep,
@@ -101,14 +101,11 @@ def list_files(doi: str, server: str) -> list[RemoteFile]:
     """The files of the latest version of a dataset."""
     url = urljoin(server, "/api/datasets/:persistentId/")
     try:
-        with session(connect=RETRIES) as client, client.get(
-            url,
-            params={"persistentId": doi},
-            headers={**_headers(), "Accept-Encoding": "identity"},
-            timeout=TIMEOUT_S,
-            allow_redirects=False,
-            stream=True,
-        ) as response:  # fmt: skip
+        headers = {**_headers(), "Accept-Encoding": "identity"}
+        with (
+            session(connect=RETRIES) as client,
+            ask(client, url, headers, {"persistentId": doi}) as response,
+        ):
             content = b""
             for chunk in chunks(response):
                 content += chunk

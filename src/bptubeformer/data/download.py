@@ -9,6 +9,8 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 from urllib.parse import urljoin, urlsplit
 
 import pooch
@@ -26,6 +28,8 @@ TIMEOUT_S = 60
 SLOWEST = 1000
 """Bytes a second that must arrive, on average over ``TIMEOUT_S``."""
 RETRIES = 4
+ANSWER_S = TIMEOUT_S * (RETRIES + 1)
+"""How long the head of an answer may take in all, line by line and try by try."""
 CHUNK_BYTES = 1 << 20
 REDIRECTS = {301, 302, 303, 307, 308}
 MOST_REDIRECTS = 5
@@ -169,9 +173,7 @@ def _follow(client: requests.Session, url: str, headers: dict[str, str]) -> requ
     """The answer behind all redirects; only ``Range`` and the like go along."""
     for _ in range(MOST_REDIRECTS + 1):
         try:
-            response = client.get(
-                url, headers=headers, stream=True, timeout=TIMEOUT_S, allow_redirects=False
-            )
+            response = ask(client, url, headers)
             if response.status_code not in REDIRECTS:
                 return response
             response.close()
@@ -196,6 +198,46 @@ def _follow(client: requests.Session, url: str, headers: dict[str, str]) -> requ
         kept = ("Range", "Accept-Encoding")
         url, headers = onward, {name: headers[name] for name in kept if name in headers}
     raise InputError(f"{host(url)}: redirects more than {MOST_REDIRECTS} times; check the address")
+
+
+def ask(
+    client: requests.Session,
+    url: str,
+    headers: Mapping[str, str],
+    params: Mapping[str, str] | None = None,
+) -> requests.Response:
+    """The head of an answer; a server that sends it without end is given up.
+
+    A time-out of requests begins anew with every line.
+
+    Raises:
+        requests.RequestException: there is none.
+    """
+    found: Queue[requests.Response | Exception] = Queue()
+
+    def get() -> None:
+        try:
+            found.put(
+                client.get(
+                    url,
+                    params=params,
+                    headers=dict(headers),
+                    stream=True,
+                    timeout=TIMEOUT_S,
+                    allow_redirects=False,
+                )
+            )
+        except Exception as error:
+            found.put(error)
+
+    Thread(target=get, daemon=True).start()
+    try:
+        answer = found.get(timeout=ANSWER_S)
+    except Empty:
+        raise requests.Timeout(f"no whole answer in {ANSWER_S} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def chunks(response: requests.Response) -> Iterator[bytes]:

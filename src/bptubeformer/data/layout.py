@@ -19,6 +19,8 @@ from bptubeformer.errors import InputError, shown
 TREE_LINES, TREE_DEPTH = 40, 8
 JUNK = "left behind by an operating system"
 LOOP = "links to folders that are there already"
+OUTSIDE = "links to a folder around this one, or to the system's own"
+SYSTEM = ("proc", "sys", "dev")
 NORMAL = "of normal videos"
 FOREIGN = "not .csv"
 ELSEWHERE = ".csv files elsewhere"
@@ -84,7 +86,11 @@ def walk(folder: Path) -> Walk:
     found, seen = Walk(), set[tuple[int, int]]()
     waiting, links = [folder], list[Path]()
     while waiting or links:
-        here = waiting.pop() if waiting else links.pop(0)
+        linked = not waiting
+        here = links.pop(0) if linked else waiting.pop()
+        if linked and _leads_out(folder, here):
+            found.passed_over[OUTSIDE] += 1
+            continue
         try:
             state = here.stat()
             if (state.st_dev, state.st_ino) in seen:
@@ -110,6 +116,13 @@ def walk(folder: Path) -> Walk:
     found.files.sort()
     found.folders.sort()
     return found
+
+
+def _leads_out(folder: Path, link: Path) -> bool:
+    """Whether a link below a folder leads to one around it, or into the system's own folders."""
+    target = Path(os.path.realpath(link))
+    around = target != folder.resolve() and folder.resolve().is_relative_to(target)
+    return around or target.parts[1:2] in [(name,) for name in SYSTEM]
 
 
 def is_folder(path: Path) -> bool:
@@ -195,6 +208,37 @@ def find_trajectories(folders: Sequence[Path], categories: Sequence[str] | None)
         passed_over=passed_over,
         left_out=tuple(left_out),
     )
+
+
+def find_unlabelled(source: Path) -> Layout:
+    """Trajectories whose category is not known: a file, or every ``.csv`` below a folder.
+
+    The folder that a file is in names its video, as a path below ``source``; its person is the
+    file's own name.
+
+    Raises:
+        InputError: there is none, or one trajectory stands in two places.
+    """
+    if is_file(source):
+        files, top = [source], source.parent
+    elif is_folder(source):
+        files, top = [path for path in walk_files(source) if _is_trajectory(path)], source
+    else:
+        raise InputError(
+            f"{shown(source)}: no such file or folder; give a trajectory (.csv) or a folder of them"
+        )
+    if not files:
+        raise InputError(
+            f"{shown(source)}: no .csv file in it; give a trajectory or a folder of them"
+        )
+    name = top.resolve().name
+    trajectories = [
+        TrajectoryFile("", name if path.parent == top else str(path.parent.relative_to(top)),
+                       path.stem, path)
+        for path in files
+    ]  # fmt: skip
+    _refuse_doubles(trajectories)
+    return Layout(categories=(), files=tuple(sorted(trajectories)), passed_over={})
 
 
 def _reason(folder: Path, path: Path) -> str:
@@ -311,9 +355,8 @@ def _refuse_doubles(trajectories: Iterable[TrajectoryFile]) -> None:
         key = (file.category, file.video, file.person)
         if key in seen:
             raise InputError(
-                f"{shown(file.path)}: trajectory {shown('/'.join(key))} also stands at "
-                f"{shown(seen[key])}; "
-                "point dataset.source at the folder that holds one copy of the trajectories"
+                f"{shown(file.path)}: trajectory {shown('/'.join(filter(None, key)))} also stands "
+                f"at {shown(seen[key])}; give the folder that holds one copy of the trajectories"
             )
         seen[key] = file.path
 

@@ -40,8 +40,16 @@ class Segments:
             length: frames of a segment.
             device: where the frames go and the batches are made.
         """
-        frames = torch.from_numpy(np.require(store.frames, requirements="W")).to(device)
+        frames = _frames_on(store, device)
         return cls(frames, *_on_device(frames, starts, store.labels[trajectory]), length)
+
+    @classmethod
+    def unlabelled(
+        cls, store: FrameStore, starts: np.ndarray, length: int, device: torch.device
+    ) -> "Segments":
+        """Segments whose class is not known: their labels are all 0; arguments as for ``of``."""
+        frames = _frames_on(store, device)
+        return cls(frames, *_on_device(frames, starts, np.zeros(len(starts))), length)
 
     def choose(self, starts: np.ndarray, labels: np.ndarray) -> "Segments":
         """Other segments over the same frames; arguments int64 (N,)."""
@@ -59,6 +67,10 @@ class Segments:
         windows = self.frames.as_strided((count, self.length * width), (width, 1))
         batch = windows.index_select(0, self.starts[index])
         return batch.unflatten(1, (self.length, width)), self.labels[index].long()
+
+
+def _frames_on(store: FrameStore, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.require(store.frames, requirements="W")).to(device)
 
 
 def _on_device(frames: Tensor, starts: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:

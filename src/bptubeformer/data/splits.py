@@ -12,6 +12,7 @@
 """
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,13 @@ import pandas as pd
 from bptubeformer.atomic import replacing
 from bptubeformer.data.trajectories import FrameStore, video_of
 from bptubeformer.data.windows import window_starts
-from bptubeformer.errors import InputError
+from bptubeformer.errors import LARGEST_SEED, InputError, between, within
 from bptubeformer.reading import reading
 
 PROTOCOLS = ("as-published", "trajectory", "video")
 PARTS_OF_SPLIT = ("train", "validation", "test")
 QUARTILES = 4
+MOST_FOLDS = 1000
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,13 @@ class SplitSettings:
     validation_fraction: float = 0.25
     """Share of what is not for the test, in ``trajectory`` and ``video``."""
 
+    def __post_init__(self) -> None:
+        within("folds", self.folds, 2, MOST_FOLDS)
+        within("seed", self.seed, 0, LARGEST_SEED)
+        within("minimum_rows", self.minimum_rows, 1, inf)
+        for name in ("test_fraction", "validation_fraction"):
+            between(name, getattr(self, name), 0, 1)
+
 
 @dataclass(frozen=True)
 class Split:
@@ -52,6 +61,10 @@ class Split:
     """int64 (W,): index of each window's trajectory."""
     part: np.ndarray
     """int8 (W,): 0 train, 1 validation, 2 test."""
+    data: str
+    """Fingerprint of the store."""
+    segment_length: int
+    """Frames of a window."""
 
     def windows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
         """Starts and trajectories of the windows of one part, int64 (n,) each."""
@@ -62,6 +75,7 @@ class Split:
         """Write a window a row: start, trajectory, part."""
         part = pd.Categorical.from_codes(self.part, categories=list(PARTS_OF_SPLIT))
         table = pd.DataFrame({"start": self.starts, "trajectory": self.trajectory, "part": part})
+        table.attrs = {"data": self.data, "segment_length": self.segment_length}
         with replacing(path) as partial:
             table.to_parquet(partial, index=False)
 
@@ -82,10 +96,12 @@ class Split:
                 starts=table["start"].to_numpy(np.int64),
                 trajectory=table["trajectory"].to_numpy(np.int64),
                 part=table["part"].cat.codes.to_numpy(),
+                data=table.attrs["data"],
+                segment_length=table.attrs["segment_length"],
             )
 
     def check(self, store: FrameStore, length: int, path: Path) -> None:
-        """Refuse windows that are none of a store: their frames would be those of others.
+        """Refuse windows of another store or length: their frames would be those of others.
 
         Args:
             store: the dataset.
@@ -93,19 +109,41 @@ class Split:
             path: of the split, for the message.
 
         Raises:
-            InputError: a window does not lie within its trajectory.
+            InputError: the split was written for others, or a window does not lie within its
+                trajectory.
         """
-        known = (self.trajectory >= 0) & (self.trajectory < len(store.rows))
-        owner = np.where(known, self.trajectory, 0)
-        inside = (self.starts >= store.offsets[owner]) & (
-            self.starts <= store.offsets[owner + 1] - length
-        )
-        if not (known & inside).all():
+        if (self.data, self.segment_length) != (store.fingerprint, length):
             raise InputError(
-                f"{path}: {(~(known & inside)).sum()} windows of {length} frames do not lie within "
-                "a trajectory of this store; write it for this store and length with: bptubeformer "
-                "split"
+                f"{path}: windows of {self.segment_length} frames of the store {self.data}; "
+                f"expected {length} frames of {store.fingerprint}; write it for this store and "
+                "length with: bptubeformer split"
             )
+        check_windows(self.starts, self.trajectory, store, length, path)
+
+
+def check_windows(
+    starts: np.ndarray, trajectory: np.ndarray, store: FrameStore, length: int, path: Path
+) -> None:
+    """Refuse windows that do not lie within their trajectories.
+
+    Args:
+        starts: int64 (W,), first frame of each window in the store.
+        trajectory: int64 (W,), its trajectory.
+        store: the dataset.
+        length: frames of a segment.
+        path: of the file that has them, for the message.
+
+    Raises:
+        InputError: some do not.
+    """
+    known = (trajectory >= 0) & (trajectory < len(store.rows))
+    owner = np.where(known, trajectory, 0)
+    inside = (starts >= store.offsets[owner]) & (starts <= store.offsets[owner + 1] - length)
+    if not (known & inside).all():
+        raise InputError(
+            f"{path}: {(~(known & inside)).sum()} windows of {length} frames do not lie within a "
+            "trajectory of this store; write it anew"
+        )
 
 
 def make_splits(
@@ -133,7 +171,7 @@ def make_splits(
         parts = _as_published(store.rows, trajectory, settings)
     else:
         parts = _grouped(store, protocol, trajectory, settings)
-    splits = [Split(starts, trajectory, part) for part in parts]
+    splits = [Split(starts, trajectory, part, store.fingerprint, length) for part in parts]
     for fold, split in enumerate(splits):
         for part in PARTS_OF_SPLIT:
             _refuse_missing(store, split, f"protocol {protocol}, fold {fold}", part, length)

@@ -34,6 +34,8 @@ LARGEST = 1e6
 """Largest coordinate, in pixels either way: no video is near it, and its square is a number."""
 LARGEST_FILE = 1 << 30
 """Bytes of a file that no trajectory of one person comes near: twenty hours of video."""
+LONGEST_ROW = 1 << 16
+"""Letters of a row that no 35 numbers come near: 1,800 each."""
 LARGEST_NUMBER = np.iinfo(np.int32).max
 BATCH_BYTES = 4 << 20
 """Files are read in batches of about this size, so that small ones cost no more than large ones."""
@@ -41,6 +43,7 @@ NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
 NO_TEXT = {
     b"\x1f\x8b": "compressed by gzip; decompress it",
     b"PK\x03\x04": "a zip archive; unpack it",
+    b"\xff\xfe\x00\x00": "UTF-32 text; write it anew as UTF-8",
     b"\xff\xfe": "UTF-16 text; write it anew as UTF-8",
     b"\xfe\xff": "UTF-16 text; write it anew as UTF-8",
 }
@@ -104,7 +107,11 @@ class FrameStore:
             "frame_number": self.frame_number,
             "offsets": self.offsets,
         }
-        about = {"trajectories": self._table(), "categories": self.categories}
+        about = {
+            "trajectories": self._table(),
+            "categories": self.categories,
+            "fingerprint": self.fingerprint,
+        }
         with replacing(path) as partial:
             save_file(arrays, partial, metadata=pack(about))
 
@@ -162,6 +169,33 @@ def read_trajectories(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     with _reading(path), safe_open(path, framework="np") as file:
         about = unpack(file.metadata())
         return _read_table(about), tuple(about["categories"])
+
+
+def read_fingerprint(path: Path) -> str:
+    """Fingerprint that a store had when it was written, without reading its frames.
+
+    Raises:
+        InputError: the file is no frame store.
+    """
+    with _reading(path), safe_open(path, framework="np") as file:
+        return str(unpack(file.metadata())["fingerprint"])
+
+
+def save_without_frames(store: Path, target: Path) -> None:
+    """Write a store without its frames: what tables are made of, and nothing to train on.
+
+    Raises:
+        InputError: the file is no frame store.
+    """
+    with _reading(store), safe_open(store, framework="np") as file:
+        offsets, metadata = file.get_tensor("offsets"), file.metadata()
+    arrays = {
+        "frames": np.empty((0, VALUES), np.float32),
+        "frame_number": np.empty(0, np.int32),
+        "offsets": offsets,
+    }
+    with replacing(target) as partial:
+        save_file(arrays, partial, metadata=metadata)
 
 
 def video_of(trajectories: pd.DataFrame) -> np.ndarray:
@@ -326,8 +360,8 @@ def _table_of_rejected(
     files: Sequence[TrajectoryFile], rejected: Sequence[Rejected]
 ) -> pd.DataFrame:
     rows = [
-        (*map(shown, (file.category, file.video, file.person, file.path)), fault.row, fault.column,
-         fault.reason)
+        (shown(file.category), shown(file.video), shown(file.person), shown(file.path), fault.row,
+         fault.column, fault.reason)
         for file, fault in zip(files, rejected, strict=True)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(REJECTED)).astype({"row": "Int64"})
@@ -463,9 +497,12 @@ def _is_sound(number: np.ndarray, frames: np.ndarray) -> bool:
     )
 
 
-def _cells(text: str) -> Iterator[list[str]]:
-    """Cells of each line; what is no CSV at all is one cell."""
-    for line in io.StringIO(text, newline=None):
+def _cells(content: bytes) -> Iterator[list[str]]:
+    """Cells of each line; what is no CSV at all, or far too long, is one cell."""
+    for line in io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="replace"):
+        if len(line) > LONGEST_ROW:
+            yield [line]
+            continue
         try:
             yield from csv.reader([line])
         except csv.Error:
@@ -481,10 +518,13 @@ def _first_fault(path: Path, content: bytes) -> Rejected:
     if b"\0" in content:
         return Rejected(path, f"no text: it has zero bytes; {expected}; write it anew as UTF-8")
     seen: dict[int, int] = {}
-    text = content.decode("utf-8-sig", errors="replace")
-    for row, cells in enumerate(_cells(text), start=1):
+    for row, cells in enumerate(_cells(content), start=1):
         if not cells:
             continue  # a blank line, which the fast reader passes over too
+        if len(cells[0]) > LONGEST_ROW:
+            return Rejected(
+                path, f"{len(cells[0])} letters; {expected}; correct or remove the row", row
+            )
         if len(cells) != VALUES + 1:
             apart = " separated by semicolons" if cells[0].count(";") >= VALUES else ""
             return Rejected(
@@ -521,7 +561,9 @@ def _first_fault(path: Path, content: bytes) -> Rejected:
 
 
 def _number(cell: str) -> float | None:
-    """The number in a cell, if there is one."""
+    """The number in a cell, if there is one; what only Python takes for one is none."""
+    if "_" in cell or not cell.isascii():
+        return None
     try:
         return float(cell)
     except ValueError:

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.claims import printed_table
-from bptubeformer.data.trajectories import videos_of
+from bptubeformer.data.trajectories import read_fingerprint, videos_of
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.bootstrap import VideoCounts, accuracy_interval
 from bptubeformer.evaluation.metrics import METRICS, average_by, confusion, scores
 from bptubeformer.evaluation.predictions import FILE, Predictions
-from bptubeformer.evaluation.tables import ranges, render, signed, spread, triple
+from bptubeformer.evaluation.tables import ranges, render, signed, spread, triple, write_table
 from bptubeformer.places import fold_folders
 
 UNITS = ("segment", "trajectory", "video")
@@ -71,13 +71,14 @@ def evaluate(
         InputError: a file is no table of predictions, or has no test segment of some class.
     """
     video, video_labels = videos_of(store)
+    data = read_fingerprint(store)
     fold_rows, recall_rows = [], []
     counts: dict[tuple[str, str], list[VideoCounts]] = {}
     for protocol in protocols:
         for run in runs:
             for fold, seed, folder in fold_folders(results, protocol, run, folds, seeds):
                 shown = Predictions.load(folder / FILE)
-                _refuse_foreign(shown, video, video_labels, folder / FILE)
+                _refuse_foreign(shown, data, video, video_labels, folder / FILE)
                 _refuse_untested(shown, folder / FILE)
                 correct = shown.logits.argmax(axis=1) == shown.labels
                 counts.setdefault((protocol, run), []).append(
@@ -92,13 +93,13 @@ def evaluate(
 
 
 def _refuse_foreign(
-    shown: Predictions, video: np.ndarray, video_labels: np.ndarray, path: Path
+    shown: Predictions, data: str, video: np.ndarray, video_labels: np.ndarray, path: Path
 ) -> None:
-    own = (shown.trajectory >= 0) & (shown.trajectory < len(video))
+    own = (shown.data == data) & (shown.trajectory >= 0) & (shown.trajectory < len(video))
     if not own.all() or (video_labels[video[shown.trajectory]] != shown.labels).any():
         raise InputError(
             f"{path}: predictions for other trajectories than those of the store; write it anew "
-            "with: bptubeformer predict"
+            "with: bptubeformer test"
         )
 
 
@@ -107,7 +108,7 @@ def _refuse_untested(shown: Predictions, path: Path) -> None:
     if untested:
         raise InputError(
             f"{path}: no test segment of {', '.join(untested)}: balanced accuracy is not defined; "
-            "write it anew with: bptubeformer split, train and predict"
+            "write it anew with: bptubeformer split, train and test"
         )
 
 
@@ -201,6 +202,32 @@ def accuracy_table(
             }
         )
     return pd.DataFrame(rows)
+
+
+def write_accuracy(
+    evaluation: Evaluation,
+    runs: Mapping[str, Mapping[str, Any]],
+    baseline: str,
+    bootstrap: Sequence[int],
+    dataset: str,
+    output: Path,
+) -> None:
+    """Write Table 1, and the other metrics, recalls and folds beside it.
+
+    Args:
+        evaluation: of all runs.
+        runs: each run's experiment, model and hyperparameters, by name.
+        baseline: the run that the others are compared with.
+        bootstrap: resamples and seed.
+        dataset: its name, for the titles.
+        output: ``accuracy.csv``.
+    """
+    write_table(output.with_name("folds.csv"), evaluation.folds)
+    write_table(output.with_name("recalls.csv"), evaluation.recalls)
+    metrics = metrics_table(evaluation.folds)
+    write_table(output.with_name("metrics.csv"), metrics, metrics_markdown(metrics, dataset))
+    table = accuracy_table(evaluation, runs, baseline, *bootstrap)
+    write_table(output, table, accuracy_markdown(table, dataset, baseline))
 
 
 def metrics_table(folds: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from torch import Tensor
 from bptubeformer.atomic import replacing
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
+from bptubeformer.evaluation.inference import of_class_token
 from bptubeformer.evaluation.job import TrainedFold
 from bptubeformer.evaluation.movement import BETWEEN_PARTS, ORDERS, TUBELETS
 from bptubeformer.models.bptubeformer import BPTubeFormer
@@ -128,13 +129,11 @@ def part_attention(attention: dict[str, list[Tensor]], times: int) -> tuple[Tens
         float32: of the class token to each part (B, P), and of all tubelets of a part to those at
         each time (B, P, t).
     """
-    # (B, H, 1 + P, 1 + P) -> (B, P)
-    of_class_token = attention["body parts"][-1].mean(1)[:, 0, 1:]
     # (B, H, n, n) -> (B, n) -> (B, t): tubelets that lie on the same frames stand together
     received = [
         attention[part][-1].mean((1, 2)).unflatten(-1, (times, -1)).sum(-1) for part in PARTS
     ]
-    return of_class_token, torch.stack(received, dim=1)
+    return of_class_token(attention), torch.stack(received, dim=1)
 
 
 def rank_correlation(first: Tensor, second: Tensor) -> np.ndarray:

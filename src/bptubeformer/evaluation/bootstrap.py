@@ -107,7 +107,7 @@ def accuracy_interval(
         seed: of the draws.
         minus: counts of the run to subtract; both see the same resamples.
     """
-    tested = sum(counts.tested for counts in (*models, *minus)) > 0
+    tested = np.any([counts.tested > 0 for counts in (*models, *minus)], axis=0)
     weights = draw_weights(labels, tested, samples, seed)
     values = resampled_accuracy(models, labels, weights)
     if minus:

@@ -1,11 +1,14 @@
 """How well class-token embeddings cluster: k-means and silhouettes (paper, Fig. 5b)."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_samples
 
 from bptubeformer.evaluation.inspection import Embeddings
+from bptubeformer.evaluation.tables import write_table
 
 BY_CLASS, BY_CLUSTER = "true class", "k-means cluster"
 """The two readings of Fig. 5b: the paper does not say what its silhouettes group."""
@@ -69,3 +72,8 @@ def silhouettes_table(shown: Embeddings, seed: int) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def write_silhouettes(embeddings: Path, seed: int, output: Path) -> None:
+    """Write the table of silhouettes of a file of embeddings; ``seed`` is that of k-means."""
+    write_table(output, silhouettes_table(Embeddings.load(embeddings), seed))

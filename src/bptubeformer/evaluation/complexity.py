@@ -1,8 +1,9 @@
 """Table 2: MACs and parameters of the models that are trained, counted by thop."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from bptubeformer.claims import printed_table
-from bptubeformer.evaluation.tables import render
+from bptubeformer.evaluation.tables import render, write_table
 from bptubeformer.models import build_model
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import (
     ClassToken,
     Encoder,
@@ -96,7 +98,7 @@ def _flatten(info: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, f
         yield from _flatten(inside, f"{prefix}{name}.")
 
 
-def _by_stage(model: nn.Module, layers: Mapping[str, float]) -> dict[str, list[str]]:
+def _by_stage(model: Classifier, layers: Mapping[str, float]) -> dict[str, list[str]]:
     """Leaf modules of each stage of a model; what belongs to none is the rest."""
     stages: dict[str, list[str]] = {stage: [] for stage in (*model.stages, REST)}
     for name in layers:
@@ -122,7 +124,7 @@ def _transformers(model: nn.Module, batch: Tensor) -> pd.DataFrame:
     """Every transformer encoder of a model, with the tokens that it was given."""
     names = {module: name for name, module in model.named_modules()}
     with_class_token: list[Tensor] = []
-    rows = []
+    rows: list[dict[str, Any]] = []
 
     def see_class_token(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         with_class_token.append(output)
@@ -136,7 +138,7 @@ def _transformers(model: nn.Module, batch: Tensor) -> pd.DataFrame:
                 "tokens": tokens.shape[-2],
                 "class_token": any(tokens is output for output in with_class_token),
                 "width": tokens.shape[-1],
-                "heads": module.blocks[0].attention.heads,
+                "heads": module.heads,
                 "depth": len(module.blocks),
             }
             for transformer in each
@@ -153,16 +155,21 @@ def _transformers(model: nn.Module, batch: Tensor) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def _count(module: nn.Module, macs: int) -> None:
+    """Add to what thop has counted for a module."""
+    module.get_buffer("total_ops").add_(float(macs))
+
+
 def _count_products(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
     """An output of a linear layer or a convolution takes one MAC a weight, without the bias."""
     # (groups, outputs, ...): what is left are the weights of one output.
-    macs = output.numel() * module.weight[0, 0].numel()
-    module.total_ops += torch.tensor([float(macs)], dtype=torch.float64)
+    weight: Tensor = module.get_parameter("weight")
+    _count(module, output.numel() * weight[0, 0].numel())
 
 
 def _count_norm(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
     """As thop counts a layer norm with weights: 4 an element."""
-    module.total_ops += torch.tensor([4.0 * output.numel()], dtype=torch.float64)
+    _count(module, 4 * output.numel())
 
 
 OWN_LAYERS = {
@@ -176,7 +183,7 @@ OWN_LAYERS = {
 def _count_attention(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
     """``q k^T`` and ``weights v``: N * N * d MACs each, for every segment and head."""
     query, key = inputs[0], inputs[1]
-    module.total_ops += torch.tensor([2.0 * query.numel() * key.shape[-2]], dtype=torch.float64)
+    _count(module, 2 * query.numel() * key.shape[-2])
 
 
 @dataclass(frozen=True)
@@ -225,6 +232,18 @@ def complexity_tables(
     return ComplexityTables(
         pd.DataFrame(rows), _run_first(pd.concat(stages)), _run_first(pd.concat(transformers))
     )
+
+
+def write_complexity(
+    runs: Mapping[str, Mapping[str, Any]], classes: int, batch_size: int, output: Path
+) -> None:
+    """Write Table 2 to ``output``, and the tables of stages, ratios and transformers beside it."""
+    tables = complexity_tables(runs, classes, batch_size)
+    ratios = ratios_table(tables.runs)
+    write_table(output, tables.runs, complexity_markdown(tables, ratios))
+    write_table(output.with_name("complexity_stages.csv"), tables.stages)
+    write_table(output.with_name("complexity_ratios.csv"), ratios)
+    write_table(output.with_name("transformers.csv"), tables.transformers)
 
 
 def _run_first(table: pd.DataFrame) -> pd.DataFrame:
@@ -307,5 +326,5 @@ def complexity_markdown(tables: ComplexityTables, ratios: pd.DataFrame) -> str:
     return "\n".join(pages)
 
 
-def _blank_or(form: str):
+def _blank_or(form: str) -> Callable[[float], str]:
     return lambda value: "-" if np.isnan(value) else form.format(value)

@@ -139,10 +139,11 @@ def cost_table(
     rows = []
     for name in declared(config):
         run = model_of(config, name)
-        settings = TrainingSettings(**{
+        given: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in training_of(config, name).items()
-        })  # fmt: skip
+        }
+        settings = TrainingSettings(**given)
         check_precision(settings.precision, device)
         length = run["segment_length"]
         split = Split.load(splits / config["protocols"][0] / f"T{length}" / "fold0.parquet")

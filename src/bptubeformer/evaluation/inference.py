@@ -2,14 +2,16 @@
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from bptubeformer.data.segments import Segments
+from bptubeformer.models.bptubeformer import BPTubeFormer
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.training.loop import in_batches
 
 
 @torch.inference_mode()
-def embed(model: nn.Module, segments: Segments) -> tuple[np.ndarray, np.ndarray]:
+def embed(model: Classifier, segments: Segments) -> tuple[np.ndarray, np.ndarray]:
     """Class-token embeddings float32 (N, D) and predicted classes int64 (N,) of all segments."""
     embeddings = in_batches(model.embed, model, segments)
     predicted = model.head(embeddings).argmax(dim=1)
@@ -17,7 +19,7 @@ def embed(model: nn.Module, segments: Segments) -> tuple[np.ndarray, np.ndarray]
 
 
 @torch.inference_mode()
-def attention_of(model: nn.Module, segment: torch.Tensor) -> dict[str, np.ndarray]:
+def attention_of(model: Classifier, segment: torch.Tensor) -> dict[str, np.ndarray]:
     """Attention weights of the last block of each transformer, float32 (H, N, N).
 
     Args:
@@ -28,3 +30,30 @@ def attention_of(model: nn.Module, segment: torch.Tensor) -> dict[str, np.ndarra
     attention: dict[str, list[torch.Tensor]] = {}
     model.embed(segment[None], attention)
     return {name: layers[-1][0].cpu().numpy() for name, layers in attention.items()}
+
+
+def attention_to_parts(model: BPTubeFormer, segments: Segments) -> Tensor:
+    """Attention of the class token to each body part, float32 (N, P), of all segments.
+
+    Mean over the heads of the last layer (the blobs of the paper's Fig. 4e).
+    """
+
+    def of_batch(batch: Tensor) -> Tensor:
+        attention: dict[str, list[Tensor]] = {}
+        model.embed(batch, attention)
+        return of_class_token(attention)
+
+    return in_batches(of_batch, model, segments)
+
+
+def of_class_token(attention: dict[str, list[Tensor]]) -> Tensor:
+    """Attention of the class token to the parts in the last layer, mean over heads.
+
+    Args:
+        attention: what ``BPTubeFormer.embed`` fills.
+
+    Returns:
+        float32 (B, P).
+    """
+    # (B, H, 1 + P, 1 + P) -> (B, P)
+    return attention["body parts"][-1].mean(1)[:, 0, 1:]

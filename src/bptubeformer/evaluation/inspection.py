@@ -44,12 +44,28 @@ class Embeddings:
         """
         kind = "a file of embeddings"
         with reading(path, kind, "bptubeformer embed"), safe_open(path, framework="np") as file:
-            return cls(
+            found = cls(
                 embedding=file.get_tensor("embedding"),
                 label=file.get_tensor("label"),
                 predicted=file.get_tensor("predicted"),
                 categories=tuple(unpack(file.metadata())["categories"]),
             )
+            found._check()
+            return found
+
+    def _check(self) -> None:
+        """Refuse arrays that do not belong together.
+
+        Raises:
+            ValueError: says which.
+        """
+        shape = (len(self.embedding),)
+        if self.embedding.ndim != 2 or not np.isfinite(self.embedding).all():
+            raise ValueError("its embeddings are no table of finite numbers")
+        for name, classes in (("label", self.label), ("predicted", self.predicted)):
+            known = (classes >= 0) & (classes < len(self.categories))
+            if classes.shape != shape or not known.all():
+                raise ValueError(f"its {name} is not one of its classes for each embedding")
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import softmax
-from torch import nn
 
 from bptubeformer.data.segments import Segments
-from bptubeformer.data.splits import Split
+from bptubeformer.data.splits import Split, check_windows
 from bptubeformer.data.trajectories import FrameStore
 from bptubeformer.errors import InputError, shown
 from bptubeformer.evaluation.inference import attention_of, embed
@@ -22,7 +21,8 @@ from bptubeformer.evaluation.inspection import (
     sample_per_class,
 )
 from bptubeformer.evaluation.predictions import Predictions
-from bptubeformer.models import load_model
+from bptubeformer.models import TrainedModel, load_model
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.training.device import choose_device
 from bptubeformer.training.loop import predict
 from bptubeformer.training.precision import check_precision
@@ -33,7 +33,7 @@ class TrainedFold:
     """A trained model and the test windows of its fold, ready on a device."""
 
     store: FrameStore
-    model: nn.Module
+    model: Classifier
     run: Mapping[str, Any]
     """Model and hyperparameters, as for ``build_model``."""
     categories: tuple[str, ...]
@@ -49,6 +49,7 @@ class TrainedFold:
         store_file: Path,
         split_file: Path,
         model_file: Path,
+        run: Mapping[str, Any],
         device_name: str,
         threads: int,
         slots_per_gpu: int = 1,
@@ -59,6 +60,7 @@ class TrainedFold:
             store_file: the frame store.
             split_file: windows of the fold.
             model_file: the trained model.
+            run: model and hyperparameters that it must have; nothing is asked for if it is empty.
             device_name: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
             threads: CPU threads of torch.
             slots_per_gpu: jobs that share a GPU.
@@ -69,16 +71,16 @@ class TrainedFold:
         torch.set_num_threads(threads)
         device = choose_device(device_name, slots_per_gpu)
         store = FrameStore.load(store_file)
-        model, run, categories = load_model(model_file)
-        check_categories(model_file, categories, store)
+        trained = load_model(model_file)
+        check_model(model_file, trained, run, store)
         split = Split.load(split_file)
-        split.check(store, run["segment_length"], split_file)
+        split.check(store, trained.run["segment_length"], split_file)
         starts, trajectory = split.windows("test")
         return cls(
             store=store,
-            model=model.to(device),
-            run=run,
-            categories=tuple(categories),
+            model=trained.model.to(device),
+            run=trained.run,
+            categories=tuple(trained.categories),
             starts=starts,
             trajectory=trajectory,
             device=device,
@@ -100,7 +102,14 @@ def predict_fold(fold: TrainedFold, precision: str, output: Path) -> None:
     """Logits of all test segments of a fold, written as ``predictions.parquet``."""
     check_precision(precision, fold.device)
     logits = predict(fold.model, fold.segments(), precision).cpu().numpy()
-    Predictions(fold.starts, fold.trajectory, fold.labels, logits, fold.categories).save(output)
+    Predictions(
+        starts=fold.starts,
+        trajectory=fold.trajectory,
+        labels=fold.labels,
+        logits=logits,
+        categories=fold.categories,
+        data=fold.store.fingerprint,
+    ).save(output)
     correct = float((logits.argmax(axis=1) == fold.labels).mean())
     print(f"{len(logits)} test segments, {100 * correct:.1f} % classified correctly")
 
@@ -113,24 +122,30 @@ def embed_fold(fold: TrainedFold, per_class: int, seed: int, output: Path) -> No
 
 
 def attend_segment(
-    store_file: Path, model_file: Path, predictions_file: Path, category: str, output: Path
+    store_file: Path,
+    model_file: Path,
+    run: Mapping[str, Any],
+    predictions_file: Path,
+    category: str,
+    output: Path,
 ) -> None:
     """Attention of the last layer for the test segment that ``choose_segment`` chooses."""
     store = FrameStore.load(store_file)
-    model, run, categories = load_model(model_file)
-    check_categories(model_file, categories, store)
+    trained = load_model(model_file)
+    check_model(model_file, trained, run, store)
+    categories, length = trained.categories, trained.run["segment_length"]
     predictions = Predictions.load(predictions_file)
-    _check_predictions(predictions, store, run["segment_length"], predictions_file)
+    _check_predictions(predictions, store, length, predictions_file)
     chosen = choose_segment(predictions.labels, predictions.logits, categories, category)
     start = predictions.starts[chosen]
-    rows = slice(start, start + run["segment_length"])
+    rows = slice(start, start + length)
     segment = store.frames[rows]
     person = store.trajectories.iloc[predictions.trajectory[chosen]]
     probability = softmax(predictions.logits[chosen])
     SegmentAttention(
         segment=segment,
         frame_number=store.frame_number[rows],
-        attention=attention_of(model, torch.tensor(segment)),
+        attention=attention_of(trained.model, torch.tensor(segment)),
         text={
             "category": shown(person["category"]),
             "video": shown(person["video"]),
@@ -145,24 +160,37 @@ def _check_predictions(
     predictions: Predictions, store: FrameStore, length: int, path: Path
 ) -> None:
     """Refuse predictions for other segments than those of a store."""
-    part = np.zeros(len(predictions.starts), dtype=np.int8)
-    Split(predictions.starts, predictions.trajectory, part).check(store, length, path)
+    check_windows(predictions.starts, predictions.trajectory, store, length, path)
     labels = store.labels[predictions.trajectory]
-    if predictions.categories != store.categories or (labels != predictions.labels).any():
+    mine = (predictions.data, predictions.categories) == (store.fingerprint, store.categories)
+    if not mine or (labels != predictions.labels).any():
         raise InputError(
-            f"{path}: predictions of other classes than those of the store; write it anew with: "
-            "bptubeformer predict"
+            f"{path}: predictions for other data than this store; write it anew with: "
+            "bptubeformer test"
         )
 
 
-def check_categories(model_file: Path, categories: list[str], store: FrameStore) -> None:
-    """Refuse a model of other classes than the data.
+def check_model(
+    model_file: Path, trained: TrainedModel, run: Mapping[str, Any], store: FrameStore
+) -> None:
+    """Refuse a model of other classes, of other data or of another run.
 
     Raises:
-        InputError: names both.
+        InputError: says what it is, and what was expected.
     """
-    if tuple(categories) != store.categories:
+    again = "train it again with: bptubeformer train"
+    if tuple(trained.categories) != store.categories:
         raise InputError(
-            f"{model_file}: trained for the classes {', '.join(categories)}, but the data has "
-            f"{', '.join(store.categories)}; train it again on this data"
+            f"{model_file}: trained for the classes {', '.join(trained.categories)}, but the data "
+            f"has {', '.join(store.categories)}; {again}"
+        )
+    if trained.data != store.fingerprint:
+        raise InputError(
+            f"{model_file}: trained on other data ({trained.data}) than this store "
+            f"({store.fingerprint}); {again}, or use it on any data with: bptubeformer predict"
+        )
+    if run and dict(run) != trained.run:
+        raise InputError(
+            f"{model_file}: a model of another run: it is {trained.run}, expected {dict(run)}; "
+            f"{again}"
         )

@@ -1,13 +1,13 @@
 """What a protocol's leaks are worth: the same runs under each protocol; not in the paper."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from bptubeformer.evaluation.accuracy import Evaluation, over_folds
-from bptubeformer.evaluation.tables import ranges, render, signed, spread
+from bptubeformer.evaluation.tables import ranges, render, signed, spread, write_table
 from bptubeformer.places import fold_folders
 from bptubeformer.reading import reading
 
@@ -65,6 +65,14 @@ def leakage_table(results: Path, evaluation: Evaluation, samples: int, seed: int
             }
         )
     return pd.DataFrame(rows)
+
+
+def write_leakage(
+    results: Path, evaluation: Evaluation, bootstrap: Sequence[int], output: Path
+) -> None:
+    """Write the table of leakage; arguments as for ``leakage_table``, ``bootstrap`` in one."""
+    table = leakage_table(results, evaluation, *bootstrap)
+    write_table(output, table, leakage_markdown(table, results.name))
 
 
 def read_history(path: Path) -> pd.DataFrame:

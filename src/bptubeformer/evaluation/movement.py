@@ -21,6 +21,7 @@ attention that correlates as much in the control does not follow movement.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,13 +29,19 @@ from scipy.stats import rankdata
 
 from bptubeformer.data.trajectories import videos_of
 from bptubeformer.evaluation.bootstrap import draw_weights, interval
-from bptubeformer.evaluation.tables import ranges, render
+from bptubeformer.evaluation.tables import ranges, render, write_table
 from bptubeformer.reading import reading
 from bptubeformer.skeleton import PARTS
 
 BETWEEN_PARTS, BODY_PART, TUBELETS = "between parts", "body part", "tubelets"
 ORDERS = ("true", "shuffled")
 ALL_PARTS = "all"
+LEVELS = (
+    (BETWEEN_PARTS, ALL_PARTS),
+    *((BODY_PART, part) for part in PARTS),
+    *((TUBELETS, part) for part in PARTS),
+)
+"""What is correlated, and of which part."""
 
 
 def read_movement(path: Path) -> pd.DataFrame:
@@ -46,8 +53,11 @@ def read_movement(path: Path) -> pd.DataFrame:
     writer = "bptubeformer attention_movement"
     with reading(path, "a table of attention and movement", writer):
         table = pd.read_parquet(path)
-        if "trajectory" not in table:
-            raise ValueError("no column trajectory")
+        of_levels = ((level, part, order) for level, part in LEVELS for order in ORDERS)
+        needed = {name for each in of_levels for name in _columns(*each)}
+        for name in ("trajectory", "window_start", *sorted(needed)):
+            if name not in table:
+                raise ValueError(f"no column {name}")
         return table
 
 
@@ -78,11 +88,7 @@ def movement_table(
     once = np.ones((1, len(labels)), dtype=np.int64)
     weights = np.concatenate([once, draw_weights(labels, tested, samples, seed)])
     rows = []
-    for level, part in [
-        (BETWEEN_PARTS, ALL_PARTS),
-        *((BODY_PART, part) for part in PARTS),
-        *((TUBELETS, part) for part in PARTS),
-    ]:
+    for level, part in LEVELS:
         values = {}
         for order in ORDERS:
             of_folds = [
@@ -93,7 +99,7 @@ def movement_table(
         values["minus_shuffled"] = values[ORDERS[0]] - values[ORDERS[1]]
         bounds = {name: interval(value[1:]) for name, value in values.items()}
         for order in ORDERS:
-            row = {"level": level, "part": part, "order": order}
+            row: dict[str, Any] = {"level": level, "part": part, "order": order}
             row["rank_correlation"] = values[order][0]
             row["interval_low"], row["interval_high"] = bounds[order]
             row["segments"] = _usable(folds, level, part, order)
@@ -103,6 +109,14 @@ def movement_table(
                 row |= {"minus_shuffled_low": low, "minus_shuffled_high": high}
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def write_movement(
+    folds: Sequence[Path], store: Path, bootstrap: Sequence[int], output: Path
+) -> None:
+    """Write the table of movement; arguments as for ``movement_table``, ``folds`` as files."""
+    table = movement_table([read_movement(path) for path in folds], store, *bootstrap)
+    write_table(output, table, movement_markdown(table))
 
 
 def _columns(level: str, part: str, order: str) -> list[str]:
@@ -123,8 +137,8 @@ def _usable(folds: Sequence[pd.DataFrame], level: str, part: str, order: str) ->
 
 def movement_markdown(table: pd.DataFrame) -> str:
     """The movement table for people: true and shuffled time side by side."""
-    columns = {"Level": [], "Part": [], "Rank correlation": [], "95 % interval": []}
-    columns |= {"Shuffled": [], "95 % interval, shuffled": []}
+    columns: dict[str, list[str]] = {"Level": [], "Part": [], "Rank correlation": []}
+    columns |= {"95 % interval": [], "Shuffled": [], "95 % interval, shuffled": []}
     columns |= {"Minus shuffled": [], "95 % interval, minus shuffled": []}
     for (level, part), pair in table.groupby(["level", "part"], sort=False):
         true, shuffled = (pair[pair["order"] == order].iloc[0] for order in ORDERS)

@@ -28,14 +28,18 @@ class Predictions:
     """float32 (n, classes)."""
     categories: tuple[str, ...]
     """Class names."""
+    data: str
+    """Fingerprint of the store."""
 
     def save(self, path: Path) -> None:
         """Write a segment a row: window_start, trajectory, label and a ``logit <class>`` each."""
         label = pd.Categorical.from_codes(self.labels, categories=list(self.categories))
         table = {"window_start": self.starts, "trajectory": self.trajectory, "label": label}
         table |= {f"{LOGIT}{name}": self.logits[:, i] for i, name in enumerate(self.categories)}
+        frame = pd.DataFrame(table)
+        frame.attrs = {"data": self.data}
         with replacing(path) as partial:
-            pd.DataFrame(table).to_parquet(partial, index=False)
+            frame.to_parquet(partial, index=False)
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
@@ -44,7 +48,7 @@ class Predictions:
         Raises:
             InputError: the file is not a table of predictions.
         """
-        with reading(path, "a table of predictions", "bptubeformer predict"):
+        with reading(path, "a table of predictions", "bptubeformer test"):
             table = pd.read_parquet(path)
             categories = [name[len(LOGIT) :] for name in table.columns if name.startswith(LOGIT)]
             labels = table["label"].cat.set_categories(categories)
@@ -57,4 +61,5 @@ class Predictions:
                 labels=labels.cat.codes.to_numpy(np.int64),
                 logits=logits,
                 categories=tuple(categories),
+                data=table.attrs["data"],
             )

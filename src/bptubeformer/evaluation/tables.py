@@ -10,11 +10,24 @@ from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.reading import reading
 
 
-def write_table(path: Path, table: pd.DataFrame, markdown: str | None = None) -> None:
-    """Write a table as CSV, and beside it as Markdown."""
+def write_table(
+    path: Path, table: pd.DataFrame, markdown: str | None = None, html: str | None = None
+) -> None:
+    """Write a table as CSV, and beside it for people.
+
+    Args:
+        path: of the CSV.
+        table: what it holds.
+        markdown: written as ``.md``, and as a page of its own as ``.html``.
+        html: a page to be written instead.
+    """
+    # Here, because the notebooks read tables and need nothing that makes pages.
+    from bptubeformer.evaluation.pages import page
+
     write_csv(path, table)
     if markdown is not None:
         write_text(path.with_suffix(".md"), markdown)
+        write_text(path.with_suffix(".html"), html or page(markdown))
 
 
 def read_table(path: Path) -> pd.DataFrame:

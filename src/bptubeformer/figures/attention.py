@@ -45,7 +45,7 @@ def draw_heads(
         layout="constrained",
     )
     figure.suptitle(title, fontweight="bold")
-    bands = np.atleast_1d(figure.subfigures(len(attention), 1))
+    bands = figure.subfigures(len(attention), 1, squeeze=False)[:, 0]
     for band, (name, weights) in zip(bands, attention.items(), strict=True):
         _draw_band(band, name, weights, labels[name], per_row)
     return figure

@@ -39,7 +39,8 @@ def draw_tsne(
         # Another mark from the eleventh colour on, where colours come nearer to each other.
         mark = MARKS[min(label // 10, len(MARKS) - 1)]
         name = literal(categories[label])
-        axes.scatter(*points[mine].T, s=18, color=colour, marker=mark, label=name, linewidths=0)
+        x, y = points[mine].T
+        axes.scatter(x, y, s=18, color=colour, marker=mark, label=name, linewidths=0)
     axes.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     axes.legend(
         loc="center left",

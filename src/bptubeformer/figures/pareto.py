@@ -19,7 +19,7 @@ def pareto_front(macs: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
     """
     no_worse = (macs <= macs[:, None]) & (accuracy >= accuracy[:, None])
     better = (macs < macs[:, None]) | (accuracy > accuracy[:, None])
-    return ~(no_worse & better).any(axis=1)
+    return np.logical_not((no_worse & better).any(axis=1))
 
 
 def draw_pareto(table: pd.DataFrame, chance: float, title: str) -> Figure:

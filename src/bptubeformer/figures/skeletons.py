@@ -90,14 +90,16 @@ def _draw_frame(
     for first, second in LIMBS:
         if present[first] and present[second]:
             axes.plot(*joints[[first, second]].T, color="0.35", linewidth=1.5, zorder=1)
-    axes.scatter(*joints[present].T, s=6, color="0.15", zorder=2)
+    x, y = joints[present].T
+    axes.scatter(x, y, s=6, color="0.15", zorder=2)
     for part, grid in PARTS.items():
         members = [joint for line in grid for joint in line if present[joint]]
         # One blob on each joint of a pair; one for a part of many joints, at their middle.
         places = joints[members] if len(members) <= 2 else joints[members].mean(axis=0)[None]
-        for place in places:
+        for x, y in places:
             axes.scatter(
-                *place,
+                x,
+                y,
                 s=LARGEST_BLOB * attention_to_part[part],
                 color=PART_COLOURS[part],
                 alpha=0.65,

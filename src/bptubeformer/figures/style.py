@@ -54,7 +54,8 @@ def settle_layout(figure: Figure) -> None:
     places = [axes.get_position().bounds for axes in figure.axes]
     figure.set_layout_engine("none")
     for axes, place in zip(figure.axes, places, strict=True):
-        axes.set_position([round(value, PLACE_DIGITS) for value in place])
+        left, bottom, width, height = (round(value, PLACE_DIGITS) for value in place)
+        axes.set_position((left, bottom, width, height))
 
 
 def save_figure(figure: Figure, stem: Path | str) -> Path:

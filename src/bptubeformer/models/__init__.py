@@ -2,14 +2,9 @@
 
 A model file exports one class by ``__all__``. Its constructor takes keyword arguments only:
 ``classes``, ``segment_length`` and whatever hyperparameters it has, which are then keys of a run.
-Every model has
-
-- ``embed(segments, attention=None)``: the embedding (B, D) of segments (B, T, 34) that the
-  classifier sees, the class token where there is one; where ``attention`` is a dict, the attention
-  weights of every layer are put into it;
-- ``forward(segments)``: logits (B, classes);
-- ``stages``: names of its modules under ``tokeniser``, ``first transformer`` and ``second
-  transformer``, so that costs of different models can be compared stage by stage.
+Every model is a ``classifier.Classifier``: it says how segments are embedded (the class token,
+where there is one), and which of its modules are the ``tokeniser``, the ``first transformer`` and
+the ``second transformer``, so that costs of different models can be compared stage by stage.
 
 This module does not import torch: ``config.yaml`` is checked against the constructors before any
 environment with torch is needed.
@@ -17,16 +12,16 @@ environment with torch is needed.
 
 import ast
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bptubeformer.atomic import replacing
-from bptubeformer.metadata import pack, unpack
+from bptubeformer.metadata import content_of, pack, unpack
 from bptubeformer.reading import reading
 
 if TYPE_CHECKING:
-    from torch import nn
+    from bptubeformer.models.classifier import Classifier
 
 HERE = Path(__file__).parent
 FRACTIONS = ("dropout", "resolution")
@@ -48,7 +43,7 @@ def hyperparameters(model: str) -> list[str]:
     return [name for name in names if name != "classes"]
 
 
-def build_model(run: Mapping[str, Any], classes: int) -> "nn.Module":
+def build_model(run: Mapping[str, Any], classes: int) -> "Classifier":
     """A model with fresh weights.
 
     Args:
@@ -84,29 +79,47 @@ def _check_run(run: Mapping[str, Any]) -> None:
             raise ValueError(f"dropout {value!r} is no number from 0 to below 1")
 
 
-def save_model(
-    path: Path, model: "nn.Module", run: Mapping[str, Any], categories: Sequence[str]
-) -> None:
-    """Write the weights with what is needed to use them: the run and the class names."""
+class TrainedModel(NamedTuple):
+    """A model with what is needed to use it."""
+
+    model: "Classifier"
+    run: dict[str, Any]
+    """Its name and hyperparameters, as for ``build_model``."""
+    categories: list[str]
+    """Class names."""
+    data: str
+    """Fingerprint of the store that it was trained on."""
+
+
+def save_model(path: Path, trained: TrainedModel) -> None:
+    """Write a trained model to one safetensors file."""
     from safetensors.torch import save_file
 
-    about = {"run": dict(run), "categories": list(categories)}
+    weights = {name: value.cpu() for name, value in trained.model.state_dict().items()}
+    about = {
+        "run": dict(trained.run),
+        "categories": list(trained.categories),
+        "data": trained.data,
+    }
+    about["content"] = content_of(weights, about)
     with replacing(path) as partial:
-        save_file(model.state_dict(), partial, metadata=pack(about))
+        save_file(weights, partial, metadata=pack(about))
 
 
-def load_model(path: Path) -> tuple["nn.Module", dict[str, Any], list[str]]:
-    """Read a model, its run and its class names; nothing in the file is executed.
+def load_model(path: Path) -> TrainedModel:
+    """Read a trained model; nothing in the file is executed.
 
     Raises:
-        InputError: the file is not a model written by ``save_model``; where its weights are not
-            those of the architecture that it names, the first that differs is named.
+        InputError: the file is not a model written by ``save_model``, or was changed since; where
+            its weights are not those of the architecture that it names, the first that differs is
+            named.
     """
     from safetensors import safe_open
 
     kind = "a model of this package"
     with reading(path, kind, "bptubeformer train"), safe_open(path, framework="pt") as file:
         about = unpack(file.metadata())
+        content = about.pop("content")
         run, categories = about["run"], about["categories"]
         if not isinstance(categories, list) or not all(isinstance(n, str) for n in categories):
             raise ValueError("its classes are no list of names")
@@ -119,8 +132,10 @@ def load_model(path: Path) -> tuple["nn.Module", dict[str, Any], list[str]]:
         for name, values in weights.items():
             if not values.isfinite().all():
                 raise ValueError(f"its weight {name} has values that are no finite numbers")
+        if content != content_of(weights, about):
+            raise ValueError("its content is not what was written")
         model.load_state_dict(weights)
-    return model, run, categories
+    return TrainedModel(model, run, categories, about["data"])
 
 
 def _check_weights(

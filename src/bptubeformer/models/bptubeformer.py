@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
 from bptubeformer.models.tubelets import TubeletConvolution, TubeletEmbedding
 from bptubeformer.skeleton import PARTS, part_grids
@@ -17,7 +18,7 @@ from bptubeformer.skeleton import PARTS, part_grids
 __all__ = ["BPTubeFormer"]
 
 
-class BPTubeFormer(nn.Module):
+class BPTubeFormer(Classifier):
     """Body Part Tubelet Transformer, for all kernels, strides, paddings and segment lengths.
 
     Args:
@@ -100,11 +101,11 @@ class BPTubeFormer(nn.Module):
         Returns:
             float32 (B, D).
         """
-        tubelet_weights = None if attention is None else []
+        tubelet_weights: list[Tensor] | None = None if attention is None else []
         # (B, T, 34) -> (P, B, n, e)
         tubelets = self.tubelet_embedding(segments)
         tubelets = self.tubelet_norm(self.tubelet_transformers(tubelets, tubelet_weights))
-        if attention is not None:
+        if attention is not None and tubelet_weights is not None:
             for part, name in enumerate(PARTS):
                 # (P * B, H, n, n) -> (B, H, n, n)
                 attention[name] = [w.unflatten(0, (len(PARTS), -1))[part] for w in tubelet_weights]
@@ -113,7 +114,3 @@ class BPTubeFormer(nn.Module):
         tokens = self.class_token(self.projection(parts))
         tokens = self.body_part_transformer(tokens, weights_of(attention, "body parts"))
         return self.norm(tokens)[:, 0]
-
-    def forward(self, segments: Tensor) -> Tensor:
-        """Logits (B, classes) of segments (B, T, 34)."""
-        return self.head(self.embed(segments))

@@ -23,6 +23,9 @@ FEW_TOKENS = 32
 class Stacked(nn.Module):
     """A layer whose parameters are stacked: along the first dimension, one set a group."""
 
+    weight: nn.Parameter
+    bias: nn.Parameter
+
     def initialise_bias(self, inputs: int) -> None:
         """Draw the bias as torch does for layers with so many inputs."""
         nn.init.uniform_(self.bias, -1 / math.sqrt(inputs), 1 / math.sqrt(inputs))
@@ -189,7 +192,7 @@ class Encoder(nn.Module):
         groups: int | None = None,
     ):
         super().__init__()
-        self.groups = groups
+        self.groups, self.heads = groups, heads
         self.blocks = nn.ModuleList(
             Block(width, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout, groups=groups)
             for _ in range(depth)

@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import initialise
 from bptubeformer.skeleton import JOINTS, VALUES
 
@@ -21,7 +22,7 @@ BOX = 4
 """Values of a bounding box: centre x and y, width and height."""
 
 
-class M12(nn.Module):
+class M12(Classifier):
     """Message-passing recurrent encoder.
 
     Args:
@@ -34,6 +35,7 @@ class M12(nn.Module):
     """
 
     stages: ClassVar = {"tokeniser": (), "first transformer": (), "second transformer": ()}
+    resolution: Tensor
 
     def __init__(
         self,
@@ -71,10 +73,6 @@ class M12(nn.Module):
                 self.local_encoder(torch.cat([within, place], dim=1), posture),
             )
         return torch.cat([place, posture], dim=1)
-
-    def forward(self, segments: Tensor) -> Tensor:
-        """Logits (B, classes) of segments (B, T, 34)."""
-        return self.head(self.embed(segments))
 
 
 def boxes_and_joints(segments: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import (
     EPSILON,
     ClassToken,
@@ -23,7 +24,7 @@ from bptubeformer.skeleton import JOINTS
 __all__ = ["STTran"]
 
 
-class STTran(nn.Module):
+class STTran(Classifier):
     """Spatial-temporal transformer.
 
     Args:
@@ -93,7 +94,3 @@ class STTran(nn.Module):
         tokens = self.class_token(frames)
         tokens = self.temporal_transformer(tokens, weights_of(attention, "frames"))
         return self.norm(tokens)[:, 0]
-
-    def forward(self, segments: Tensor) -> Tensor:
-        """Logits (B, classes) of segments (B, T, 34)."""
-        return self.head(self.embed(segments))

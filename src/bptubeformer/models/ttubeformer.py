@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
 from bptubeformer.models.tubelets import TubeletConvolution
 from bptubeformer.skeleton import skeleton_grid
@@ -17,7 +18,7 @@ from bptubeformer.skeleton import skeleton_grid
 __all__ = ["TTubeFormer"]
 
 
-class TTubeFormer(nn.Module):
+class TTubeFormer(Classifier):
     """Tubelet transformer over the whole skeleton.
 
     Args:
@@ -81,7 +82,3 @@ class TTubeFormer(nn.Module):
         tubelets = self.embedding(segments).squeeze(0)
         tokens = self.transformer(self.class_token(tubelets), weights_of(attention, "tubelets"))
         return self.norm(tokens)[:, 0]
-
-    def forward(self, segments: Tensor) -> Tensor:
-        """Logits (B, classes) of segments (B, T, 34)."""
-        return self.head(self.embed(segments))

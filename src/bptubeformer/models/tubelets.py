@@ -37,6 +37,7 @@ class TubeletConvolution(Stacked):
     """Tubelets of a grid along time, rows and columns."""
     frames: tuple[int, int]
     """Frames of a tubelet, and between the first ones of two tubelets."""
+    values: Tensor
 
     def __init__(
         self,
@@ -49,7 +50,8 @@ class TubeletConvolution(Stacked):
     ):
         super().__init__()
         joints = torch.tensor(cells)
-        self.shape = tubelet_grid(segment_length, kernel, stride, tuple(joints.shape[1:]))
+        _, rows, columns = joints.shape
+        self.shape = tubelet_grid(segment_length, kernel, stride, (rows, columns))
         self.frames = kernel[0], stride[0]
         self.weight = nn.Parameter(torch.empty(len(joints), width, 2, *kernel))
         self.bias = nn.Parameter(torch.empty(len(joints), width))

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from bptubeformer.atomic import remove_partial, replacing
-from bptubeformer.metadata import pack, unpack
+from bptubeformer.metadata import content_of, pack, unpack
 
 FILE = "checkpoint.safetensors"
 """Beside the outputs of a training; removed once they are written."""
@@ -28,11 +27,14 @@ class Checkpoint:
 
     settings: Mapping[str, Any]
     """Everything that the numbers of a training depend on; a file of other settings is stale."""
+    batch_sizes: list[int]
+    """Batch sizes that the training has come to; memory was too short for all but the last."""
 
     def __init__(self, path: Path, report: Callable[[str], None] = print):
         self.path = path
         self.report = report
         self.settings = {}
+        self.batch_sizes = []
 
     @property
     def key(self) -> str:
@@ -47,13 +49,16 @@ class Checkpoint:
             state: everything else, as JSON has it.
         """
         on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        about = {"key": self.key, "state": dict(state)}
-        about["content"] = _content(on_cpu, about["state"])
+        state = {**state, "batch_sizes": self.batch_sizes}
+        about = {"key": self.key, "state": state, "content": content_of(on_cpu, state)}
         with replacing(self.path) as partial:
             save_file(on_cpu, partial, metadata=pack(about))
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Tensors and state of the file; None where there is none of this training."""
+        """Tensors and state of the file; None where there is none of this training.
+
+        The state names, besides what was saved, the ``batch_sizes`` it was saved with.
+        """
         if not self.path.exists():
             return None
         try:
@@ -66,7 +71,7 @@ class Checkpoint:
                     )
                     return None
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                if about["content"] != _content(tensors, about["state"]):
+                if about["content"] != content_of(tensors, about["state"]):
                     raise ValueError("its content is not what was written")
                 epochs = len(about["state"]["history"])
                 self.report(f"going on after epoch {epochs}, from {self.path.name}")
@@ -81,12 +86,3 @@ class Checkpoint:
         """Remove the file: the training has written its outputs."""
         self.path.unlink(missing_ok=True)
         remove_partial(self.path)
-
-
-def _content(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> str:
-    """Hash of tensors on the CPU and of the state beside them."""
-    digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode())
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

@@ -9,14 +9,18 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bptubeformer.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 SECONDS_BETWEEN_TRIES = 1.0
 _held: list[object] = []
 """Locks of this process; a lock that is no longer referred to would be given back."""
 
-_chosen: dict[str, object] = {}
+_chosen: dict[str, "torch.device"] = {}
 """Devices of this process, by what was asked for."""
 
 
@@ -49,7 +53,7 @@ def training_slots(wanted: str, slots_per_gpu: int, cores: int) -> int:
     return slots_per_gpu * (1 if ":" in wanted else gpus)
 
 
-def choose_device(wanted: str, slots_per_gpu: int = 1):
+def choose_device(wanted: str, slots_per_gpu: int = 1) -> "torch.device":
     """The torch device for ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``; the job keeps it.
 
     ``auto`` is a GPU where there is one. ``auto`` and ``cuda`` take the first free slot, where
@@ -130,7 +134,7 @@ def claim_slot(gpus: Sequence[str], slots: int, folder: Path | None = None) -> i
         time.sleep(SECONDS_BETWEEN_TRIES)
 
 
-def name_of(device) -> str:
+def name_of(device: "torch.device") -> str:
     """What a torch device is: the GPU's name, or the processor's and its number of cores."""
     import torch
 

@@ -2,18 +2,21 @@
 
 import hashlib
 import json
+import os
 import platform
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 import bptubeformer
 from bptubeformer.atomic import write_csv, write_text
@@ -22,7 +25,8 @@ from bptubeformer.data.splits import Split
 from bptubeformer.data.trajectories import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint
-from bptubeformer.models import build_model, save_model
+from bptubeformer.models import TrainedModel, build_model, save_model
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.training.checkpoint import FILE, Checkpoint
 from bptubeformer.training.device import choose_device, name_of
 from bptubeformer.training.loop import (
@@ -34,6 +38,9 @@ from bptubeformer.training.loop import (
 )
 from bptubeformer.training.memory import fitting_batch
 from bptubeformer.training.precision import check_precision
+
+LOCK = ".training.lock"
+"""In a fold's folder while a process trains into it."""
 
 
 def train_fold(
@@ -63,14 +70,16 @@ def train_fold(
 
     Raises:
         InputError: the device or the precision is not there, the split is not of the store, memory
-            is too short for the smallest batch, or the loss is no longer finite.
+            is too short for the smallest batch, the loss is no longer finite, or another process
+            trains the same fold.
     """
     began = time.perf_counter()
     torch.set_num_threads(threads)
     device = choose_device(device_name, slots_per_gpu)
     check_precision(settings.precision, device)
     store, split = FrameStore.load(store_file), Split.load(split_file)
-    built(run, len(store.categories))
+    with torch.device("meta"):
+        built(run, len(store.categories))
     length = run["segment_length"]
     split.check(store, length, split_file)
     starts, trajectory = split.windows("train")
@@ -93,16 +102,21 @@ def train_fold(
             flush=True,
         )
 
-    def attempt(batch_size: int) -> tuple[nn.Module, Training, float]:
+    def attempt(batch_size: int) -> tuple[Classifier, Training, float]:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         seed_everything(settings.seed)
         model = built(run, len(store.categories)).to(device)
         ready = time.perf_counter() - began
-        of_this_size = replace(settings, batch_size=batch_size)
-        checkpoint.settings = {**depends_on, "training": vars(of_this_size)}
+        checkpoint.batch_sizes = [*checkpoint.batch_sizes, batch_size]
         training = train(
-            model, train_segments, validation_segments, of_this_size, report, checkpoint
+            model,
+            train_segments,
+            validation_segments,
+            replace(settings, batch_size=batch_size),
+            report,
+            checkpoint,
+            begun if checkpoint.batch_sizes == tried_before else None,
         )
         return model, training, ready
 
@@ -110,51 +124,88 @@ def train_fold(
         print(f"{label}: {line}", flush=True)
 
     fingerprints = {"data": store.fingerprint, "code": command_fingerprint("train", run["model"])}
-    depends_on = {
+    output.mkdir(parents=True, exist_ok=True)
+    checkpoint = Checkpoint(output / FILE, say)
+    checkpoint.settings = {
         "run": dict(run),
+        "training": vars(settings),
         "split": hashlib.sha256(split_file.read_bytes()).hexdigest(),
         "device": device.type,
         "threads": threads,
         "torch": torch.__version__,
         **fingerprints,
     }
-    output.mkdir(parents=True, exist_ok=True)
-    checkpoint = Checkpoint(output / FILE, say)
-    (model, training, ready), tried = fitting_batch(settings.batch_size, attempt, say)
-    model.load_state_dict(training.weights)
-    save_model(output / "model.safetensors", model, run, store.categories)
-    write_csv(output / "history.csv", pd.DataFrame(training.rows()))
-    # What earlier processes trained counts as far as it was kept.
-    kept = training.resumed_after[-1] if training.resumed_after else 0
-    earlier = sum(epoch.seconds for epoch in training.history[:kept])
-    record = {
-        "run": dict(run),
-        "training": vars(settings) | {"batch_size": tried[-1]},
-        "batch_sizes_tried": tried,
-        "split": str(split_file),
-        "segments": {"train": len(train_segments), "validation": len(validation_segments)},
-        "epochs": len(training.history),
-        "best_epoch": training.best.epoch,
-        "device": name_of(device),
-        "threads": threads,
-        "resumed_after_epochs": training.resumed_after,
-        "seconds": earlier + time.perf_counter() - began,
-        "seconds_before_first_epoch": ready,
-        "peak_memory_mb": _peak_memory_mb(device),
-        "fingerprints": fingerprints,
-        "versions": {
-            "bptubeformer": bptubeformer.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-    }
-    write_text(output / "run.json", json.dumps(record, indent=1) + "\n")
-    checkpoint.remove()
-    print(f"{label}: best epoch {training.best.epoch} of {len(training.history)}", flush=True)
+    with alone_in(output):
+        begun = checkpoint.load()
+        tried_before = begun[1]["batch_sizes"] if begun else []
+        checkpoint.batch_sizes = tried_before[:-1]
+        (model, training, ready), tried = fitting_batch(
+            settings.batch_size, attempt, say, tried_before
+        )
+        model.load_state_dict(training.weights)
+        save_model(
+            output / "model.safetensors",
+            TrainedModel(model, dict(run), list(store.categories), store.fingerprint),
+        )
+        write_csv(output / "history.csv", pd.DataFrame(training.rows()))
+        # What earlier processes trained counts as far as it was kept.
+        kept = training.resumed_after[-1] if training.resumed_after else 0
+        earlier = sum(epoch.seconds for epoch in training.history[:kept])
+        record = {
+            "run": dict(run),
+            "training": vars(settings) | {"batch_size": tried[-1]},
+            "batch_sizes_tried": tried,
+            "split": str(split_file),
+            "segments": {"train": len(train_segments), "validation": len(validation_segments)},
+            "epochs": len(training.history),
+            "best_epoch": training.best.epoch,
+            "device": name_of(device),
+            "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+            "threads": threads,
+            "resumed_after_epochs": training.resumed_after,
+            "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": earlier + time.perf_counter() - began,
+            "seconds_before_first_epoch": ready,
+            "peak_memory_mb": _peak_memory_mb(device),
+            "fingerprints": fingerprints,
+            "versions": {
+                "bptubeformer": bptubeformer.__version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            },
+        }
+        write_text(output / "run.json", json.dumps(record, indent=1) + "\n")
+        checkpoint.remove()
+        print(f"{label}: best epoch {training.best.epoch} of {len(training.history)}", flush=True)
 
 
-def built(run: Mapping[str, Any], classes: int) -> nn.Module:
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep a fold's folder for this process.
+
+    A job of a cluster goes on when the call of Snakemake that sent it was killed; the next call
+    would train the same fold beside it.
+
+    Raises:
+        InputError: another process trains into the folder.
+    """
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise InputError(
+            f"{folder}: another process trains this fold; wait for it, or end it (on a cluster: "
+            "scancel), then run the same command again"
+        ) from error
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+
+
+def built(run: Mapping[str, Any], classes: int) -> Classifier:
     """The model of a run.
 
     Raises:

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bptubeformer.data.segments import Segments
-from bptubeformer.errors import InputError
+from bptubeformer.errors import LARGEST_SEED, InputError, between, within
 from bptubeformer.training.checkpoint import Checkpoint
+from bptubeformer.training.memory import is_out_of_memory, release_memory
 from bptubeformer.training.precision import forward_in, products_in
 from bptubeformer.training.step import Step
 
@@ -23,6 +25,10 @@ INFERENCE_BATCH = {"cpu": 100, "cuda": 1000}
 
 SCHEDULE_STATE = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
 """What of ReduceLROnPlateau changes from epoch to epoch."""
+
+
+LARGEST_BETA = 1 - 2**-24
+"""The largest number below 1 that float32 has: a decay of 1 forgets nothing and learns nothing."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,17 @@ class TrainingSettings:
     precision: str = "fp32"
     """Of the matrix products: fp32, tf32 or bf16."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_epochs", "early_stopping_patience"):
+            within(name, getattr(self, name), 1, inf)
+        within("plateau_patience", self.plateau_patience, 0, inf)
+        within("seed", self.seed, 0, LARGEST_SEED)
+        for name in ("learning_rate", "epsilon"):
+            between(name, getattr(self, name), 0, inf)
+        between("plateau_factor", self.plateau_factor, 0, 1)
+        for beta in self.betas:
+            within("betas", beta, 0, LARGEST_BETA)
 
 
 @dataclass(frozen=True)
@@ -220,6 +237,7 @@ def train(
     settings: TrainingSettings,
     report: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Checkpoint | None = None,
+    begun: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None = None,
 ) -> Training:
     """Train until the validation loss has not fallen for ``early_stopping_patience`` epochs.
 
@@ -232,16 +250,16 @@ def train(
         validation_segments: what decides when to stop and which weights to keep.
         settings: of the optimiser, the schedule and the stopping.
         report: called after each epoch.
-        checkpoint: where each epoch leaves the state of the training, and where an interrupted
-            one goes on from. On a CPU with as many threads, to the bit.
+        checkpoint: where each epoch leaves the state of the training.
+        begun: what an interrupted training left there, as ``Checkpoint.load`` gives it; this one
+            goes on from it. On a CPU with as many threads, to the bit.
 
     Raises:
         InputError: the loss is no longer finite. The checkpoint holds the epoch before.
     """
     trainer = Trainer(model, train_segments, settings)
-    found = checkpoint.load() if checkpoint else None
-    if found is not None:
-        trainer.restore(*found)
+    if begun is not None:
+        trainer.restore(*begun)
     while not trainer.done:
         epoch = trainer.epoch(validation_segments)
         if checkpoint:
@@ -316,5 +334,17 @@ def in_batches(compute: Callable[[Tensor], Tensor], model: nn.Module, segments: 
     """
     model.eval()
     size = INFERENCE_BATCH[segments.frames.device.type]
-    parts = range(0, len(segments), size)
-    return torch.cat([compute(segments[slice(begin, begin + size)][0]) for begin in parts])
+    results: list[Tensor] = []
+    done = 0
+    while done < len(segments):
+        try:
+            results.append(compute(segments[slice(done, done + size)][0]))
+            done += size
+            continue
+        except (RuntimeError, MemoryError) as error:
+            if size == 1 or not is_out_of_memory(error):
+                raise
+        # Out of the except block: the error holds on to the tensors of its frames.
+        release_memory()
+        size //= 2
+    return torch.cat(results)

@@ -1,7 +1,7 @@
 """What a training takes in memory, and what to do where there is too little."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -26,7 +26,10 @@ def batch_sizes(batch_size: int) -> list[int]:
 
 
 def fitting_batch(
-    batch_size: int, work: Callable[[int], Result], report: Callable[[str], None] = print
+    batch_size: int,
+    work: Callable[[int], Result],
+    report: Callable[[str], None] = print,
+    tried: Sequence[int] = (),
 ) -> tuple[Result, list[int]]:
     """Do work with a batch size; where memory is short, again with the next smaller one.
 
@@ -34,6 +37,7 @@ def fitting_batch(
         batch_size: segments of a batch, to begin with.
         work: given a batch size; begins anew each time.
         report: called with a line for each batch size that did not fit.
+        tried: batch sizes that earlier work has come to; the last one is taken first.
 
     Returns:
         what the work returned, and all batch sizes that were tried; the last one fitted.
@@ -41,11 +45,11 @@ def fitting_batch(
     Raises:
         InputError: not even the smallest fits.
     """
-    tried: list[int] = []
-    for size in batch_sizes(batch_size):
-        tried.append(size)
+    done = list(tried[:-1])
+    for size in batch_sizes(batch_size)[len(done) :]:
+        done.append(size)
         try:
-            return work(size), tried
+            return work(size), done
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -53,8 +57,8 @@ def fitting_batch(
         release_memory()
         report(f"too little memory for batches of {size} segments")
     raise InputError(
-        f"too little memory, even for batches of {tried[-1]} segments (tried "
-        f"{', '.join(map(str, tried))}); let fewer jobs share the device (slots_per_gpu, --cores), "
+        f"too little memory, even for batches of {done[-1]} segments (tried "
+        f"{', '.join(map(str, done))}); let fewer jobs share the device (slots_per_gpu, --cores), "
         "set training.batch_size lower, or use a device with more memory"
     )
 

@@ -93,8 +93,8 @@ class _Graph:
         self.taken = 0
         self.stream = torch.cuda.Stream(device)
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.index: Tensor | None = None
-        self.loss: Tensor | None = None
+        self.index: Tensor
+        self.loss: Tensor
 
     def __call__(self, eager: Callable[[Tensor], Tensor], index: Tensor) -> Tensor:
         """Take the step ``eager``: as it is, the first times; then captured."""

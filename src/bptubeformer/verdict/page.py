@@ -6,12 +6,23 @@ import jinja2
 import pandas as pd
 
 from bptubeformer.claims import section_titles
-from bptubeformer.evaluation.tables import render
+from bptubeformer.evaluation.tables import render, write_table
 from bptubeformer.verdict.evidence import Evidence
-from bptubeformer.verdict.judge import VERDICTS
+from bptubeformer.verdict.judge import VERDICTS, verdict_table
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 TITLE = "Verdicts: every claim of the paper"
+
+
+def write_verdict(evidence: Evidence, output: Path) -> pd.DataFrame:
+    """Judge all claims; write the verdicts as CSV, and as Markdown and HTML beside it.
+
+    Returns:
+        what ``judge.verdict_table`` returns.
+    """
+    table = verdict_table(evidence)
+    write_table(output, table, verdict_markdown(table, evidence), verdict_page(table, evidence))
+    return table
 
 
 def verdict_markdown(

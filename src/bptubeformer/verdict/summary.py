@@ -3,11 +3,15 @@
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from bptubeformer.atomic import write_text
+from bptubeformer.config import told
 from bptubeformer.data.trajectories import read_trajectories
+from bptubeformer.evaluation.pages import page
 from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.judge import CONTRADICTED, NOT_STATED, NOT_TESTABLE, verdict_table
 from bptubeformer.verdict.page import verdict_markdown
@@ -15,6 +19,25 @@ from bptubeformer.verdict.page import verdict_markdown
 TABLES = ("accuracy", "leakage", "metrics", "complexity", "movement")
 OF_EVERY_RUN = (CONTRADICTED, NOT_STATED, NOT_TESTABLE)
 """Verdicts that no result of this run has changed: left to the full page."""
+
+
+def write_summary(evidence: Evidence, base: Mapping[str, Any], output: Path) -> None:
+    """Write the page as Markdown, and as HTML with the whole configuration beside it.
+
+    Args:
+        evidence: of the run.
+        base: ``config.yaml`` as it is in the repository.
+        output: the Markdown file.
+    """
+    text = results_summary(evidence, base)
+    dataset = {**evidence.config["dataset"], "source": told(evidence.config["dataset"]["source"])}
+    config = yaml.safe_dump(
+        {**evidence.config, "dataset": dataset}, sort_keys=False, default_flow_style=None, width=100
+    )
+    write_text(output, text)
+    write_text(
+        output.with_suffix(".html"), page(f"{text}\n## The configuration\n\n```\n{config}```\n")
+    )
 
 
 def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
@@ -66,7 +89,7 @@ def _one_level_down(markdown: str) -> str:
 
 def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     """What a configuration has that the base has not, or has otherwise; missing runs are null."""
-    changes = {}
+    changes: dict[str, Any] = {}
     for key in [*base, *(key for key in config if key not in base)]:
         own, old = config.get(key), base.get(key)
         if isinstance(own, Mapping) and isinstance(old, Mapping):

@@ -1,0 +1,28 @@
+"""What all models have in common: segments to an embedding, and the embedding to logits."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+
+class Classifier(nn.Module):
+    """A model of segments; a model is a subclass that says how they are embedded."""
+
+    stages: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Modules of each stage, by the stage's name: where in the model its MACs arise."""
+    head: nn.Linear
+    """From an embedding to logits."""
+
+    def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
+        """Embedding (B, D) of segments float32 (B, T, 34), pixels.
+
+        Args:
+            segments: of the model's length.
+            attention: a dict to be filled with one list a transformer, one weight tensor a block.
+        """
+        raise NotImplementedError
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """Logits (B, classes) of segments (B, T, 34)."""
+        return self.head(self.embed(segments))

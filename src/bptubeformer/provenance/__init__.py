@@ -1,0 +1,1 @@
+"""A finished run to be handed on, and what a received one is worth."""

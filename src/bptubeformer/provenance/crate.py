@@ -1,0 +1,280 @@
+"""A finished run as one RO-Crate: inputs with checksums, code, configuration, commands, results.
+
+The crate is a checkout of the workflow with the results in it. Skeletons are left out, but for the
+one segment that the attention figures show: whether they may be handed on is for the licence of the
+dataset to say.
+"""
+
+import hashlib
+import json
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rocrate.model import ContextEntity, Entity, SoftwareApplication
+from rocrate.rocrate import ROCrate
+
+import bptubeformer
+from bptubeformer.atomic import replacing, write_text
+from bptubeformer.config import EVERY_PROTOCOL, told
+from bptubeformer.data.layout import is_junk
+from bptubeformer.data.trajectories import save_without_frames
+from bptubeformer.fingerprint import package_fingerprint
+from bptubeformer.places import fold_folders
+from bptubeformer.reading import reading
+
+CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
+    "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
+}
+LICENCE = "https://spdx.org/licenses/MIT"
+WORKFLOW = "Snakefile"
+CODE = (
+    WORKFLOW, "workflow", "envs", "profiles", "src", "notebooks", "config.yaml", "demo.yaml",
+    "pyproject.toml", "uv.lock", "README.md", "LICENSE", "CITATION.cff",
+)  # fmt: skip
+"""What of the checkout is needed to compute the results again."""
+KEPT = (
+    "tables", "figures", "notebooks", "projector", "benchmarks", "summary.md", "summary.html",
+    "data/splits",
+    "data/rejected.csv",
+)  # fmt: skip
+"""What of the results is handed on, besides the folds."""
+EXTENDED = "extended"
+"""Results with the controls; handed on with their folds where they were made."""
+CONFIG, INPUTS, STORE = "config.json", "inputs.json", "data/frames.safetensors"
+"""Files of the crate, below ``results/<dataset>``, that are made for it."""
+FINGERPRINT = "fingerprint of src/bptubeformer"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    results: Path
+    """``results/<dataset>``."""
+    config: Mapping[str, Any]
+    """Its configuration."""
+    rules: Mapping[str, str]
+    """Shell command of each rule of the workflow, by the rule's name."""
+    checkout: Path
+    """The folder of the Snakefile."""
+
+    @property
+    def place(self) -> Path:
+        """Where the results stand in the crate."""
+        return Path("results", self.results.name)
+
+
+def write_crate(run: Run, output: Path) -> None:
+    """Write a run as a crate, a zip archive.
+
+    Raises:
+        InputError: a file of the run is missing, or is not what it should be.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        sources = {path.relative_to(run.checkout): path for path in _code(run.checkout)}
+        sources |= {run.place / path.relative_to(run.results): path for path in _kept(run)}
+        sources |= {run.place / path.relative_to(folder): path for path in _made(run, Path(folder))}
+        crate = ROCrate(version="1.1")
+        _describe_root(crate, run)
+        workflow = _add_workflow(crate, run)
+        files = {
+            target: crate.add_file(source, target, properties=_checksum(source))
+            for target, source in sorted(sources.items())
+            if target != Path(WORKFLOW)
+        }
+        ended = [_add_training(crate, run, files, target) for target in files if _is_record(target)]
+        _add_run(crate, run, workflow, files, max(ended))
+        with replacing(output) as partial:
+            crate.write_zip(partial)
+    print(f"{output}: {len(sources)} files, {output.stat().st_size / 1e6:.1f} MB")
+
+
+def _describe_root(crate: ROCrate, run: Run) -> None:
+    crate.metadata.extra_contexts.append(CONTEXT)
+    root = crate.root_dataset
+    root["name"] = f"BPTubeFormer replication: results on {run.results.name}"
+    root["description"] = (
+        "Replication of Body-part Tubelet Transformer for Human-Related Crime Classification "
+        f"(doi:10.1109/AVSS61716.2024.10672609) on the dataset {run.results.name}. To verify it, "
+        "and to compute its tables and verdicts again: bptubeformer check <this crate>"
+    )
+    root["license"] = _work(crate, LICENCE, "MIT License")
+    root["conformsTo"] = [_work(crate, place, name) for place, name in PROFILES.items()]
+
+
+def _work(crate: ROCrate, place: str, name: str) -> Entity:
+    return crate.add(ContextEntity(crate, place, {"@type": "CreativeWork", "name": name}))
+
+
+def _add_workflow(crate: ROCrate, run: Run) -> Entity:
+    """The Snakefile, with a step a rule, and the fingerprint of the package."""
+    source = run.checkout / WORKFLOW
+    workflow = crate.add_workflow(
+        source, WORKFLOW, main=True, lang="snakemake", properties=_checksum(source)
+    )
+    workflow["name"] = "BPTubeFormer replication"
+    workflow["license"] = crate.get(LICENCE)
+    workflow["version"] = bptubeformer.__version__
+    value = {"@type": "PropertyValue", "name": FINGERPRINT, "value": package_fingerprint()}
+    workflow["additionalProperty"] = crate.add(ContextEntity(crate, "#fingerprint", value))
+    workflow["step"] = [
+        crate.add(
+            ContextEntity(crate, f"#{rule}", {"@type": "HowToStep", "name": rule, "text": command})
+        )
+        for rule, command in run.rules.items()
+    ]
+    return workflow
+
+
+def _add_run(
+    crate: ROCrate, run: Run, workflow: Entity, files: Mapping[Path, Entity], ended: str
+) -> None:
+    """The call of Snakemake that made the results."""
+    source = run.config["dataset"]["source"]
+    if source.startswith("doi:"):
+        source = f"https://doi.org/{source.removeprefix('doi:')}"
+    about = {
+        "@type": "Dataset",
+        "name": run.results.name,
+        "description": f"Not in the crate; checksums of its files: {run.place / INPUTS}",
+    }
+    given = [files[run.place / name] for name in (CONFIG, INPUTS)]
+    data = ContextEntity(crate, source if source.startswith("http") else "#dataset", about)
+    crate.add_action(
+        workflow,
+        "#run",
+        object=[crate.add(data), *given],
+        result=[
+            file
+            for target, file in files.items()
+            if target.is_relative_to(run.place) and file not in given
+        ],
+        properties={
+            "name": "The workflow",
+            "description": f"snakemake --cores all --configfile {run.place / CONFIG}",
+            "endTime": ended,
+        },
+    )
+
+
+def _add_training(crate: ROCrate, run: Run, files: Mapping[Path, Entity], target: Path) -> str:
+    """The training that a ``run.json`` records; when it ended."""
+    path = run.results / target.relative_to(run.place)
+    with reading(path, "the record of a training", "bptubeformer train"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        ended = datetime.fromisoformat(record["ended"])
+        options = {
+            "store": run.place / STORE,
+            "split": record["split"],
+            "run": json.dumps(record["run"]),
+            "training": json.dumps(record["training"]),
+            "threads": record["threads"],
+            "output": target.parent,
+        }
+        about = {
+            "name": f"Training of {'/'.join(target.parts[-4:-1])} on {record['device']}",
+            "description": shlex.join(
+                ["bptubeformer", "train", *(f"--{k}={v}" for k, v in options.items())]
+            ),
+            "startTime": (ended - timedelta(seconds=record["seconds"])).isoformat("T", "seconds"),
+            "endTime": record["ended"],
+        }
+        if record["resumed_after_epochs"]:
+            del about["startTime"]
+        software = [
+            crate.add(
+                SoftwareApplication(
+                    crate, f"#{name}-{version}", {"name": name, "softwareVersion": version}
+                )
+            )
+            for name, version in record["versions"].items()
+        ]
+    names = ("model.safetensors", "history.csv", "run.json")
+    crate.add_action(
+        software,
+        f"#{target.parent}",
+        object=[files[run.place / STORE], files[Path(record["split"])]],
+        result=[files[target.with_name(name)] for name in names],
+        properties=about,
+    )
+    return record["ended"]
+
+
+def _is_record(target: Path) -> bool:
+    return target.name == "run.json"
+
+
+def _code(checkout: Path) -> Iterator[Path]:
+    for name in CODE:
+        yield from _below(checkout / name)
+
+
+def _kept(run: Run) -> Iterator[Path]:
+    """Files of the results that are handed on as they are."""
+    for name in KEPT:
+        yield from _below(run.results / name)
+    runs, config = dict(run.config["runs"]), run.config
+    if (run.results / EXTENDED).exists():
+        yield from _below(run.results / EXTENDED)
+        runs |= config["controls"]
+    for name in runs:
+        protocols = EVERY_PROTOCOL if name in config["leakage"]["runs"] else ()
+        for protocol in dict.fromkeys([*config["protocols"], *protocols]):
+            places = fold_folders(
+                run.results, protocol, name, config["split"]["folds"], config["seeds"]
+            )
+            for _, _, folder in places:
+                yield from _below(folder)
+
+
+def _below(place: Path) -> Iterator[Path]:
+    """A file, or all files below a folder that are no junk and are not being written."""
+    if place.is_file():
+        yield place
+    elif place.is_dir():
+        for path in sorted(place.iterdir()):
+            if not is_junk(path.name) and path.name != "__pycache__":
+                yield from _below(path)
+
+
+def _made(run: Run, folder: Path) -> list[Path]:
+    """Files made for the crate, in a folder as the results have it."""
+    dataset = run.config["dataset"]
+    config = {**run.config, "dataset": {**dataset, "source": told(dataset["source"])}}
+    write_text(folder / CONFIG, json.dumps(config, indent=1) + "\n")
+    write_text(folder / INPUTS, json.dumps(_inputs(run.results), indent=1) + "\n")
+    save_without_frames(run.results / STORE, folder / STORE)
+    return [folder / name for name in (CONFIG, INPUTS, STORE)]
+
+
+def _inputs(results: Path) -> list[dict[str, Any]]:
+    """Path below the dataset's folder, bytes and checksum of every file that was acquired."""
+    path = results / "data" / "manifest.json"
+    with reading(path, "a manifest", "bptubeformer acquire"):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        folders = [Path(folder) for folder in manifest["folders"]]
+        return [
+            {**file, "path": str(_relative(Path(file["path"]), folders))}
+            for file in manifest["files"]
+        ]
+
+
+def _relative(path: Path, folders: list[Path]) -> Path:
+    for folder in folders:
+        if path.is_relative_to(folder):
+            return path.relative_to(folder)
+    raise ValueError(f"{path} is in none of its folders")
+
+
+def _checksum(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"contentSize": str(path.stat().st_size), "sha256": digest}

@@ -1,0 +1,108 @@
+"""The tables and verdicts of a finished run once more, from its predictions, without training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bptubeformer.config import EVERY_PROTOCOL, described, judged
+from bptubeformer.data.trajectories import read_trajectories
+from bptubeformer.evaluation.accuracy import evaluate, write_accuracy
+from bptubeformer.evaluation.clusters import write_silhouettes
+from bptubeformer.evaluation.complexity import write_complexity
+from bptubeformer.evaluation.leakage import write_leakage
+from bptubeformer.evaluation.movement import write_movement
+from bptubeformer.places import fold_folders
+from bptubeformer.verdict.evidence import Evidence
+from bptubeformer.verdict.page import write_verdict
+
+TABLES, EXTENDED = "tables", "extended"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of a configuration the tables depend on."""
+
+    runs: Mapping[str, Mapping[str, Any]]
+    """Experiment, model and hyperparameters of each run and control."""
+    papers_runs: tuple[str, ...]
+    protocols: tuple[str, ...]
+    folds: int
+    seeds: tuple[int, ...]
+    baseline: str
+    bootstrap: tuple[int, int]
+    leakage_runs: tuple[str, ...]
+    batch_size: int
+    """Segments of the batch whose MACs are counted."""
+    shown_run: str
+    shown_fold: int
+    figures_seed: int
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Settings":
+        """Those of a configuration; ``KeyError`` where it lacks one."""
+        statistics, figures = config["statistics"], config["figures"]
+        return cls(
+            runs=described(config),
+            papers_runs=tuple(config["runs"]),
+            protocols=tuple(config["protocols"]),
+            folds=config["split"]["folds"],
+            seeds=tuple(config["seeds"]),
+            baseline=statistics["baseline"],
+            bootstrap=(statistics["bootstrap_samples"], statistics["bootstrap_seed"]),
+            leakage_runs=tuple(config["leakage"]["runs"]),
+            batch_size=config["complexity"]["batch_size"],
+            shown_run=figures["run"],
+            shown_fold=figures["fold"],
+            figures_seed=figures["seed"],
+        )
+
+
+def recompute(results: Path, config: Mapping[str, Any], output: Path) -> None:
+    """Write the tables of a run anew.
+
+    Args:
+        results: ``results/<dataset>`` of the run; its tables are not looked at.
+        config: its configuration.
+        output: an empty folder of the dataset's name; the tables go below it, and links to
+            all else that the results hold.
+
+    Raises:
+        InputError: a file of the run is missing, or is not what it should be.
+    """
+    settings = Settings.of(config)
+    for path in results.iterdir():
+        if path.name not in (TABLES, EXTENDED):
+            (output / path.name).symlink_to(path.resolve())
+    store = output / "data" / "frames.safetensors"
+    _, categories = read_trajectories(store)
+    tables = output / TABLES
+    write_complexity(settings.runs, len(categories), settings.batch_size, tables / "complexity.csv")
+    if settings.leakage_runs:
+        evaluation = evaluate(
+            output, store, settings.leakage_runs, EVERY_PROTOCOL, settings.folds, settings.seeds
+        )
+        write_leakage(output, evaluation, settings.bootstrap, tables / "leakage.csv")
+    first = settings.protocols[0]
+    shown = output / first / settings.shown_run
+    write_silhouettes(
+        shown / f"fold{settings.shown_fold}" / "embeddings.safetensors",
+        settings.figures_seed,
+        tables / "silhouettes.csv",
+    )
+    places = fold_folders(output, first, settings.shown_run, settings.folds, settings.seeds)
+    movements = [folder / "movement.parquet" for _, _, folder in places]
+    write_movement(movements, store, settings.bootstrap, tables / "movement.csv")
+    scopes = {TABLES: settings.papers_runs}
+    if (results / EXTENDED).exists():
+        scopes[EXTENDED] = tuple(settings.runs)
+    for scope, runs in scopes.items():
+        evaluation = evaluate(
+            output, store, runs, settings.protocols, settings.folds, settings.seeds
+        )
+        described_runs = {run: settings.runs[run] for run in runs}
+        write_accuracy(
+            evaluation, described_runs, settings.baseline, settings.bootstrap, output.name,
+            output / scope / "accuracy.csv",
+        )  # fmt: skip
+        write_verdict(Evidence(output, judged(config), scope), output / scope / "verdict.csv")

@@ -1,0 +1,46 @@
+"""A checkout with few and small runs, and Snakemake called in it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SMALL = {
+    "dataset": {"name": "small", "source": "synthetic"},
+    "synthetic": {"seed": 13, "size": 0.6},
+    "split": {"folds": 2},
+    "windows": {"step": 24},
+    "training": {"batch_size": 16, "max_epochs": 1},
+    "architecture": {"token_width": 8, "depth": 1},
+    "leakage": {"runs": ["BPT-V2"]},
+    "statistics": {"bootstrap_samples": 200},
+}
+RESULTS = Path("results", "small")
+
+
+def copy_checkout(target: Path) -> Path:
+    """A checkout with two runs instead of all."""
+    left_out = shutil.ignore_patterns(".git", ".venv", ".uv", ".snakemake", "results", ".*_cache")
+    shutil.copytree(REPOSITORY, target, ignore=left_out)
+    config = yaml.safe_load((target / "config.yaml").read_text())
+    config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2")}
+    config["controls"] = {name: config["controls"][name] for name in ("BPT-V2-T12",)}
+    (target / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (target / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    return target
+
+
+def snakemake(
+    checkout: Path, *arguments: str, cores: int | None = 2, **environment: str
+) -> subprocess.CompletedProcess:
+    """Call Snakemake, with more variables in its environment."""
+    number = ["--cores", str(cores)] if cores else []
+    command = [sys.executable, "-m", "snakemake", *number, *arguments]
+    return subprocess.run(
+        command, cwd=checkout, capture_output=True, text=True,
+        env={**os.environ, "NO_COLOR": "1", **environment},
+    )  # fmt: skip

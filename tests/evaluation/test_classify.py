@@ -1,0 +1,107 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bptubeformer.cli import main
+from bptubeformer.errors import InputError
+from bptubeformer.evaluation.classify import classify_trajectories
+from bptubeformer.evaluation.inference import attention_of
+from bptubeformer.models import TrainedModel, build_model, save_model
+from bptubeformer.skeleton import PARTS
+from conftest import trajectory_rows, write_csv
+
+RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
+CLASSES = ["walk", "road accident"]
+PROBABILITIES = [f"probability_{name}" for name in CLASSES]
+ATTENTION = [f"attention_{part}" for part in PARTS]
+
+
+def model_file(folder, run=RUN):
+    torch.manual_seed(0)
+    model = build_model(run, len(CLASSES)).eval()
+    save_model(folder / "model.safetensors", TrainedModel(model, run, CLASSES, "abc"))
+    return folder / "model.safetensors", model
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Two videos of three people, one of whom is seen too shortly; one file is none."""
+    folder = tmp_path / "people"
+    write_csv(folder / "a" / "1.csv", trajectory_rows(30, first=5))
+    write_csv(folder / "a" / "2.csv", trajectory_rows(23))
+    write_csv(folder / "b" / "1.csv", trajectory_rows(24))
+    write_csv(folder / "b" / "2.csv", [[1, 2, 3]])
+    return folder
+
+
+def classified(model, source, output, step=1):
+    classify_trajectories(model, source, output, step=step, device_name="cpu", threads=1)
+    return {path.stem: pd.read_csv(path) for path in output.iterdir()}
+
+
+def test_every_segment_trajectory_and_video_has_its_probabilities(people, tmp_path, capsys):
+    path, model = model_file(tmp_path)
+    tables = classified(path, people, tmp_path / "out", step=3)
+    segments = tables["segments"]
+    assert segments[["video", "person"]].astype(str).agg("/".join, axis=1).tolist() == [
+        "a/1"
+    ] * 3 + ["b/1"]
+    assert segments["first_frame"].tolist() == [5, 8, 11, 1]
+    assert segments["last_frame"].tolist() == [28, 31, 34, 24]
+    rows = torch.tensor(np.array(trajectory_rows(30))[:, 1:], dtype=torch.float32)
+    with torch.no_grad():
+        logits = torch.stack([model(rows[None, at : at + 24])[0] for at in (0, 3, 6)])
+    np.testing.assert_allclose(segments[PROBABILITIES].to_numpy()[:3], logits.softmax(1), rtol=1e-4)
+    of_heads = attention_of(model, rows[3:27])["body parts"]
+    np.testing.assert_allclose(
+        segments.loc[1, ATTENTION].to_numpy(float), of_heads.mean(0)[0, 1:], rtol=1e-4
+    )
+    trajectories = tables["trajectories"]
+    assert trajectories["person"].tolist() == [1, 2, 1]
+    assert trajectories["rows"].tolist() == [30, 23, 24]
+    assert trajectories["segments"].tolist() == [3, 0, 1]
+    assert trajectories.loc[1, ["predicted", *PROBABILITIES, *ATTENTION]].isna().all()
+    np.testing.assert_allclose(
+        trajectories.loc[0, PROBABILITIES].to_numpy(float), logits.mean(0).softmax(0), rtol=1e-4
+    )
+    videos = tables["videos"]
+    assert videos["video"].tolist() == ["a", "b"]
+    assert videos[["trajectories", "rows", "segments"]].to_numpy().tolist() == [
+        [2, 53, 3],
+        [1, 24, 1],
+    ]
+    assert set(videos["predicted"]) <= set(CLASSES)
+    assert tables["rejected"]["file"].tolist() == [str(people / "b" / "2.csv")]
+    printed = capsys.readouterr().out
+    assert "rejected: " in printed
+    assert "4 segments of 2 trajectories in 2 videos; 1 trajectories too short, 1 files" in printed
+
+
+def test_one_file_is_enough(people, tmp_path):
+    path, _ = model_file(tmp_path)
+    tables = classified(path, people / "b" / "1.csv", tmp_path / "out")
+    assert tables["videos"]["video"].tolist() == ["b"]
+    assert len(tables["segments"]) == 1
+    assert tables["rejected"].empty
+
+
+def test_a_model_without_body_parts_has_no_attention(people, tmp_path):
+    path, _ = model_file(tmp_path, {"model": "m12", "segment_length": 24})
+    tables = classified(path, people, tmp_path / "out")
+    assert not [name for name in tables["segments"] if name.startswith("attention")]
+    assert tables["segments"][PROBABILITIES].sum(axis=1).round(6).eq(1).all()
+
+
+def test_the_command_has_its_defaults(people, tmp_path, monkeypatch, capsys):
+    path, _ = model_file(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    main(["predict", str(path), str(people)])
+    assert (tmp_path / "predictions" / "videos.csv").exists()
+    assert "in predictions" in capsys.readouterr().out
+
+
+def test_where_nothing_is_long_enough_it_says_so(people, tmp_path):
+    path, _ = model_file(tmp_path)
+    with pytest.raises(InputError, match="of 1 trajectories, 0 cannot be read and 1 have fewer th"):
+        classified(path, people / "a" / "2.csv", tmp_path / "out")

@@ -1,0 +1,226 @@
+"""A finished run handed on: what its crate holds, and what is found out about a received one."""
+
+import hashlib
+import json
+import shutil
+import zipfile
+
+import pandas as pd
+import pytest
+from rocrate.rocrate import ROCrate
+
+from bptubeformer.cli import main
+from bptubeformer.data.trajectories import FrameStore, read_trajectories
+from bptubeformer.errors import InputError
+from bptubeformer.fingerprint import package_fingerprint
+from bptubeformer.provenance.check import METADATA, check_crate
+from bptubeformer.provenance.crate import Run, write_crate
+from checkout import RESULTS
+
+FOLD = RESULTS / "as-published" / "BPT-V2" / "fold0"
+
+
+@pytest.fixture(scope="module")
+def archive(finished):
+    checkout, _ = finished
+    return checkout / RESULTS / "crate.zip"
+
+
+@pytest.fixture(scope="module")
+def unpacked(archive, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("received") / "crate"
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(folder)
+    return folder
+
+
+@pytest.fixture
+def received(unpacked, tmp_path):
+    """A copy of the crate, to be changed."""
+    return shutil.copytree(unpacked, tmp_path / "crate")
+
+
+def sign(folder, path):
+    """Let the metadata have the checksum of a file as it is now."""
+    metadata = json.loads((folder / METADATA).read_text())
+    for entity in metadata["@graph"]:
+        if entity["@id"] == str(path):
+            content = (folder / path).read_bytes()
+            entity["sha256"] = hashlib.sha256(content).hexdigest()
+            entity["contentSize"] = str(len(content))
+    (folder / METADATA).write_text(json.dumps(metadata))
+
+
+def test_a_crate_names_all_that_made_the_results(unpacked):
+    crate = ROCrate(unpacked)
+    assert {entity.id for entity in crate.root_dataset["conformsTo"]} >= {
+        "https://w3id.org/ro/wfrun/process/0.5", "https://w3id.org/ro/wfrun/workflow/0.5",
+    }  # fmt: skip
+    assert crate.root_dataset["license"].id.endswith("MIT")
+    workflow = crate.mainEntity
+    assert (workflow.id, workflow["additionalProperty"]["value"]) == (
+        "Snakefile", package_fingerprint(),
+    )  # fmt: skip
+    commands = {step["name"]: step["text"] for step in workflow["step"]}
+    assert commands["train"].startswith("python src train --store {input.store:q}")
+    run = crate.get("#run")
+    assert run["instrument"] is workflow
+    assert run["description"].endswith(f"--configfile {RESULTS}/config.json")
+    results = {entity.id for entity in run["result"]}
+    for name in ("tables/accuracy.csv", "tables/verdict.html", "figures/tsne.svg", "summary.md",
+                 "notebooks/confusion.ipynb", "benchmarks/ingest.tsv",
+                 "data/splits/video/T24/fold0.parquet"):  # fmt: skip
+        assert f"{RESULTS}/{name}" in results
+    assert f"{RESULTS}/video/BPT-V2/fold1/predictions.parquet" in results  # of the leakage table
+    training = crate.get(f"#{FOLD}")
+    assert training["description"].startswith("bptubeformer train --store=results/small/data/")
+    assert training["startTime"] < training["endTime"] <= run["endTime"]
+    assert {entity["name"] for entity in training["instrument"]} >= {"torch", "bptubeformer"}
+    assert next(entity.id for entity in training["result"]) == f"{FOLD}/model.safetensors"
+
+
+def test_a_crate_is_a_checkout_without_skeletons(unpacked, finished):
+    checkout, _ = finished
+    assert (unpacked / "src/bptubeformer/cli.py").exists()
+    assert (unpacked / "uv.lock").read_bytes() == (checkout / "uv.lock").read_bytes()
+    inputs = json.loads((unpacked / RESULTS / "inputs.json").read_text())
+    assert inputs[0]["path"].startswith("Trajectories/Abuse/")
+    assert len(inputs[0]["sha256"]) == 64
+    store = unpacked / RESULTS / "data" / "frames.safetensors"
+    table, _ = read_trajectories(store)
+    assert table.equals(read_trajectories(checkout / RESULTS / "data" / "frames.safetensors")[0])
+    with pytest.raises(InputError, match="not a frame store"):
+        FrameStore.load(store)
+    assert not list(unpacked.rglob("*.csv.gz"))
+    assert not list((unpacked / RESULTS).rglob("raw"))
+    assert str(checkout) not in (unpacked / METADATA).read_text()
+    for name in ("config.json", "inputs.json"):
+        assert str(checkout.parent) not in (unpacked / RESULTS / name).read_text()
+
+
+def test_where_the_data_stood_stays_here(finished, tmp_path):
+    checkout, _ = finished
+    with zipfile.ZipFile(checkout / RESULTS / "crate.zip") as file:
+        config = json.loads(file.read(f"{RESULTS}/config.json"))
+    config["dataset"]["source"] = "/home/somebody/skeletons"
+    write_crate(Run(checkout / RESULTS, config, {}, checkout), tmp_path / "crate.zip")
+    with zipfile.ZipFile(tmp_path / "crate.zip") as file:
+        kept = json.loads(file.read(f"{RESULTS}/config.json"))
+        assert kept["dataset"]["source"] == "skeletons"
+        assert b"somebody" not in file.read(METADATA)
+
+
+def test_a_sound_crate_is_verified_and_its_tables_are_computed_again(archive, capsys):
+    main(["check", str(archive)])
+    printed = capsys.readouterr().out
+    assert "files: all there and as they were written" in printed
+    assert "computed by the code of this package" in printed
+    for name in ("accuracy", "leakage", "complexity", "movement", "silhouettes", "verdict"):
+        assert f"tables/{name}.csv: the same to the last byte" in printed
+    assert "tables/verdict.html: the same to the last byte" in printed
+    assert "every table and verdict is what the predictions make" in printed
+
+
+def test_a_table_that_its_predictions_do_not_make_is_found_out(received):
+    """Also where whoever changed it has put its checksum right."""
+    path = RESULTS / "tables" / "accuracy.csv"
+    table = pd.read_csv(received / path)
+    table.loc[1, "balanced_accuracy_mean"] = 0.99
+    table.to_csv(received / path, index=False)
+    sign(received, path)
+    words = r"the first: tables/accuracy\.csv, row 3, column balanced_accuracy_mean: 0\.99; comp"
+    with pytest.raises(InputError, match=words):
+        check_crate(received)
+
+
+def test_what_only_rounding_changes_is_the_same(received, capsys):
+    for name, column in (("accuracy", "balanced_accuracy_mean"), ("metrics", "mean")):
+        path = RESULTS / "tables" / f"{name}.csv"
+        table = pd.read_csv(received / path)
+        table[column] += 1e-12
+        table.to_csv(received / path, index=False)
+        sign(received, path)
+    page = RESULTS / "tables" / "accuracy.md"
+    (received / page).write_text("0.5000 for 0.4999\n")
+    sign(received, page)
+    check_crate(received)
+    assert "tables/accuracy.csv: the same but for rounding" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda file: file.unlink(), "has no file|is missing"),
+        (lambda file: file.write_bytes(file.read_bytes() + b"1"), r"has \d+ bytes; \d+ were writ"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"), "was changed: its SHA-256"),
+        (lambda file: file.with_name("more.csv").write_text("1"), "is not one that was written"),
+    ],
+)
+def test_files_that_are_not_those_that_were_written_are_found_out(received, change, words):
+    change(received / FOLD / "history.csv")
+    with pytest.raises(InputError, match=rf"its file {RESULTS}.*({words})"):
+        check_crate(received)
+
+
+def test_what_an_operating_system_leaves_behind_is_no_change(received):
+    (received / ".DS_Store").write_text("x")
+    check_crate(received)
+
+
+def leading_out(folder):
+    text = (folder / METADATA).read_text()
+    (folder / METADATA).write_text(text.replace(f"{FOLD}/history.csv", "../../a.csv"))
+
+
+def without_files(folder):
+    """No file is listed, not even the Snakefile."""
+    metadata = json.loads((folder / METADATA).read_text())
+    for entity in metadata["@graph"]:
+        kinds = entity["@type"] if isinstance(entity["@type"], list) else [entity["@type"]]
+        entity["@type"] = [kind.replace("File", "Dataset") for kind in kinds]
+    (folder / METADATA).write_text(json.dumps(metadata))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda folder: (folder / METADATA).write_text("{"), "not the metadata of a crate"),
+        (lambda folder: (folder / METADATA).unlink(), "not the metadata of a crate|no such file"),
+        (leading_out, "leads out of it"),
+        (without_files, "it lists no file|not the metadata of a crate"),
+    ],
+)
+def test_metadata_that_is_none_is_refused(received, change, words):
+    change(received)
+    with pytest.raises(InputError, match=words):
+        check_crate(received)
+
+
+def test_a_configuration_that_is_none_is_refused(received):
+    path = RESULTS / "config.json"
+    (received / path).write_text("{}")
+    sign(received, path)
+    with pytest.raises(InputError, match=r"config\.json: not the configuration of a run"):
+        check_crate(received)
+
+
+def test_what_is_no_crate_is_refused(tmp_path, archive):
+    with pytest.raises(InputError, match="no such crate"):
+        check_crate(tmp_path / "none.zip")
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(InputError, match=r"not an archive; give the \.zip of a crate"):
+        check_crate(tmp_path / "a.txt")
+    (tmp_path / "cut.zip").write_bytes(archive.read_bytes()[:-100])
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        check_crate(tmp_path / "cut.zip")
+
+
+def test_a_run_that_is_not_finished_makes_no_crate(finished, tmp_path):
+    checkout, _ = finished
+    results = shutil.copytree(checkout / RESULTS, tmp_path / "small")
+    with zipfile.ZipFile(results / "crate.zip") as file:
+        config = json.loads(file.read(f"{RESULTS}/config.json"))
+    (results / "data" / "manifest.json").unlink()
+    with pytest.raises(InputError, match=r"manifest\.json: no such file; write it with"):
+        write_crate(Run(results, config, {}, checkout), tmp_path / "crate.zip")
+    assert not (tmp_path / "crate.zip").exists()
