@@ -1,0 +1,186 @@
+"""Write what of this folder is made from the code: the configuration and the picture of the rules.
+
+    uv run python docs/reference.py
+
+The picture needs ``dot`` of Graphviz; a test compares both with the code and needs nothing.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import networkx
+import yaml
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent
+CONFIGURATION, PICTURE = HERE / "configuration.md", HERE / "pictures" / "rules.svg"
+STAGES = {
+    "data": "#cfe3f5", "training": "#f9d5c2", "evaluation": "#d6ecd2", "figures": "#e6dcf2",
+    "verdict": "#fbe8b0", "extended": "#e8e8e8", "provenance": "#f5d3e0",
+}  # fmt: skip
+"""Colour of the rules of each file of workflow/rules, in the picture."""
+MODELS = CHECKOUT / "src" / "bptubeformer" / "models"
+INTRODUCTION = """\
+# The configuration, key by key
+
+Made from `workflow/schemas/config.schema.yaml`, `config.yaml` and the models by
+`docs/reference.py`; a test finds out when it no longer fits. What is not named here is refused. Lay
+a file of your own over `config.yaml`: `snakemake --configfile mine.yaml`.
+
+A source is the section or table of the paper that states the value, or "not stated" where
+[fidelity.md](fidelity.md) says what was chosen and why.
+"""
+RUNS = """\
+## runs and controls
+
+Runs by name: those under `runs` stand in every table, those under `controls` are built by the
+target `extended`. `null` leaves a run out. Every run has
+
+| key | expected |
+|---|---|
+| `model` | {models} |
+| `experiment` | how its tables and figures call what it varies |
+| `segment_length` | frames of a segment |
+| `training` | what it changes of `training` |
+
+and the hyperparameters of its model. What it leaves out comes from `architecture`, as far as the
+model has it.
+"""
+
+
+def configuration() -> str:
+    """The page about the configuration, as Markdown."""
+    text = (CHECKOUT / "config.yaml").read_text(encoding="utf-8")
+    config, comments = yaml.safe_load(text), dict(_comments(text))
+    schema = yaml.safe_load(
+        (CHECKOUT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8")
+    )
+    lines, single = [INTRODUCTION], ["## Single values\n", *_head()]
+    for name, section in schema["properties"].items():
+        if name in ("runs", "controls"):
+            continue
+        inside = _resolved(section, schema).get("properties")
+        if inside is None:
+            single.append(_row(name, config.get(name), section, comments, schema))
+            continue
+        lines += [f"## {name}\n", *_head()]
+        for key, of_key in inside.items():
+            value = config.get(name, {}).get(key)
+            lines.append(_row(f"{name}.{key}", value, of_key, comments, schema))
+        lines.append("")
+    lines += [*single, ""]
+    models = {path.stem: dict(_hyperparameters(path)) for path in sorted(MODELS.glob("*.py"))}
+    models = {name: found for name, found in models.items() if found}
+    lines.append(RUNS.format(models=", ".join(f"`{name}`" for name in models)))
+    for name, found in models.items():
+        lines += [f"### {name}\n", "| key | meaning |", "|---|---|"]
+        lines += [f"| `{key}` | {meaning} |" for key, meaning in found.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _head() -> list[str]:
+    return ["| key | in config.yaml | expected | source, or what it is |", "|---|---|---|---|"]
+
+
+def _row(
+    key: str,
+    value: Any,
+    of_key: Mapping[str, Any],
+    comments: Mapping[str, str],
+    schema: Mapping[str, Any],
+) -> str:
+    expected = _resolved(of_key, schema)["description"]
+    shown = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
+    if len(shown) > 60:
+        shown = "see there"
+    given = "" if value is None and key not in comments else f"`{shown}`"
+    cells = [f"`{key}`", given, expected, comments.get(key, "")]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _resolved(of_key: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    reference = of_key.get("$ref")
+    return schema["$defs"][reference.rpartition("/")[2]] if reference else of_key
+
+
+def _comments(text: str) -> Iterator[tuple[str, str]]:
+    """Key of each line of ``config.yaml`` that ends in a comment, and the comment."""
+    above: list[tuple[int, str]] = []
+    for line in text.splitlines():
+        found = re.match(r"( *)([\w.-]+):(?: [^#]*)?(?:# (.*))?$", line)
+        if found:
+            indent, key, comment = len(found[1]), found[2], found[3]
+            above = [(depth, name) for depth, name in above if depth < indent]
+            if comment:
+                yield ".".join([*(name for _, name in above), key]), comment
+            above.append((indent, key))
+
+
+def _hyperparameters(path: Path) -> Iterator[tuple[str, str]]:
+    """What the constructor of a model takes, with its meaning out of the docstring of the class."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        text = ast.get_docstring(node) if isinstance(node, ast.ClassDef) else None
+        if text and "    classes: " in text:
+            arguments = text.partition("Args:\n")[2].partition("\n\n")[0]
+            for name, meaning in re.findall(
+                r"^    (\w+): (.*(?:\n      .*)*)", arguments, re.MULTILINE
+            ):
+                if name != "classes":
+                    yield name, " ".join(meaning.replace("``", "`").split())
+
+
+def rules() -> networkx.DiGraph:
+    """Rules as nodes, with an edge where one needs another, unless a longer way says so."""
+    command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--", "all", "extended",
+               "cost", "crate"]  # fmt: skip
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    names = dict(re.findall(r"(\d+)\[label = \"(\w+)\"", done.stdout))
+    edges = re.findall(r"(\d+) -> (\d+)", done.stdout)
+    graph = networkx.DiGraph((names[a], names[b]) for a, b in edges)
+    return networkx.transitive_reduction(graph)
+
+
+def stage_of() -> dict[str, str]:
+    """File of workflow/rules of each rule."""
+    found = {}
+    for path in sorted((CHECKOUT / "workflow" / "rules").glob("*.smk")):
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"^ *rule (\w+):|^use rule \w+ as (\w+) with:", text, re.MULTILINE):
+            found[name[0] or name[1]] = path.stem
+    return found
+
+
+def draw(graph: networkx.DiGraph) -> str:
+    """The picture of the rules as SVG, drawn by Graphviz."""
+    stages = stage_of()
+    lines = [
+        "digraph rules {",
+        "graph [rankdir=LR, bgcolor=white, nodesep=0.15, ranksep=0.35, fontname=Helvetica];",
+        'node [shape=box, style="rounded,filled", fontname=Helvetica, fontsize=11, height=0.3];',
+        'edge [color="#888888", arrowsize=0.6];',
+    ]
+    for name in sorted(graph):
+        colour = STAGES.get(stages.get(name, ""), "#ffffff")
+        lines.append(f'{name} [fillcolor="{colour}"];')
+    lines += [f"{a} -> {b};" for a, b in sorted(graph.edges)]
+    source = "\n".join([*lines, "}"])
+    done = subprocess.run(
+        ["dot", "-Tsvg"], input=source, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def drawn(svg: str) -> set[tuple[str, str]]:
+    """The edges of a picture that ``draw`` drew."""
+    return set(re.findall(r"<title>(\w+)(?:&#45;|-)&gt;(\w+)</title>", svg))
+
+
+if __name__ == "__main__":
+    CONFIGURATION.write_text(configuration(), encoding="utf-8")
+    PICTURE.write_text(draw(rules()), encoding="utf-8")

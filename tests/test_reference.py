@@ -1,0 +1,36 @@
+"""What of docs/ is made from the code fits the code."""
+
+import importlib.util
+
+import yaml
+
+from checkout import REPOSITORY
+
+spec = importlib.util.spec_from_file_location("reference", REPOSITORY / "docs" / "reference.py")
+reference = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(reference)
+AGAIN = "write it anew: uv run python docs/reference.py"
+
+
+def test_the_configuration_is_described_as_it_is():
+    assert reference.CONFIGURATION.read_text() == reference.configuration(), AGAIN
+
+
+def test_every_key_of_the_configuration_is_described():
+    page = reference.CONFIGURATION.read_text()
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    for section, value in config.items():
+        if section not in ("runs", "controls", "categories") and isinstance(value, dict):
+            assert all(f"| `{section}.{key}` |" in page for key in value), section
+        assert f"`{section}" in page or f"## {section}" in page, section
+    for run in (config["runs"] | config["controls"]).values():
+        for key in run:
+            assert f"| `{key}` |" in page, key
+
+
+def test_the_picture_shows_the_rules_as_they_are():
+    graph = reference.rules()
+    picture = reference.PICTURE.read_text()
+    assert reference.drawn(picture) == set(graph.edges), AGAIN
+    assert set(graph) <= {*reference.stage_of(), "all", "extended"}
+    assert set(reference.stage_of().values()) <= set(reference.STAGES)
