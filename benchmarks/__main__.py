@@ -14,7 +14,7 @@ import torch
 
 from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.training.device import processor
-from cases import CASES
+from cases import CASES, ON_REQUEST
 from timing import Row
 
 HERE = Path(__file__).resolve().parent
@@ -55,17 +55,18 @@ def markdown(rows: Iterable[Row]) -> str:
 
 
 def main() -> None:
-    """Run what is asked for; without names, everything."""
+    """Run what is asked for; without names, everything but what takes long."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(CASES)}")
+    known = {**CASES, **ON_REQUEST}
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(known)}")
     parser.add_argument("--output", type=Path, default=HERE / "results", help="without suffix")
     given = parser.parse_args()
     for name in given.names:
-        if name not in CASES:
-            parser.error(f"{name} is no benchmark; known: {', '.join(CASES)}")
+        if name not in known:
+            parser.error(f"{name} is no benchmark; known: {', '.join(known)}")
     rows: list[Row] = []
     for name in given.names or CASES:
-        for row in CASES[name]():
+        for row in known[name]():
             rows.append(row)
             ratio = "" if row.ratio is None else f"  {row.ratio:.2f} times ({row.other})"
             print(f"{row.benchmark}: {row.case}: {row.ours:.4g} {row.unit}{ratio}  {row.note}",

@@ -37,6 +37,7 @@ from bptubeformer.training.loop import (
 )
 from bptubeformer.training.precision import PRECISIONS, check_precision
 from bptubeformer.training.step import Step
+from interruption import interruption
 from plain import lightning_epoch, loader, materialised, plain_epoch, plain_model
 from scale import frame_store, rows_of_trajectories, write_csv_files
 from timing import Row, in_turn, row
@@ -315,3 +316,5 @@ CASES = {
     "start-up": start_up,
     "gpu": gpu,
 }
+ON_REQUEST = {"interruption": interruption}
+"""Those that take long, and run by name only."""
