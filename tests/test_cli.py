@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from bptubeformer.cli import COMMANDS, main, mapping, names
+from bptubeformer.cli import COMMANDS, main, mapping, names, settings_of
+from bptubeformer.data.splits import SplitSettings
+from bptubeformer.errors import InputError
 from conftest import REPOSITORY, trajectory_rows, write_csv
 
 RUN = "{model: bptubeformer, segment_length: 24, token_width: 8, depth: 1}"
@@ -175,6 +177,11 @@ def test_what_is_no_list_of_names_is_refused(text, capsys):
 def test_names_of_classes_may_look_like_options():
     assert names('["-x", "--output"]') == ["-x", "--output"]
     assert names("[walk, jump]") == ["walk", "jump"]
+
+
+def test_a_setting_outside_its_bounds_is_refused_by_its_key():
+    with pytest.raises(InputError, match=r"split\.folds = 1: expected 2 to 1000"):
+        settings_of(SplitSettings, {"folds": 1}, "split")
 
 
 def test_an_unknown_training_setting_is_refused():

@@ -125,7 +125,8 @@ def told(source: str) -> str:
 
 def judged(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration as verdicts are given it: on any device the same, and in one order."""
-    return json.loads(json.dumps({**config, "device": "auto"}, sort_keys=True))
+    anywhere = {**config, "device": "auto", "slots_per_gpu": 1}
+    return json.loads(json.dumps(anywhere, sort_keys=True))
 
 
 def training_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class Dataverse:
     asked: Counter = field(default_factory=Counter)
     token_at_storage: list[str] = field(default_factory=list)
     listing_faults: list[int] = field(default_factory=list)
+    onward: str | None = None
+    """Where a listing is sent on to."""
     listing_pace: float = 0
     """Seconds between two bytes of it."""
     listing: str | None = None
@@ -92,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
         state.headers.append(dict(self.headers))
         if url.path == "/api/datasets/:persistentId/":
             if state.listing_faults:
-                return self.answer(state.listing_faults.pop(0))
+                return self.answer(state.listing_faults.pop(0), location=state.onward)
             if query["persistentId"] != [DOI]:
                 return self.answer(404)
             if state.listing is not None and state.listing_pace:

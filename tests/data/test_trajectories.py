@@ -167,6 +167,7 @@ SOUND = "".join(",".join(map(str, row)) + "\n" for row in trajectory_rows(3))
         (SOUND.encode("utf-16"), "UTF-16 text; write it anew as UTF-8"),
         (SOUND.encode("utf-16-be"), "no text: it has zero bytes"),
         (SOUND.encode("utf-32-be"), "no text: it has zero bytes"),
+        (SOUND.replace("2.0", "\f2.0", 1).encode(), "the file is no plain UTF-8 CSV"),
         (SOUND.replace("1", "١").encode(), "row 1, column frame: '١' is no finite number"),
         (SOUND.replace("2.0", "1_0", 1).encode(), "'1_0' is no finite number"),
         (SOUND.encode("utf-32"), "UTF-32 text; write it anew as UTF-8"),

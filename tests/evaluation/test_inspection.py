@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inspection import (
     Embeddings,
     SegmentAttention,
@@ -18,6 +21,23 @@ def test_at_most_so_many_of_each_class_are_sampled():
     assert (np.diff(chosen) > 0).all()
     assert chosen.tolist() == sample_per_class(labels, 4, seed=0).tolist()
     assert chosen.tolist() != sample_per_class(labels, 4, seed=1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"embedding": np.full((2, 3), np.nan, np.float32)}, "no table of finite numbers"),
+        ({"embedding": np.ones(2, np.float32)}, "no table of finite numbers"),
+        ({"label": np.array([0, 2])}, "its label is not one of its classes for each"),
+        ({"predicted": np.array([0, -1])}, "its predicted is not one of its classes"),
+        ({"predicted": np.array([0])}, "its predicted is not one of its classes for each"),
+    ],
+)
+def test_embeddings_that_do_not_belong_together_are_refused(tmp_path, change, words):
+    sound = Embeddings(np.ones((2, 3), np.float32), np.array([0, 1]), np.array([1, 1]), ("a", "b"))
+    replace(sound, **change).save(tmp_path / "embeddings.safetensors")
+    with pytest.raises(InputError, match=words):
+        Embeddings.load(tmp_path / "embeddings.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,17 @@ def sign(folder, path):
     (folder / METADATA).write_text(json.dumps(metadata))
 
 
+def unlist(folder, path):
+    """Let the metadata know nothing of a file."""
+    metadata = json.loads((folder / METADATA).read_text())
+    metadata["@graph"] = [e for e in metadata["@graph"] if e["@id"] != str(path)]
+    for entity in metadata["@graph"]:
+        for key in ("hasPart", "result"):
+            if isinstance(entity.get(key), list):
+                entity[key] = [part for part in entity[key] if part["@id"] != str(path)]
+    (folder / METADATA).write_text(json.dumps(metadata))
+
+
 def test_a_crate_names_all_that_made_the_results(unpacked):
     crate = ROCrate(unpacked)
     assert {entity.id for entity in crate.root_dataset["conformsTo"]} >= {
@@ -129,6 +140,30 @@ def test_a_table_that_its_predictions_do_not_make_is_found_out(received):
     table.to_csv(received / path, index=False)
     sign(received, path)
     words = r"the first: tables/accuracy\.csv, row 3, column balanced_accuracy_mean: 0\.99; comp"
+    with pytest.raises(InputError, match=words):
+        check_crate(received)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        (
+            "accuracy.md",
+            lambda text: text + "Better.\n",
+            "accuracy.md says something else than",
+        ),
+        ("folds.csv", lambda text: text[: text.rindex("\n", 0, -1) + 1], "folds.csv, it has other"),
+        ("leakage.csv", None, "leakage.csv is missing"),
+    ],
+)
+def test_pages_and_rows_that_are_others_are_found_out(received, name, change, words):
+    path = RESULTS / "tables" / name
+    if change:
+        (received / path).write_text(change((received / path).read_text()))
+        sign(received, path)
+    else:
+        (received / path).unlink()
+        unlist(received, path)
     with pytest.raises(InputError, match=words):
         check_crate(received)
 
@@ -222,5 +257,9 @@ def test_a_run_that_is_not_finished_makes_no_crate(finished, tmp_path):
         config = json.loads(file.read(f"{RESULTS}/config.json"))
     (results / "data" / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"manifest\.json: no such file; write it with"):
+        write_crate(Run(results, config, {}, checkout), tmp_path / "crate.zip")
+    manifest = {"folders": ["/data"], "files": [{"path": "/elsewhere/1.csv"}]}
+    (results / "data" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"/elsewhere/1\.csv is in none of its folders"):
         write_crate(Run(results, config, {}, checkout), tmp_path / "crate.zip")
     assert not (tmp_path / "crate.zip").exists()

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from checkout import quick
+
 DAEMONS = ("munged", "slurmctld", "slurmd")
 COMMANDS = ("sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun", "setpriv")
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -64,7 +66,7 @@ class Node:
     def __init__(self, folder: Path):
         self.folder = folder
         self.environment: Mapping[str, str] = {
-            **os.environ,
+            **quick(),
             "PATH": f"{folder}{os.pathsep}{PATH}",
             "SLURM_CONF": str(folder / "slurm.conf"),
         }

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from checkout import REPOSITORY, RESULTS, SMALL, snakemake
+from checkout import REPOSITORY, RESULTS, SMALL, quick, snakemake
 from conftest import trajectory_rows, write_csv
 
 
@@ -203,6 +203,16 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("profile", ["gpus", "slurm"])
+def test_another_profile_plans_nothing(finished, profile):
+    """Neither does the device, which both change: what a laptop computed stands on a cluster."""
+    checkout, _ = finished
+    arguments = ["--profile", f"profiles/{profile}", "--configfile", "small.yaml"]
+    done = snakemake(checkout, "-n", *arguments, cores=None)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
 def test_comments_and_docstrings_plan_nothing(planned, edited):
     edited("src/bptubeformer/models/sttran.py", "Spatial-temporal transformer.", "Words.")
     edited("src/bptubeformer/training/loop.py", "import copy", "import copy  # words")
@@ -264,7 +274,7 @@ def test_one_output_and_one_rule_can_be_asked_for(finished):
     [
         ("training: {max_epochs: 2}", {"train": 8, "test": 8}),
         ("training: {plateau_patience: 3}", {}),  # what it was; only the order of keys differs
-        ("device: cpu", {}),
+        ("{device: cpu, slots_per_gpu: 3}", {}),
         ("runs: {ST-Tran: null}", {"accuracy": 1, "complexity": 1, "draw_confusion": 1}),
         ("leakage: {runs: [ST-Tran, BPT-V2]}", {"train": 4, "leakage": 1}),
         ("leakage: {runs: []}", {"verdict": 1, "summary": 1}),
@@ -336,7 +346,7 @@ def kill_after_epoch(checkout, epoch, *arguments) -> int:
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     with subprocess.Popen(
         command, cwd=checkout, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        start_new_session=True, env={**os.environ, "NO_COLOR": "1"},
+        start_new_session=True, env=quick(),
     ) as process:  # fmt: skip
         for line in process.stdout:
             if f"epoch {epoch}/" in line:

@@ -14,6 +14,8 @@ import yaml
 from checkout import RESULTS, SMALL, copy_checkout, snakemake
 from workflow.slurm_node import Node, slurm_node
 
+pytestmark = pytest.mark.xdist_group("slurm")
+
 # Each look at the queue comes ten seconds later than the last one did, until a job has succeeded.
 OPTIONS = (
     "--profile", "profiles/slurm", "--slurm-status-command", "squeue",
@@ -51,7 +53,7 @@ def start(node: Node, checkout: Path, *targets: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "snakemake", *OPTIONS, "--", *map(str, targets)]
     return subprocess.Popen(
         command, cwd=checkout, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**node.environment, "NO_COLOR": "1"},
+        env=node.environment,
     )  # fmt: skip
 
 

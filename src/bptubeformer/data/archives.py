@@ -196,15 +196,9 @@ def _members_of_tar(archive: Path, budget: Budget) -> Iterator[Member]:
                     named = "folder"
                 else:
                     named = "a link" if entry.issym() or entry.islnk() else "a pipe or device"
-                yield Member(entry.name, named, partial(_content, file, entry))
+                content = cast(Callable[[], IO[bytes]], partial(file.extractfile, entry))
+                yield Member(entry.name, named, content)
             counted.check_end(file.offset)
-
-
-def _content(file: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
-    content = file.extractfile(entry)
-    if content is None:
-        raise tarfile.ReadError(f"no content of {entry.name}")
-    return content
 
 
 class _Counted:

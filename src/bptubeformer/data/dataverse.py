@@ -113,12 +113,14 @@ def list_files(doi: str, server: str) -> list[RemoteFile]:
                     break
     except requests.RequestException as error:
         raise InputError(_no_answer(url, error)) from None
+    except ValueError as error:
+        raise InputError(
+            f"{server} is no address, or sends the request on to what is none; correct "
+            "dataset.server"
+        ) from error
     if response.status_code in REDIRECTS:
         # Not followed: the token would go along.
-        try:
-            onward = host(urljoin(url, response.headers.get("Location", "")))
-        except ValueError:
-            onward = "what is no address"
+        onward = host(urljoin(url, response.headers.get("Location", "")))
         raise InputError(
             f"{server} sends the request on to {onward}; give the address that answers itself as "
             "dataset.server"

@@ -13,9 +13,9 @@ HEAD = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-  body {{ margin: 0 auto; max-width: 88rem; padding: 1.5rem 2rem 4rem; color: #1d2733;
+  body {{ margin: 0 auto; max-width: 88rem; padding: 1rem 1.2rem 4rem; color: #1d2733;
          background: white;
-         font: 15px/1.45 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }}
+         font: 14px/1.4 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }}
   h1 {{ font-size: 1.5rem; margin: 1.5rem 0 .6rem; }}
   h2 {{ font-size: 1.2rem; margin: 2rem 0 .5rem; }}
   h3 {{ font-size: 1rem; margin: 1.5rem 0 .5rem; }}
@@ -24,7 +24,7 @@ HEAD = """\
   .wide {{ overflow-x: auto; }}
   table {{ border-collapse: collapse; }}
   th {{ text-align: left; color: #5b6775; font-size: .85rem; vertical-align: bottom; }}
-  th, td {{ border-bottom: 1px solid #d8dee6; padding: .4rem .7rem; }}
+  th, td {{ border-bottom: 1px solid #d8dee6; padding: .35rem .5rem; }}
   td {{ font-variant-numeric: tabular-nums; }}
   td:first-child {{ white-space: nowrap; }}
 </style>

@@ -10,6 +10,11 @@ from bptubeformer.errors import InputError
 PRECISIONS = ("fp32", "tf32", "bf16")
 """Full float32; float32 whose products keep 10 bits of the mantissa; bfloat16 with float32
 weights, reductions and tokenisers (autocast)."""
+NEEDED = {
+    "cuda": dict.fromkeys(PRECISIONS, "a GPU of compute capability 8.0 or more"),
+    "cpu": {"tf32": "a GPU", "bf16": "a processor with AVX-512"},
+}
+"""What a lower precision needs, by the type of the device."""
 
 
 def check_precision(precision: str, device: torch.device) -> None:
@@ -25,16 +30,14 @@ def check_precision(precision: str, device: torch.device) -> None:
             "tf32": torch.cuda.get_device_capability(device) >= (8, 0),
             "bf16": torch.cuda.is_bf16_supported(including_emulation=False),
         }
-        name, needed = torch.cuda.get_device_name(device), "a GPU of compute capability 8.0 or more"
+        name = torch.cuda.get_device_name(device)
     else:
         has = {"tf32": False, "bf16": torch.ops.mkldnn._is_mkldnn_bf16_supported()}
-        name, needed = f"this {device.type}", "a GPU"
-        if precision == "bf16":
-            needed = "a processor with AVX-512"
+        name = f"this {device.type}"
     if not has.get(precision, True):
         raise InputError(
-            f"precision: {precision} needs {needed}, which {name} is not; set training.precision "
-            "to fp32"
+            f"precision: {precision} needs {NEEDED[device.type][precision]}, which {name} is not; "
+            "set training.precision to fp32"
         )
 
 
