@@ -59,13 +59,13 @@ def reached(*roots: str) -> dict[str, str]:
         module = waiting.pop()
         # The package itself holds no more than its version, which changes no number.
         if module not in (PACKAGE, *found):
-            tree = _parse(module)
-            found[module] = _text(tree)
-            waiting += _imports(tree)
+            found[module], imported = _read(module)
+            waiting += imported
             waiting += [module.rsplit(".", 1)[0]] if "." in module else []
     return found
 
 
+@cache
 def command_fingerprint(command: str, *models: str) -> str:
     """Fingerprint of one command of the command line and of the models it is given by name."""
     return fingerprint(f"{PACKAGE}.cli:{command}", *(f"{PACKAGE}.models.{m}" for m in models))
@@ -78,6 +78,13 @@ def _path(module: str) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+@cache
+def _read(module: str) -> tuple[str, tuple[str, ...]]:
+    """Meaning of a module as text, and the modules that it imports."""
+    tree = _parse(module)
+    return _text(tree), tuple(_imports(tree))
 
 
 @cache

@@ -121,9 +121,14 @@ def check(content, found):
         assert np.allclose(frames, np.array(expected[1]), rtol=2e-7, atol=1e-37)
 
 
+def out_of_time(number, frame):
+    raise AssertionError(f"{FILES} files took more than {LONGEST_S} s")
+
+
 @pytest.mark.fuzz
 def test_a_broken_file_is_a_trajectory_or_is_rejected_with_a_reason(tmp_path):
     pick = random.Random(0)
+    signal.signal(signal.SIGALRM, out_of_time)
     signal.alarm(LONGEST_S)
     outcomes = {"read": 0, "rejected": 0}
     for _ in range(FILES // TOGETHER):
