@@ -38,6 +38,7 @@ from bptubeformer.config import (
     judged,
     model_of,
     settle_runs,
+    told,
     training_of,
 )
 from bptubeformer.data.layout import folder_state

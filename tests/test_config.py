@@ -1,5 +1,6 @@
 import copy
 import inspect
+import json
 import re
 
 import pytest
@@ -13,8 +14,10 @@ from bptubeformer.config import (
     categories_of,
     check_config,
     declared,
+    judged,
     model_of,
     settle_runs,
+    told,
     training_of,
 )
 from bptubeformer.data.splits import PROTOCOLS, SplitSettings
@@ -307,3 +310,18 @@ def test_a_secret_in_an_address_is_refused_and_not_repeated(config, key, address
     with pytest.raises(InputError, match=rf"config: dataset\.{key}: .* password or tok") as refusal:
         check_config(overlay(config, {"dataset": {key: address}}), SCHEMA)
     assert "secret" not in str(refusal.value)
+
+
+def test_where_data_stands_on_this_machine_is_told_to_nobody(config):
+    local = overlay(config, {"dataset": {"source": "/home/somebody/skeletons"}})
+    for shown in (told(local), judged(local)):
+        assert shown["dataset"]["source"] == "skeletons"
+        assert "somebody" not in json.dumps(shown)
+    assert told(told(local)) == told(local)
+    assert told(config)["dataset"]["source"] == config["dataset"]["source"]
+
+
+def test_verdicts_are_given_the_same_on_any_machine(config):
+    elsewhere = overlay(config, {"device": "cuda:3", "slots_per_gpu": 4})
+    assert judged(elsewhere) == judged(config)
+    assert list(judged(config)) == sorted(config)

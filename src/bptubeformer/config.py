@@ -118,14 +118,17 @@ def described(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def told(source: str) -> str:
-    """A source as others may see it: where data stands on this machine is our own business."""
-    return source if source == SYNTHETIC or source.startswith(REMOTE) else Path(source).name
+def told(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as others may see it: where data stands on this machine is our business."""
+    source = config["dataset"]["source"]
+    if source != SYNTHETIC and not source.startswith(REMOTE):
+        source = Path(source).name
+    return {**config, "dataset": {**config["dataset"], "source": source}}
 
 
 def judged(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration as verdicts are given it: on any device the same, and in one order."""
-    anywhere = {**config, "device": "auto", "slots_per_gpu": 1}
+    """The configuration as verdicts are given it: the same on any machine, and in one order."""
+    anywhere = {**told(config), "device": "auto", "slots_per_gpu": 1}
     return json.loads(json.dumps(anywhere, sort_keys=True))
 
 

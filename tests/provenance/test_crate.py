@@ -43,6 +43,10 @@ def received(unpacked, tmp_path):
 def sign(folder, path):
     """Let the metadata have the checksum of a file as it is now."""
     metadata = json.loads((folder / METADATA).read_text())
+    if all(entity["@id"] != str(path) for entity in metadata["@graph"]):
+        metadata["@graph"].append({"@id": str(path), "@type": "File"})
+        root = next(entity for entity in metadata["@graph"] if entity["@id"] == "./")
+        root["hasPart"].append({"@id": str(path)})
     for entity in metadata["@graph"]:
         if entity["@id"] == str(path):
             content = (folder / path).read_bytes()
@@ -128,7 +132,8 @@ def test_a_sound_crate_is_verified_and_its_tables_are_computed_again(archive, ca
     assert "computed by the code of this package" in printed
     for name in ("accuracy", "leakage", "complexity", "movement", "silhouettes", "verdict"):
         assert f"tables/{name}.csv: the same to the last byte" in printed
-    assert "tables/verdict.html: the same to the last byte" in printed
+    for name in ("tables/verdict.html", "summary.md", "summary.html"):
+        assert f"{name}: the same to the last byte" in printed
     assert "every table and verdict is what the predictions make" in printed
 
 
@@ -154,12 +159,15 @@ def test_a_table_that_its_predictions_do_not_make_is_found_out(received):
         ),
         ("folds.csv", lambda text: text[: text.rindex("\n", 0, -1) + 1], "folds.csv, it has other"),
         ("leakage.csv", None, "leakage.csv is missing"),
+        ("best.csv", lambda text: "run,accuracy\nours,1\n", "best.csv is made of nothing in the"),
+        ("../summary.md", lambda text: text + "Better.\n", r"summary\.md says something else than"),
     ],
 )
 def test_pages_and_rows_that_are_others_are_found_out(received, name, change, words):
-    path = RESULTS / "tables" / name
+    path = RESULTS / "summary.md" if "summary" in name else RESULTS / "tables" / name
     if change:
-        (received / path).write_text(change((received / path).read_text()))
+        file = received / path
+        file.write_text(change(file.read_text() if file.exists() else ""))
         sign(received, path)
     else:
         (received / path).unlink()

@@ -24,8 +24,8 @@ rule accuracy:
         metrics=table("metrics", "All metrics"),
         metrics_page=table_page("metrics", "All metrics"),
         metrics_markdown=f"{RESULTS}/tables/metrics.md",
-        folds=f"{RESULTS}/tables/folds.csv",
-        recalls=f"{RESULTS}/tables/recalls.csv",
+        folds=table("folds", "Every fold"),
+        recalls=table("recalls", "Recall of each class, every fold"),
     log:
         log_of("accuracy"),
     benchmark:
@@ -93,7 +93,7 @@ rule complexity:
         markdown=f"{RESULTS}/tables/complexity.md",
         stages=table("complexity_stages", "Where the MACs arise"),
         ratios=table("complexity_ratios", "Cost at equal segment length"),
-        transformers=f"{RESULTS}/tables/transformers.csv",
+        transformers=table("transformers", "Tokens and widths of the transformers"),
     log:
         log_of("complexity"),
     benchmark:

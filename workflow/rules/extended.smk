@@ -17,8 +17,8 @@ use rule accuracy as accuracy_extended with:
         metrics=table("metrics", "All metrics", folder="extended"),
         metrics_page=table_page("metrics", "All metrics", folder="extended"),
         metrics_markdown=f"{RESULTS}/extended/metrics.md",
-        folds=f"{RESULTS}/extended/folds.csv",
-        recalls=f"{RESULTS}/extended/recalls.csv",
+        folds=table("folds", "Every fold", folder="extended"),
+        recalls=table("recalls", "Recall of each class, every fold", folder="extended"),
     log:
         log_of("accuracy_extended"),
     benchmark:

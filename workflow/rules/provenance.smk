@@ -21,7 +21,7 @@ rule crate:
     params:
         results=subpath(output.crate, parent=True),
         # Functions: Snakemake would take braces in a string for wildcards.
-        config=lambda wildcards: json.dumps(config),
+        config=lambda wildcards: json.dumps(told(config)),
         rules=lambda wildcards: json.dumps(shell_commands()),
         code=command_fingerprint("crate"),
     message:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
+import yaml
 from rocrate.rocrate import ROCrate
 
 from bptubeformer.data.archives import Budget, is_archive, unpack
@@ -19,7 +20,7 @@ from bptubeformer.errors import InputError, shown
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.fingerprint import package_fingerprint
 from bptubeformer.provenance.crate import CONFIG
-from bptubeformer.provenance.recompute import EXTENDED, TABLES, Settings, recompute
+from bptubeformer.provenance.recompute import EXTENDED, SUMMARY, TABLES, Settings, recompute
 from bptubeformer.reading import reading
 
 METADATA = "ro-crate-metadata.json"
@@ -27,6 +28,8 @@ WRITER = "snakemake crate"
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
 """Numbers of two machines may differ by so much: sums are rounded in another order."""
 MOST_BYTES = 10**12
+NOT_COMPARED = ("cost", "pareto")
+"""A measurement of a machine, and a figure with its notebook, which stand beside tables."""
 
 
 def check_crate(crate: Path) -> None:
@@ -49,7 +52,7 @@ def check_crate(crate: Path) -> None:
         with tempfile.TemporaryDirectory() as place:
             output = Path(place, results.name)
             output.mkdir()
-            recompute(results, config, output)
+            recompute(results, config, _base(folder), output)
             faults = list(_compare(results, output))
     if faults:
         raise InputError(
@@ -122,13 +125,33 @@ def _results(folder: Path) -> tuple[Path, dict[str, Any]]:
         return path.parent, config
 
 
+def _base(folder: Path) -> dict[str, Any]:
+    """``config.yaml`` of the checkout in a crate."""
+    path = folder / "config.yaml"
+    with reading(path, "the configuration of a checkout", WRITER):
+        return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _made(results: Path) -> list[Path]:
+    """Tables and summary of a run, as paths below its results; numbers first."""
+    found = [
+        path.relative_to(results)
+        for pattern in (f"{TABLES}/*", f"{EXTENDED}/*", f"{Path(SUMMARY).stem}.*")
+        for path in results.glob(pattern)
+        if path.stem not in NOT_COMPARED
+    ]
+    return sorted(found, key=lambda name: (name.suffix != ".csv", name))
+
+
 def _compare(results: Path, output: Path) -> Iterator[str]:
     """What differs between the tables of a crate and those computed again."""
-    again = [path for scope in (TABLES, EXTENDED) for path in sorted((output / scope).glob("*"))]
+    again = _made(output)
+    for name in sorted(set(_made(results)) - set(again)):
+        yield f"{name} is made of nothing in the crate"
     rounded = False
-    # Numbers first: where they differ by rounding alone, so may the pages made of them.
-    for path in sorted(again, key=lambda path: path.suffix != ".csv"):
-        name = path.relative_to(output)
+    # Where numbers differ by rounding alone, so may the pages made of them.
+    for name in again:
+        path = output / name
         received = results / name
         if not received.exists():
             yield f"{name} is missing"

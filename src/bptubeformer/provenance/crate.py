@@ -247,9 +247,7 @@ def _below(place: Path) -> Iterator[Path]:
 
 def _made(run: Run, folder: Path) -> list[Path]:
     """Files made for the crate, in a folder as the results have it."""
-    dataset = run.config["dataset"]
-    config = {**run.config, "dataset": {**dataset, "source": told(dataset["source"])}}
-    write_text(folder / CONFIG, json.dumps(config, indent=1) + "\n")
+    write_text(folder / CONFIG, json.dumps(told(run.config), indent=1) + "\n")
     write_text(folder / INPUTS, json.dumps(_inputs(run.results), indent=1) + "\n")
     save_without_frames(run.results / STORE, folder / STORE)
     return [folder / name for name in (CONFIG, INPUTS, STORE)]

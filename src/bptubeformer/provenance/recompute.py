@@ -15,8 +15,9 @@ from bptubeformer.evaluation.movement import write_movement
 from bptubeformer.places import fold_folders
 from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.page import write_verdict
+from bptubeformer.verdict.summary import write_summary
 
-TABLES, EXTENDED = "tables", "extended"
+TABLES, EXTENDED, SUMMARY = "tables", "extended", "summary.md"
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,15 @@ class Settings:
         )
 
 
-def recompute(results: Path, config: Mapping[str, Any], output: Path) -> None:
-    """Write the tables of a run anew.
+def recompute(
+    results: Path, config: Mapping[str, Any], base: Mapping[str, Any], output: Path
+) -> None:
+    """Write the tables and the summary of a run anew.
 
     Args:
         results: ``results/<dataset>`` of the run; its tables are not looked at.
         config: its configuration.
+        base: ``config.yaml`` of its checkout, which the summary compares with.
         output: an empty folder of the dataset's name; the tables go below it, and links to
             all else that the results hold.
 
@@ -72,7 +76,7 @@ def recompute(results: Path, config: Mapping[str, Any], output: Path) -> None:
     """
     settings = Settings.of(config)
     for path in results.iterdir():
-        if path.name not in (TABLES, EXTENDED):
+        if path.name not in (TABLES, EXTENDED) and path.stem != Path(SUMMARY).stem:
             (output / path.name).symlink_to(path.resolve())
     store = output / "data" / "frames.safetensors"
     _, categories = read_trajectories(store)
@@ -106,3 +110,4 @@ def recompute(results: Path, config: Mapping[str, Any], output: Path) -> None:
             output / scope / "accuracy.csv",
         )  # fmt: skip
         write_verdict(Evidence(output, judged(config), scope), output / scope / "verdict.csv")
+    write_summary(Evidence(output, judged(config)), base, output / SUMMARY)

@@ -30,9 +30,8 @@ def write_summary(evidence: Evidence, base: Mapping[str, Any], output: Path) -> 
         output: the Markdown file.
     """
     text = results_summary(evidence, base)
-    dataset = {**evidence.config["dataset"], "source": told(evidence.config["dataset"]["source"])}
     config = yaml.safe_dump(
-        {**evidence.config, "dataset": dataset}, sort_keys=False, default_flow_style=None, width=100
+        told(evidence.config), sort_keys=False, default_flow_style=None, width=100
     )
     write_text(output, text)
     write_text(
