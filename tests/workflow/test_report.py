@@ -167,7 +167,7 @@ def test_the_verdicts_open_and_lead_to_no_empty_page(page):
     assert verdicts.locator("a[href]").count() == 0
 
 
-@pytest.mark.parametrize("label", CATEGORIES["Notebooks"])
+@pytest.mark.parametrize("label", sorted(CATEGORIES["Notebooks"]))
 def test_a_notebook_opens_with_its_figures(page, label):
     open_category(page, "Notebooks")
     show(page, label)
