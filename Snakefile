@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
@@ -43,7 +44,11 @@ from bptubeformer.config import (
 )
 from bptubeformer.data.layout import folder_state
 from bptubeformer.errors import InputError
-from bptubeformer.fingerprint import command_fingerprint, fingerprint
+from bptubeformer.fingerprint import (
+    command_fingerprint,
+    fingerprint,
+    package_fingerprint,
+)
 from bptubeformer.places import repeats
 from bptubeformer.training.device import count_gpus, training_slots
 

@@ -8,6 +8,7 @@ import argparse
 import errno
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -401,7 +402,7 @@ def test(
     argument("trajectories", "a trajectory (.csv), or a folder of them at any depth", type=Path),
     option("--step", "rows between the starts of two segments", type=count, default=1),
     DEVICE,
-    THREADS,
+    option("--threads", "CPU threads", type=count, default=os.cpu_count() or 1),
     option("--output", "folder for segments.csv, trajectories.csv, videos.csv and rejected.csv",
            type=Path, default="predictions"),
 )  # fmt: skip

@@ -15,6 +15,8 @@ from typing import Any
 
 PACKAGE = __name__.split(".")[0]
 ROOT = Path(__file__).resolve().parent
+DATA = (".yaml", ".j2")
+"""Files of the package that hold what the paper says, and how the verdicts are shown."""
 
 
 def fingerprint(*roots: str) -> str:
@@ -33,10 +35,19 @@ def fingerprint(*roots: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def package_fingerprint() -> str:
-    """Fingerprint of the whole package."""
-    files = (path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
-    return fingerprint(*(".".join([PACKAGE, *file.with_suffix("").parts]) for file in files))
+def package_fingerprint(root: Path = ROOT) -> str:
+    """Hash of the meaning of a whole package, and of what it holds besides code.
+
+    Args:
+        root: its folder; this package's own where none is given.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", *DATA)):
+        content = path.read_bytes()
+        if path.suffix == ".py":
+            content = _text(_meaning(ast.parse(content))).encode()
+        digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + content)
+    return digest.hexdigest()[:16]
 
 
 def reached(*roots: str) -> dict[str, str]:

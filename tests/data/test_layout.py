@@ -254,6 +254,8 @@ def test_trajectories_of_no_category_are_named_by_their_folders(tmp_path):
     layout = find_unlabelled(tmp_path / "data")
     assert found(layout) == [("", "a/v", "2"), ("", "data", "1")]
     assert found(find_unlabelled(tmp_path / "data" / "1.csv")) == [("", "data", "1")]
+    left = find_unlabelled(tmp_path / "data", left_out=tmp_path / "data" / "a")
+    assert found(left) == [("", "data", "1")]
     with pytest.raises(InputError, match="no such file or folder; give a trajectory"):
         find_unlabelled(tmp_path / "none")
     (tmp_path / "empty").mkdir()

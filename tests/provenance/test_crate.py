@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 import shutil
 import zipfile
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,8 +15,10 @@ from bptubeformer.cli import main
 from bptubeformer.data.trajectories import FrameStore, read_trajectories
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import package_fingerprint
+from bptubeformer.provenance import crate
 from bptubeformer.provenance.check import METADATA, check_crate
 from bptubeformer.provenance.crate import Run, write_crate
+from bptubeformer.provenance.recompute import settled
 from checkout import RESULTS
 
 FOLD = RESULTS / "as-published" / "BPT-V2" / "fold0"
@@ -184,10 +188,18 @@ def test_what_only_rounding_changes_is_the_same(received, capsys):
         table.to_csv(received / path, index=False)
         sign(received, path)
     page = RESULTS / "tables" / "accuracy.md"
-    (received / page).write_text("0.5000 for 0.4999\n")
+    text = (received / page).read_text()
+    number = re.search(r"0\.\d{3}[0-8]", text)[0]
+    (received / page).write_text(text.replace(number, f"{float(number) + 0.0001:.4f}", 1))
     sign(received, page)
     check_crate(received)
-    assert "tables/accuracy.csv: the same but for rounding" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    for name in ("accuracy.csv", "accuracy.md"):
+        assert f"tables/{name}: the same but for rounding" in printed
+    (received / page).write_text(text.replace(number, "0.9999", 1))
+    sign(received, page)
+    with pytest.raises(InputError, match=r"accuracy\.md says something else than its table"):
+        check_crate(received)
 
 
 @pytest.mark.parametrize(
@@ -239,6 +251,70 @@ def test_metadata_that_is_none_is_refused(received, change, words):
         check_crate(received)
 
 
+def of_another_fold(folder):
+    other = folder / FOLD.with_name("fold1") / "predictions.parquet"
+    shutil.copy(other, folder / FOLD / "predictions.parquet")
+    sign(folder, FOLD / "predictions.parquet")
+
+
+def cut(folder):
+    path = FOLD / "predictions.parquet"
+    table = pd.read_parquet(folder / path)
+    table.iloc[:-1].to_parquet(folder / path)
+    sign(folder, path)
+
+
+def other_code(folder):
+    path = Path("src/bptubeformer/evaluation/metrics.py")
+    (folder / path).write_text((folder / path).read_text() + "\nTOP = 13\n")
+    sign(folder, path)
+
+
+def two_datasets(folder):
+    (folder / "results" / "another").mkdir()
+
+
+def of_another_name(folder):
+    (folder / RESULTS).rename(folder / "results" / "hr-crime")
+    text = (folder / METADATA).read_text()
+    (folder / METADATA).write_text(text.replace(str(RESULTS), "results/hr-crime"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (of_another_fold, "made by another model than the one beside it"),
+        (cut, r"not of the test segments of fold0\.parquet"),
+        (other_code, "its code is not that which it names"),
+        (two_datasets, "there are results of more than one dataset"),
+        (of_another_name, "it is of another dataset"),
+    ],
+)
+def test_what_does_not_belong_together_is_found_out(received, change, words):
+    change(received)
+    with pytest.raises(InputError, match=words):
+        check_crate(received)
+
+
+def test_a_link_is_no_file_of_a_crate(received, tmp_path):
+    path = received / FOLD / "history.csv"
+    path.rename(tmp_path / "history.csv")
+    path.symlink_to(tmp_path / "history.csv")
+    with pytest.raises(InputError, match="is missing, or a link"):
+        check_crate(received)
+
+
+def test_the_configuration_makes_the_run_again(unpacked, finished):
+    """Laid over config.yaml: runs that were left out stay out."""
+    checkout, _ = finished
+    with zipfile.ZipFile(checkout / RESULTS / "crate.zip") as file:
+        config = json.loads(file.read(f"{RESULTS}/config.json"))
+    fewer = {**config, "runs": {"BPT-V2": config["runs"]["BPT-V2"]}}
+    made = crate._again(Run(checkout / RESULTS, fewer, {}, checkout))
+    assert made["runs"]["ST-Tran"] is None
+    assert list(settled(made)["runs"]) == ["BPT-V2"]
+
+
 def test_a_configuration_that_is_none_is_refused(received):
     path = RESULTS / "config.json"
     (received / path).write_text("{}")
@@ -263,6 +339,10 @@ def test_a_run_that_is_not_finished_makes_no_crate(finished, tmp_path):
     results = shutil.copytree(checkout / RESULTS, tmp_path / "small")
     with zipfile.ZipFile(results / "crate.zip") as file:
         config = json.loads(file.read(f"{RESULTS}/config.json"))
+    shutil.move(results / "video", tmp_path)
+    with pytest.raises(InputError, match="not trained and tested; finish the run: snakemake"):
+        write_crate(Run(results, config, {}, checkout), tmp_path / "crate.zip")
+    shutil.move(tmp_path / "video", results)
     (results / "data" / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"manifest\.json: no such file; write it with"):
         write_crate(Run(results, config, {}, checkout), tmp_path / "crate.zip")

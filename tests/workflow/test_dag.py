@@ -216,6 +216,7 @@ def test_another_profile_plans_nothing(finished, profile):
 def test_comments_and_docstrings_plan_nothing(planned, edited):
     edited("src/bptubeformer/models/sttran.py", "Spatial-temporal transformer.", "Words.")
     edited("src/bptubeformer/training/loop.py", "import copy", "import copy  # words")
+    edited("config.yaml", "seeds:", "# Words.\nseeds:")
     assert planned() == {}
 
 

@@ -10,6 +10,8 @@ rule crate:
         summary=SUMMARY,
         manifest=MANIFEST,
         store=STORE,
+        # With the controls, where they were made.
+        extended=EXTENDED if Path(RESULTS, "extended").exists() else [],
     output:
         crate=f"{RESULTS}/crate.zip",
     log:
@@ -23,7 +25,7 @@ rule crate:
         # Functions: Snakemake would take braces in a string for wildcards.
         config=lambda wildcards: json.dumps(told(config)),
         rules=lambda wildcards: json.dumps(shell_commands()),
-        code=command_fingerprint("crate"),
+        code=package_fingerprint(),
     message:
         "The run as an RO-Crate"
     shell:

@@ -210,11 +210,11 @@ def find_trajectories(folders: Sequence[Path], categories: Sequence[str] | None)
     )
 
 
-def find_unlabelled(source: Path) -> Layout:
+def find_unlabelled(source: Path, left_out: Path | None = None) -> Layout:
     """Trajectories whose category is not known: a file, or every ``.csv`` below a folder.
 
     The folder that a file is in names its video, as a path below ``source``; its person is the
-    file's own name.
+    file's own name. What stands below ``left_out`` is none.
 
     Raises:
         InputError: there is none, or one trajectory stands in two places.
@@ -223,6 +223,9 @@ def find_unlabelled(source: Path) -> Layout:
         files, top = [source], source.parent
     elif is_folder(source):
         files, top = [path for path in walk_files(source) if _is_trajectory(path)], source
+        if left_out is not None:
+            own = left_out.resolve()
+            files = [path for path in files if not path.resolve().is_relative_to(own)]
     else:
         raise InputError(
             f"{shown(source)}: no such file or folder; give a trajectory (.csv) or a folder of them"

@@ -108,8 +108,8 @@ def classify_trajectories(
     """
     torch.set_num_threads(threads)
     device = choose_device(device_name)
-    model, run, categories, _ = load_model(model_file)
-    layout = find_unlabelled(source)
+    model, run, categories, *_ = load_model(model_file)
+    layout = find_unlabelled(source, left_out=output)
     store, rejected = ingest(layout, threads)
     rejected = rejected.drop(columns="category")
     write_csv(output / "rejected.csv", rejected)

@@ -41,6 +41,8 @@ class TrainedFold:
     """int64 (n,): first frame of each test window."""
     trajectory: np.ndarray
     """int64 (n,): trajectory of each test window."""
+    content: str
+    """Hash of the content of the model."""
     device: torch.device
 
     @classmethod
@@ -83,6 +85,7 @@ class TrainedFold:
             categories=tuple(trained.categories),
             starts=starts,
             trajectory=trajectory,
+            content=trained.content,
             device=device,
         )
 
@@ -109,6 +112,7 @@ def predict_fold(fold: TrainedFold, precision: str, output: Path) -> None:
         logits=logits,
         categories=fold.categories,
         data=fold.store.fingerprint,
+        model=fold.content,
     ).save(output)
     correct = float((logits.argmax(axis=1) == fold.labels).mean())
     print(f"{len(logits)} test segments, {100 * correct:.1f} % classified correctly")

@@ -30,6 +30,8 @@ class Predictions:
     """Class names."""
     data: str
     """Fingerprint of the store."""
+    model: str = ""
+    """Hash of the content of the model."""
 
     def save(self, path: Path) -> None:
         """Write a segment a row: window_start, trajectory, label and a ``logit <class>`` each."""
@@ -37,7 +39,7 @@ class Predictions:
         table = {"window_start": self.starts, "trajectory": self.trajectory, "label": label}
         table |= {f"{LOGIT}{name}": self.logits[:, i] for i, name in enumerate(self.categories)}
         frame = pd.DataFrame(table)
-        frame.attrs = {"data": self.data}
+        frame.attrs = {"data": self.data, "model": self.model}
         with replacing(path) as partial:
             frame.to_parquet(partial, index=False)
 
@@ -62,4 +64,5 @@ class Predictions:
                 logits=logits,
                 categories=tuple(categories),
                 data=table.attrs["data"],
+                model=table.attrs["model"],
             )

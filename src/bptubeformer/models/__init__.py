@@ -89,6 +89,8 @@ class TrainedModel(NamedTuple):
     """Class names."""
     data: str
     """Fingerprint of the store that it was trained on."""
+    content: str = ""
+    """Hash of what its file holds; none before it was written."""
 
 
 def save_model(path: Path, trained: TrainedModel) -> None:
@@ -135,7 +137,20 @@ def load_model(path: Path) -> TrainedModel:
         if content != content_of(weights, about):
             raise ValueError("its content is not what was written")
         model.load_state_dict(weights)
-    return TrainedModel(model, run, categories, about["data"])
+    return TrainedModel(model, run, categories, about["data"], content)
+
+
+def read_content(path: Path) -> str:
+    """Hash of what a model's file holds, as it was written, without reading the weights.
+
+    Raises:
+        InputError: the file is no model.
+    """
+    from safetensors import safe_open
+
+    kind = "a model of this package"
+    with reading(path, kind, "bptubeformer train"), safe_open(path, framework="pt") as file:
+        return str(unpack(file.metadata())["content"])
 
 
 def _check_weights(

@@ -11,18 +11,21 @@ import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rocrate.model import ContextEntity, Entity, SoftwareApplication
 from rocrate.rocrate import ROCrate
 
 import bptubeformer
 from bptubeformer.atomic import replacing, write_text
-from bptubeformer.config import EVERY_PROTOCOL, told
+from bptubeformer.config import EVERY_PROTOCOL, SECTIONS, told
 from bptubeformer.data.layout import is_junk
 from bptubeformer.data.trajectories import save_without_frames
+from bptubeformer.errors import InputError
+from bptubeformer.evaluation.predictions import FILE
 from bptubeformer.fingerprint import package_fingerprint
 from bptubeformer.places import fold_folders
 from bptubeformer.reading import reading
@@ -90,8 +93,12 @@ def write_crate(run: Run, output: Path) -> None:
             for target, source in sorted(sources.items())
             if target != Path(WORKFLOW)
         }
-        ended = [_add_training(crate, run, files, target) for target in files if _is_record(target)]
-        _add_run(crate, run, workflow, files, max(ended))
+        for target in files:
+            if target.name == "run.json":
+                _add_training(crate, run, files, target)
+        written = max(path.stat().st_mtime for path in _kept(run))
+        ended = datetime.fromtimestamp(written, UTC).isoformat(timespec="seconds")
+        _add_run(crate, run, workflow, files, ended)
         with replacing(output) as partial:
             crate.write_zip(partial)
     print(f"{output}: {len(sources)} files, {output.stat().st_size / 1e6:.1f} MB")
@@ -137,7 +144,7 @@ def _add_workflow(crate: ROCrate, run: Run) -> Entity:
 def _add_run(
     crate: ROCrate, run: Run, workflow: Entity, files: Mapping[Path, Entity], ended: str
 ) -> None:
-    """The call of Snakemake that made the results."""
+    """What Snakemake did, and when the last of the results was written."""
     source = run.config["dataset"]["source"]
     if source.startswith("doi:"):
         source = f"https://doi.org/{source.removeprefix('doi:')}"
@@ -148,7 +155,7 @@ def _add_run(
     }
     given = [files[run.place / name] for name in (CONFIG, INPUTS)]
     data = ContextEntity(crate, source if source.startswith("http") else "#dataset", about)
-    crate.add_action(
+    action = crate.add_action(
         workflow,
         "#run",
         object=[crate.add(data), *given],
@@ -159,14 +166,16 @@ def _add_run(
         ],
         properties={
             "name": "The workflow",
-            "description": f"snakemake --cores all --configfile {run.place / CONFIG}",
+            "description": "To compute it again, with the place of the data as dataset.source: "
+            f"snakemake --cores all --configfile {run.place / CONFIG}",
             "endTime": ended,
         },
     )
+    crate.root_dataset.append_to("mentions", action)
 
 
-def _add_training(crate: ROCrate, run: Run, files: Mapping[Path, Entity], target: Path) -> str:
-    """The training that a ``run.json`` records; when it ended."""
+def _add_training(crate: ROCrate, run: Run, files: Mapping[Path, Entity], target: Path) -> None:
+    """The training that a ``run.json`` records."""
     path = run.results / target.relative_to(run.place)
     with reading(path, "the record of a training", "bptubeformer train"):
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -198,18 +207,14 @@ def _add_training(crate: ROCrate, run: Run, files: Mapping[Path, Entity], target
             for name, version in record["versions"].items()
         ]
     names = ("model.safetensors", "history.csv", "run.json")
-    crate.add_action(
+    action = crate.add_action(
         software,
         f"#{target.parent}",
         object=[files[run.place / STORE], files[Path(record["split"])]],
         result=[files[target.with_name(name)] for name in names],
         properties=about,
     )
-    return record["ended"]
-
-
-def _is_record(target: Path) -> bool:
-    return target.name == "run.json"
+    crate.root_dataset.append_to("mentions", action)
 
 
 def _code(checkout: Path) -> Iterator[Path]:
@@ -219,9 +224,12 @@ def _code(checkout: Path) -> Iterator[Path]:
 
 def _kept(run: Run) -> Iterator[Path]:
     """Files of the results that are handed on as they are."""
-    for name in KEPT:
-        yield from _below(run.results / name)
     runs, config = dict(run.config["runs"]), run.config
+    for name in KEPT:
+        for path in _below(run.results / name):
+            # An older run may have left it behind.
+            if path.stem != "leakage" or config["leakage"]["runs"]:
+                yield path
     if (run.results / EXTENDED).exists():
         yield from _below(run.results / EXTENDED)
         runs |= config["controls"]
@@ -232,6 +240,8 @@ def _kept(run: Run) -> Iterator[Path]:
                 run.results, protocol, name, config["split"]["folds"], config["seeds"]
             )
             for _, _, folder in places:
+                if not (folder / FILE).exists():
+                    raise InputError(f"{folder}: not trained and tested; finish the run: snakemake")
                 yield from _below(folder)
 
 
@@ -247,10 +257,23 @@ def _below(place: Path) -> Iterator[Path]:
 
 def _made(run: Run, folder: Path) -> list[Path]:
     """Files made for the crate, in a folder as the results have it."""
-    write_text(folder / CONFIG, json.dumps(told(run.config), indent=1) + "\n")
+    write_text(folder / CONFIG, json.dumps(_again(run), indent=1) + "\n")
     write_text(folder / INPUTS, json.dumps(_inputs(run.results), indent=1) + "\n")
     save_without_frames(run.results / STORE, folder / STORE)
     return [folder / name for name in (CONFIG, INPUTS, STORE)]
+
+
+def _again(run: Run) -> dict[str, Any]:
+    """The configuration that makes this run again when it is laid over ``config.yaml``."""
+    base = yaml.safe_load((run.checkout / "config.yaml").read_text(encoding="utf-8"))
+    sections = {
+        section: {
+            **run.config[section],
+            **dict.fromkeys(name for name in base[section] if name not in run.config[section]),
+        }
+        for section in SECTIONS
+    }
+    return {**told(run.config), **sections}
 
 
 def _inputs(results: Path) -> list[dict[str, Any]]:

@@ -1,17 +1,23 @@
 """The tables and verdicts of a finished run once more, from its predictions, without training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bptubeformer.config import EVERY_PROTOCOL, described, judged
+import numpy as np
+
+from bptubeformer.config import EVERY_PROTOCOL, SECTIONS, described, judged
+from bptubeformer.data.splits import Split
 from bptubeformer.data.trajectories import read_trajectories
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.accuracy import evaluate, write_accuracy
 from bptubeformer.evaluation.clusters import write_silhouettes
 from bptubeformer.evaluation.complexity import write_complexity
 from bptubeformer.evaluation.leakage import write_leakage
 from bptubeformer.evaluation.movement import write_movement
+from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.models import read_content
 from bptubeformer.places import fold_folders
 from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.page import write_verdict
@@ -24,6 +30,7 @@ TABLES, EXTENDED, SUMMARY = "tables", "extended", "summary.md"
 class Settings:
     """What of a configuration the tables depend on."""
 
+    dataset: str
     runs: Mapping[str, Mapping[str, Any]]
     """Experiment, model and hyperparameters of each run and control."""
     papers_runs: tuple[str, ...]
@@ -42,8 +49,10 @@ class Settings:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Settings":
         """Those of a configuration; ``KeyError`` where it lacks one."""
+        config = settled(config)
         statistics, figures = config["statistics"], config["figures"]
         return cls(
+            dataset=config["dataset"]["name"],
             runs=described(config),
             papers_runs=tuple(config["runs"]),
             protocols=tuple(config["protocols"]),
@@ -74,6 +83,7 @@ def recompute(
     Raises:
         InputError: a file of the run is missing, or is not what it should be.
     """
+    config = settled(config)
     settings = Settings.of(config)
     for path in results.iterdir():
         if path.name not in (TABLES, EXTENDED) and path.stem != Path(SUMMARY).stem:
@@ -83,6 +93,7 @@ def recompute(
     tables = output / TABLES
     write_complexity(settings.runs, len(categories), settings.batch_size, tables / "complexity.csv")
     if settings.leakage_runs:
+        check_tested(output, settings, settings.leakage_runs, EVERY_PROTOCOL)
         evaluation = evaluate(
             output, store, settings.leakage_runs, EVERY_PROTOCOL, settings.folds, settings.seeds
         )
@@ -101,6 +112,7 @@ def recompute(
     if (results / EXTENDED).exists():
         scopes[EXTENDED] = tuple(settings.runs)
     for scope, runs in scopes.items():
+        check_tested(output, settings, runs, settings.protocols)
         evaluation = evaluate(
             output, store, runs, settings.protocols, settings.folds, settings.seeds
         )
@@ -111,3 +123,43 @@ def recompute(
         )  # fmt: skip
         write_verdict(Evidence(output, judged(config), scope), output / scope / "verdict.csv")
     write_summary(Evidence(output, judged(config)), base, output / SUMMARY)
+
+
+def settled(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without the runs that it leaves out."""
+    runs = {
+        section: {name: run for name, run in config[section].items() if run is not None}
+        for section in SECTIONS
+    }
+    return {**config, **runs}
+
+
+def check_tested(
+    results: Path, settings: Settings, runs: Sequence[str], protocols: Sequence[str]
+) -> None:
+    """Refuse predictions that are not of their fold's test segments by their fold's model.
+
+    Raises:
+        InputError: names the file.
+    """
+    for protocol in protocols:
+        for run in runs:
+            length = settings.runs[run]["segment_length"]
+            places = fold_folders(results, protocol, run, settings.folds, settings.seeds)
+            for fold, _, folder in places:
+                split = (
+                    results / "data" / "splits" / protocol / f"T{length}" / f"fold{fold}.parquet"
+                )
+                tested = Split.load(split).windows("test")
+                shown = Predictions.load(folder / FILE)
+                mine = (shown.starts, shown.trajectory)
+                if not all(map(np.array_equal, mine, tested)):
+                    raise InputError(
+                        f"{folder / FILE}: not of the test segments of {split.name}; write it anew "
+                        "with: bptubeformer test"
+                    )
+                if shown.model != read_content(folder / "model.safetensors"):
+                    raise InputError(
+                        f"{folder / FILE}: made by another model than the one beside it; write it "
+                        "anew with: bptubeformer test"
+                    )
