@@ -22,13 +22,6 @@ NOBODY = 65534
 REAL_DATA = Path(os.environ.get("BPTUBEFORMER_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where two processes run the tests, one of them runs all that look at the finished run."""
-    for item in items:
-        if "finished" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("finished"))
-
-
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic dataset on disk, in HR-Crime's layout."""

@@ -51,7 +51,11 @@ PREFIX = "/placeholder/of/the/prefix"  # in a package's scripts; rattler puts in
 TORCH_BUILDS = (("cpu_0", 0, []), ("cuda_1", 1, ["__cuda"]))
 PIP_WHEEL = next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
 
+# On a busy machine a thread of rattler now and then crashes Python (0.28): then once more.
 CONDA = """#!/bin/sh
+{python} -I {module} {home} "$@"
+status=$?
+[ $status -gt 128 ] || exit $status
 exec {python} -I {module} {home} "$@"
 """
 ACTIVATE = """export CONDA_PREFIX="$1" CONDA_DEFAULT_ENV="$1" PATH="$1/bin:$PATH"
@@ -291,3 +295,5 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)  # threads of rattler may still hold objects of a Python that ends

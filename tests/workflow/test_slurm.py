@@ -14,8 +14,6 @@ import yaml
 from checkout import RESULTS, SMALL, copy_checkout, snakemake
 from workflow.slurm_node import Node, slurm_node
 
-pytestmark = pytest.mark.xdist_group("slurm")
-
 # Each look at the queue comes ten seconds later than the last one did, until a job has succeeded.
 OPTIONS = (
     "--profile", "profiles/slurm", "--slurm-status-command", "squeue",
@@ -54,6 +52,8 @@ def start(node: Node, checkout: Path, *targets: Path) -> subprocess.Popen:
     return subprocess.Popen(
         command, cwd=checkout, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env=node.environment,
+        # Ctrl-C is ignored by what a shell has started in the background, unless told otherwise.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
