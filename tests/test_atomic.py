@@ -144,3 +144,13 @@ write_text({json.dumps(str(path))}, "new")
     write_text(path, "newer")
     assert path.read_text() == "newer"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_one_line_wherever_it_is_met(tmp_path):
+    """Also where no small disk can be made."""
+    with (
+        pytest.raises(InputError, match=r"a\.csv: the disk is full; nothing half-written was kept"),
+        replacing(tmp_path / "a.csv"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list(tmp_path.iterdir())

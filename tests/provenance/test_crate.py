@@ -242,7 +242,7 @@ def without_files(folder):
         (lambda folder: (folder / METADATA).write_text("{"), "not the metadata of a crate"),
         (lambda folder: (folder / METADATA).unlink(), "not the metadata of a crate|no such file"),
         (leading_out, "leads out of it"),
-        (without_files, "it lists no file|not the metadata of a crate"),
+        (without_files, "not the metadata of a crate|is not one that was written"),
     ],
 )
 def test_metadata_that_is_none_is_refused(received, change, words):

@@ -93,8 +93,6 @@ def _listed(folder: Path) -> tuple[dict[PurePosixPath, tuple[int, str]], str]:
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(f"its file {path} leads out of it")
             listed[path] = (int(entity["contentSize"]), str(entity["sha256"]))
-        if not listed:
-            raise ValueError("it lists no file")
         return listed, str(crate.mainEntity["additionalProperty"]["value"])
 
 
