@@ -204,6 +204,20 @@ import bptubeformer.cli as cli; cli.main(['{stage}', '--help'])"
     assert done.stdout.startswith(f"usage: bptubeformer {stage} ")
 
 
+@pytest.fixture
+def fail_with(monkeypatch):
+    """Call a command that ends in an error."""
+
+    def call(error):
+        def fail(**given):
+            raise error
+
+        monkeypatch.setitem(COMMANDS, "fail", (fail, ()))
+        main(["fail"])
+
+    return call
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -219,13 +233,9 @@ import bptubeformer.cli as cli; cli.main(['{stage}', '--help'])"
         (OSError(28, "No space left on device"), "the disk is full; make room, then run the same"),
     ],
 )
-def test_errors_of_the_operating_system_are_one_line(monkeypatch, error, words):
-    def fail(**given):
-        raise error
-
-    monkeypatch.setitem(COMMANDS, "fail", (fail, ()))
+def test_errors_of_the_operating_system_are_one_line(fail_with, error, words):
     with pytest.raises(SystemExit) as exit:
-        main(["fail"])
+        fail_with(error)
     assert exit.value.code.startswith(f"bptubeformer: {words}")
 
 
@@ -237,30 +247,17 @@ def test_errors_of_the_operating_system_are_one_line(monkeypatch, error, words):
         (KeyboardInterrupt(), "interrupted; what is done stays"),
     ],
 )
-def test_too_little_memory_and_an_interruption_are_one_line(monkeypatch, error, words):
-    def fail(**given):
-        raise error
-
-    monkeypatch.setitem(COMMANDS, "fail", (fail, ()))
+def test_too_little_memory_and_an_interruption_are_one_line(fail_with, error, words):
     with pytest.raises(SystemExit) as exit:
-        main(["fail"])
+        fail_with(error)
     assert exit.value.code.startswith(f"bptubeformer: {words}")
 
 
-def test_what_is_no_fault_of_the_input_keeps_its_traceback(monkeypatch):
-    def fail(**given):
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setitem(COMMANDS, "fail", (fail, ()))
+def test_what_is_no_fault_of_the_input_keeps_its_traceback(fail_with):
     with pytest.raises(OSError, match="Input/output"):
-        main(["fail"])
-
-    def fail_otherwise(**given):
-        raise RuntimeError("shapes cannot be multiplied")
-
-    monkeypatch.setitem(COMMANDS, "fail", (fail_otherwise, ()))
+        fail_with(OSError(5, "Input/output error"))
     with pytest.raises(RuntimeError, match="multiplied"):
-        main(["fail"])
+        fail_with(RuntimeError("shapes cannot be multiplied"))
 
 
 @pytest.mark.parametrize(

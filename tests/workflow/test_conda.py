@@ -73,27 +73,31 @@ def test_a_crate_is_made_in_its_environment(conda):
     assert "Creating conda environment envs/provenance.yaml" in done.stdout + done.stderr
 
 
-def test_a_job_sees_only_what_its_environment_has(conda, finished):
+@pytest.fixture
+def ingest_with(conda, finished):
+    """Run ingest with its environment file changed; what Snakemake printed when it failed."""
+    checkout, _ = finished
+    path = checkout / "envs" / "data.yaml"
+    text = path.read_text()
+
+    def run(pattern: str, replacement: str) -> str:
+        path.write_text(re.sub(pattern, replacement, text))
+        done = conda("--configfile", "conda.yaml", "--forcerun", "ingest", "--",
+                     f"{THERE}/data/frames.safetensors")  # fmt: skip
+        assert done.returncode == 1
+        return done.stdout + done.stderr
+
+    yield run
+    path.write_text(text)
+
+
+def test_a_job_sees_only_what_its_environment_has(ingest_with):
     """Without pandas in its environment, ingest fails, though the tests have it."""
-    checkout, _ = finished
-    path = checkout / "envs" / "data.yaml"
-    text = path.read_text()
-    path.write_text(re.sub(r"  - (pandas|scikit-learn) .*\n", "", text))
-    done = conda("--configfile", "conda.yaml", "--forcerun", "ingest", "--",
-                 f"{THERE}/data/frames.safetensors")  # fmt: skip
-    path.write_text(text)
-    assert done.returncode == 1
-    assert "No module named 'pandas'" in done.stdout + done.stderr
+    shown = ingest_with(r"  - (pandas|scikit-learn) .*\n", "")
+    assert "No module named 'pandas'" in shown
 
 
-def test_an_environment_that_cannot_be_solved_stops_before_any_job(conda, finished):
-    checkout, _ = finished
-    path = checkout / "envs" / "data.yaml"
-    text = path.read_text()
-    path.write_text(re.sub(r"numpy =.*", "numpy =1.0", text))
-    done = conda("--configfile", "conda.yaml", "--forcerun", "ingest", "--",
-                 f"{THERE}/data/frames.safetensors")  # fmt: skip
-    path.write_text(text)
-    assert done.returncode == 1
-    assert "Could not create conda environment" in done.stdout + done.stderr
-    assert "numpy" in done.stdout + done.stderr
+def test_an_environment_that_cannot_be_solved_stops_before_any_job(ingest_with):
+    shown = ingest_with(r"numpy =.*", "numpy =1.0")
+    assert "Could not create conda environment" in shown
+    assert "numpy" in shown
