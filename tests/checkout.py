@@ -22,10 +22,15 @@ SMALL = {
 RESULTS = Path("results", "small")
 
 
+def clone(target: Path) -> Path:
+    """A checkout of the working tree, without results."""
+    left_out = shutil.ignore_patterns(".git", ".venv", ".uv", ".snakemake", "results", ".*_cache")
+    return shutil.copytree(REPOSITORY, target, ignore=left_out)
+
+
 def copy_checkout(target: Path) -> Path:
     """A checkout with two runs instead of all."""
-    left_out = shutil.ignore_patterns(".git", ".venv", ".uv", ".snakemake", "results", ".*_cache")
-    shutil.copytree(REPOSITORY, target, ignore=left_out)
+    clone(target)
     config = yaml.safe_load((target / "config.yaml").read_text())
     config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2")}
     config["controls"] = {name: config["controls"][name] for name in ("BPT-V2-T12",)}

@@ -7,10 +7,13 @@ stands under its final name then is whole: nothing half-written is ever taken fo
 import json
 import re
 import shutil
+import zipfile
 
 import pytest
 import yaml
 
+from bptubeformer.provenance.check import METADATA
+from checkout import RESULTS
 from conftest import REPOSITORY, trajectory_rows, write_csv
 from data.dataverse_server import DOI, RemoteFile, dataverse
 
@@ -113,6 +116,11 @@ def meaning(path):
     if path.suffix == ".ipynb":
         cells = json.loads(content)["cells"]
         return [(cell["source"], cell.get("outputs")) for cell in cells]
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        members[METADATA] = re.sub(rb'"datePublished": "[^"]+"', b"", members[METADATA])
+        return members
     return content
 
 
@@ -160,6 +168,16 @@ def test_a_stage_killed_on_the_way_ends_with_the_same_bytes(commands, stage):
     check(
         commands, *arguments, points=3 if stage == "notebook" else POINTS,
         whole=lambda name: not (raw and name.startswith("raw/")),
+    )  # fmt: skip
+
+
+def test_a_crate_killed_on_the_way_ends_with_the_same_bytes(commands, finished):
+    checkout, _ = finished
+    with zipfile.ZipFile(checkout / RESULTS / "crate.zip") as archive:
+        settings = archive.read(f"{RESULTS}/config.json").decode()
+    check(
+        commands, "crate", "--results", checkout / RESULTS, "--checkout", checkout,
+        "--config", settings, "--output", "crate.zip", points=3,
     )  # fmt: skip
 
 

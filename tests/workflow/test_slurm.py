@@ -5,20 +5,23 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from checkout import RESULTS, SMALL, copy_checkout, snakemake
+from checkout import RESULTS, SMALL, clone, copy_checkout, snakemake
 from workflow.slurm_node import Node, slurm_node
 
+PROFILE = (
+    "--profile", "profiles/slurm", "--slurm-status-command", "squeue", "--config", "device=cpu",
+)  # fmt: skip
 # Each look at the queue comes ten seconds later than the last one did, until a job has succeeded.
 OPTIONS = (
-    "--profile", "profiles/slurm", "--slurm-status-command", "squeue",
-    "--slurm-init-seconds-before-status-checks", "5", "--retries", "0", "--latency-wait", "5",
-    "--config", "device=cpu", "--configfile", "small.yaml",
+    *PROFILE, "--slurm-init-seconds-before-status-checks", "5", "--retries", "0",
+    "--latency-wait", "5", "--configfile", "small.yaml",
 )  # fmt: skip
 FOLDS = RESULTS / "as-published"
 LOGS = RESULTS / "logs" / "train" / "as-published"
@@ -46,9 +49,11 @@ def checkout(node, tmp_path_factory) -> Path:
     return checkout
 
 
-def start(node: Node, checkout: Path, *targets: Path) -> subprocess.Popen:
+def start(
+    node: Node, checkout: Path, *targets: Path, options: tuple[str, ...] = OPTIONS
+) -> subprocess.Popen:
     """Start Snakemake on the node's Slurm."""
-    command = [sys.executable, "-m", "snakemake", *OPTIONS, "--", *map(str, targets)]
+    command = [sys.executable, "-m", "snakemake", *options, "--", *map(str, targets)]
     return subprocess.Popen(
         command, cwd=checkout, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env=node.environment,
@@ -110,3 +115,31 @@ def test_an_interrupted_sweep_goes_on_where_it_was(node, checkout):
     (second,) = re.findall(r"going on after epoch (\d+)", log.read_text())
     assert int(second) >= last
     assert epochs(log)[-1] == EPOCHS
+
+
+@pytest.mark.demonstration
+def test_the_demonstration_ends_though_a_training_was_cancelled(node, tmp_path):
+    """With the profile as it is: two GPUs, one job for all pages, one retry."""
+    checkout = clone(tmp_path / "bptubeformer")
+    demonstration = ("--configfile", "demo.yaml")
+    results = checkout / "results" / "synthetic"
+    process = start(node, checkout, options=(*PROFILE, *demonstration))
+    shown: list[str] = []
+    reading = threading.Thread(target=lambda: shown.extend(process.stdout))
+    reading.start()
+    cancelled = None
+    while cancelled is None and process.poll() is None:
+        time.sleep(0.1)
+        running = node.ask("squeue", "-h", "-t", "running", "-o", "%i %k") or ""
+        for job, comment in map(str.split, running.splitlines()):
+            if comment.startswith("rule_train_wildcards_as-published_BPT-V2-T60_0"):
+                cancelled = job
+                node.ask("scancel", job)
+    reading.join()
+    assert cancelled is not None
+    assert process.wait() == 0, "".join(shown)
+    records = [json.loads(path.read_text()) for path in results.rglob("run.json")]
+    assert {record["visible_gpus"] for record in records} == {"0", "1"}
+    assert "Trying to restart job" in "".join(shown)
+    done = snakemake(checkout, "-n", *demonstration)
+    assert "Nothing to be done" in done.stdout + done.stderr
