@@ -70,9 +70,13 @@ def _draw_band(
             vmax=float(weights.max()),
             square=True,
             cbar=False,
-            xticklabels=shown,
-            yticklabels=shown,
+            # To see whether they overlap, seaborn would keep an image of the figure for each label.
+            xticklabels=False,
+            yticklabels=False,
         )
+        places = np.arange(len(shown)) + 0.5
+        axes.set_xticks(places, shown)
+        axes.set_yticks(places, shown)
         axes.set_title(f"head {head}", fontweight="normal")
         axes.tick_params(axis="x", labelsize=7.5, length=0, rotation=90)
         axes.tick_params(axis="y", labelsize=7.5, length=0, rotation=0)
