@@ -12,6 +12,12 @@ from bptubeformer.evaluation.inspection import (
 )
 
 CATEGORIES = ["Abuse", "Arson"]
+ATTENTION = SegmentAttention(
+    segment=np.ones((4, 34), np.float32),
+    frame_number=np.arange(4, dtype=np.int32),
+    attention={"body parts": np.full((8, 6, 6), 1 / 6, np.float32)},
+    text={"category": "Abuse"},
+)
 
 
 def test_at_most_so_many_of_each_class_are_sampled():
@@ -41,6 +47,23 @@ def test_embeddings_that_do_not_belong_together_are_refused(tmp_path, change, wo
 
 
 @pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"segment": np.ones((4, 33), np.float32)}, "not one skeleton for each frame"),
+        ({"frame_number": np.arange(3, dtype=np.int32)}, "not one skeleton for each frame"),
+        ({"attention": {"torso": np.full((8, 6, 5), 0.2)}}, "attention of torso is no square of"),
+        ({"attention": {"torso": np.full((6, 6), 1 / 6)}}, "attention of torso is no square of"),
+        ({"attention": {"torso": np.full((8, 6, 6), 0.2)}}, "attention of torso is no square of"),
+        ({"attention": {"torso": np.full((8, 6, 6), np.nan)}}, "attention of torso is no square"),
+    ],
+)
+def test_attention_that_does_not_belong_together_is_refused(tmp_path, change, words):
+    replace(ATTENTION, **change).save(tmp_path / "attention.safetensors")
+    with pytest.raises(InputError, match=words):
+        SegmentAttention.load(tmp_path / "attention.safetensors")
+
+
+@pytest.mark.parametrize(
     ("labels", "logits", "category", "expected"),
     [
         # the surest correct segment of the category
@@ -66,14 +89,8 @@ def test_records_survive_saving(tmp_path):
     assert loaded.categories == ("a", "b")
     assert np.array_equal(loaded.embedding, embeddings.embedding)
     assert np.array_equal(loaded.predicted, embeddings.predicted)
-    attention = SegmentAttention(
-        segment=np.ones((4, 34), np.float32),
-        frame_number=np.arange(4, dtype=np.int32),
-        attention={"body parts": np.ones((8, 6, 6), np.float32)},
-        text={"category": "Abuse"},
-    )
-    attention.save(tmp_path / "attention.safetensors")
+    ATTENTION.save(tmp_path / "attention.safetensors")
     loaded = SegmentAttention.load(tmp_path / "attention.safetensors")
     assert loaded.text == {"category": "Abuse"}
     assert list(loaded.attention) == ["body parts"]
-    assert np.array_equal(loaded.segment, attention.segment)
+    assert np.array_equal(loaded.segment, ATTENTION.segment)

@@ -48,7 +48,7 @@ AccountingStorageType=accounting_storage/none
 GresTypes=gpu
 KillWait=2
 ReturnToService=2
-NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory=16000 Gres=gpu:2
+NodeName={host} NodeAddr=127.0.0.1 CPUs=16 RealMemory=64000 Gres=gpu:2
 PartitionName=main Nodes={host} Default=YES
 """
 # Snakemake's jobs call srun without the variables of Slurm, and so without SLURM_CONF.

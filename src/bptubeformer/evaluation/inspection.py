@@ -15,6 +15,7 @@ from scipy.special import log_softmax
 from bptubeformer.atomic import replacing
 from bptubeformer.metadata import pack, unpack
 from bptubeformer.reading import reading
+from bptubeformer.skeleton import VALUES
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,31 @@ class SegmentAttention:
         kind = "the attention of a segment"
         with reading(path, kind, "bptubeformer attend"), safe_open(path, framework="np") as file:
             names = [name for name in file.keys() if name.startswith("attention ")]  # noqa: SIM118
-            return cls(
+            found = cls(
                 segment=file.get_tensor("segment"),
                 frame_number=file.get_tensor("frame_number"),
                 attention={n.removeprefix("attention "): file.get_tensor(n) for n in names},
                 text=unpack(file.metadata()),
             )
+            found._check()
+            return found
+
+    def _check(self) -> None:
+        """Refuse arrays that do not belong together.
+
+        Raises:
+            ValueError: says which.
+        """
+        if self.segment.shape != (len(self.frame_number), VALUES):
+            raise ValueError("its segment is not one skeleton for each frame")
+        for name, weights in self.attention.items():
+            tokens = weights.shape[-1]
+            if weights.ndim != 3 or weights.shape[1] != tokens or not _sum_to_one(weights):
+                raise ValueError(f"its attention of {name} is no square of shares for each head")
+
+
+def _sum_to_one(weights: np.ndarray) -> bool:
+    return bool((weights >= 0).all() and np.allclose(weights.sum(axis=-1), 1, atol=1e-4))
 
 
 def sample_per_class(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
