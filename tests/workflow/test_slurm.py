@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from checkout import RESULTS, SMALL, clone, copy_checkout, snakemake
-from workflow.slurm_node import Node, slurm_node
+from workflow.slurm_node import Node, slurm_node, wait
 
 PROFILE = (
     "--profile", "profiles/slurm", "--slurm-status-command", "squeue", "--config", "device=cpu",
@@ -119,27 +119,24 @@ def test_an_interrupted_sweep_goes_on_where_it_was(node, checkout):
 
 @pytest.mark.demonstration
 def test_the_demonstration_ends_though_a_training_was_cancelled(node, tmp_path):
-    """With the profile as it is: two GPUs, one job for all pages, one retry."""
+    """With the profile as it is: two GPUs, pages in groups, one retry."""
     checkout = clone(tmp_path / "bptubeformer")
     demonstration = ("--configfile", "demo.yaml")
     results = checkout / "results" / "synthetic"
-    process = start(node, checkout, options=(*PROFILE, *demonstration))
-    shown: list[str] = []
-    reading = threading.Thread(target=lambda: shown.extend(process.stdout))
-    reading.start()
-    cancelled = None
-    while cancelled is None and process.poll() is None:
-        time.sleep(0.1)
+    log = results / "logs" / "train" / "as-published" / "BPT-V2-fold0.log"
+    with start(node, checkout, options=(*PROFILE, *demonstration)) as process:
+        shown: list[str] = []
+        reading = threading.Thread(target=lambda: shown.extend(process.stdout))
+        reading.start()
+        wait(lambda: epochs(log) or process.poll() is not None, 3600)
         running = node.ask("squeue", "-h", "-t", "running", "-o", "%i %k") or ""
-        for job, comment in map(str.split, running.splitlines()):
-            if comment.startswith("rule_train_wildcards_as-published_BPT-V2-T60_0"):
-                cancelled = job
-                node.ask("scancel", job)
-    reading.join()
-    assert cancelled is not None
-    assert process.wait() == 0, "".join(shown)
+        (job,) = re.findall(r"(\d+) rule_train_wildcards_as-published_BPT-V2_0_", running)
+        node.ask("scancel", job)
+        reading.join()
+    assert process.returncode == 0, "".join(shown)
+    assert "Trying to restart job" in "".join(shown)
+    assert "going on after epoch" in log.read_text()
     records = [json.loads(path.read_text()) for path in results.rglob("run.json")]
     assert {record["visible_gpus"] for record in records} == {"0", "1"}
-    assert "Trying to restart job" in "".join(shown)
     done = snakemake(checkout, "-n", *demonstration)
     assert "Nothing to be done" in done.stdout + done.stderr
