@@ -98,6 +98,20 @@ def test_a_crate_names_all_that_made_the_results(unpacked):
     assert next(entity.id for entity in training["result"]) == f"{FOLD}/model.safetensors"
 
 
+def test_each_file_of_a_crate_has_its_kind(unpacked):
+    crate = ROCrate(unpacked)
+    kinds = {
+        "Snakefile": "text/plain", "src/bptubeformer/cli.py": "text/x-python",
+        f"{RESULTS}/tables/accuracy.csv": "text/csv",
+        f"{RESULTS}/figures/tsne.svg": "image/svg+xml",
+        f"{FOLD}/predictions.parquet": "application/vnd.apache.parquet",
+        f"{FOLD}/model.safetensors": "application/octet-stream", "README.md": "text/markdown",
+    }  # fmt: skip
+    assert {name: crate.get(name)["encodingFormat"] for name in kinds} == kinds
+    assert all("encodingFormat" in file for file in crate.get_by_type("File") if "sha256" in file)
+    assert crate.get("README.md")["about"] is crate.root_dataset
+
+
 def test_a_crate_is_a_checkout_without_skeletons(unpacked, finished):
     checkout, _ = finished
     assert (unpacked / "src/bptubeformer/cli.py").exists()

@@ -37,10 +37,10 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 LICENCE = "https://spdx.org/licenses/MIT"
-WORKFLOW = "Snakefile"
+WORKFLOW, README = "Snakefile", "README.md"
 CODE = (
     WORKFLOW, "workflow", "envs", "profiles", "src", "notebooks", "config.yaml", "demo.yaml",
-    "pyproject.toml", "uv.lock", "README.md", "LICENSE", "CITATION.cff",
+    "pyproject.toml", "uv.lock", README, "LICENSE", "CITATION.cff",
 )  # fmt: skip
 """What of the checkout is needed to compute the results again."""
 KEPT = (
@@ -54,6 +54,15 @@ EXTENDED = "extended"
 CONFIG, INPUTS, STORE = "config.json", "inputs.json", "data/frames.safetensors"
 """Files of the crate, below ``results/<dataset>``, that are made for it."""
 FINGERPRINT = "fingerprint of src/bptubeformer"
+FORMATS = {
+    ".cff": "application/yaml", ".css": "text/css", ".csv": "text/csv", ".html": "text/html",
+    ".ipynb": "application/x-ipynb+json", ".json": "application/json", ".md": "text/markdown",
+    ".parquet": "application/vnd.apache.parquet", ".png": "image/png", ".py": "text/x-python",
+    ".rst": "text/x-rst", ".safetensors": "application/octet-stream", ".smk": "text/x-python",
+    ".svg": "image/svg+xml", ".toml": "application/toml", ".tsv": "text/tab-separated-values",
+    ".yaml": "application/yaml",
+}  # fmt: skip
+"""Media type of each kind of file that is no plain text."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +98,13 @@ def write_crate(run: Run, output: Path) -> None:
         _describe_root(crate, run)
         workflow = _add_workflow(crate, run)
         files = {
-            target: crate.add_file(source, target, properties=_checksum(source))
+            target: crate.add_file(source, target, properties=_about(source))
             for target, source in sorted(sources.items())
             if target != Path(WORKFLOW)
         }
-        for target in files:
+        for target, file in files.items():
+            if target == Path(README):
+                file["about"] = crate.root_dataset
             if target.name == "run.json":
                 _add_training(crate, run, files, target)
         written = max(path.stat().st_mtime for path in _kept(run))
@@ -125,7 +136,7 @@ def _add_workflow(crate: ROCrate, run: Run) -> Entity:
     """The Snakefile, with a step a rule, and the fingerprint of the package."""
     source = run.checkout / WORKFLOW
     workflow = crate.add_workflow(
-        source, WORKFLOW, main=True, lang="snakemake", properties=_checksum(source)
+        source, WORKFLOW, main=True, lang="snakemake", properties=_about(source)
     )
     workflow["name"] = "BPTubeFormer replication"
     workflow["license"] = crate.get(LICENCE)
@@ -295,7 +306,12 @@ def _relative(path: Path, folders: list[Path]) -> Path:
     raise ValueError(f"{path} is in none of its folders")
 
 
-def _checksum(path: Path) -> dict[str, str]:
+def _about(path: Path) -> dict[str, str]:
+    """Size, checksum and media type of a file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"contentSize": str(path.stat().st_size), "sha256": digest}
+    return {
+        "contentSize": str(path.stat().st_size),
+        "sha256": digest,
+        "encodingFormat": FORMATS.get(path.suffix, "text/plain"),
+    }
