@@ -128,7 +128,7 @@ def test_the_demonstration_ends_though_a_training_was_cancelled(node, tmp_path):
         shown: list[str] = []
         reading = threading.Thread(target=lambda: shown.extend(process.stdout))
         reading.start()
-        wait(lambda: epochs(log) or process.poll() is not None, 3600)
+        wait(lambda: len(epochs(log)) > 1 or process.poll() is not None, 3600)
         running = node.ask("squeue", "-h", "-t", "running", "-o", "%i %k") or ""
         (job,) = re.findall(r"(\d+) rule_train_wildcards_as-published_BPT-V2_0_", running)
         node.ask("scancel", job)
