@@ -9,6 +9,12 @@ def test_a_table_becomes_a_page_that_needs_nothing_else():
     assert "http" not in shown
 
 
+def test_only_long_cells_are_broken_into_lines():
+    shown = page(f"| a | b |\n|---|:--|\n| (2, 3, 3) | {'words ' * 5} |\n")
+    assert "<td>(2, 3, 3)</td>" in shown
+    assert '<td class="long" style="text-align:left">words words' in shown
+
+
 def test_what_comes_from_outside_is_escaped():
     shown = page("# <script>alert(1)</script>\n\n| a |\n|---|\n| <img src=x onerror=y> |\n")
     assert "<script>" not in shown

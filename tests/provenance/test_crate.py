@@ -250,21 +250,6 @@ def without_files(folder):
     (folder / METADATA).write_text(json.dumps(metadata))
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda folder: (folder / METADATA).write_text("{"), "not the metadata of a crate"),
-        (lambda folder: (folder / METADATA).unlink(), "not the metadata of a crate|no such file"),
-        (leading_out, "leads out of it"),
-        (without_files, "not the metadata of a crate|is not one that was written"),
-    ],
-)
-def test_metadata_that_is_none_is_refused(received, change, words):
-    change(received)
-    with pytest.raises(InputError, match=words):
-        check_crate(received)
-
-
 def of_another_fold(folder):
     other = folder / FOLD.with_name("fold1") / "predictions.parquet"
     shutil.copy(other, folder / FOLD / "predictions.parquet")
@@ -297,6 +282,10 @@ def of_another_name(folder):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (lambda folder: (folder / METADATA).write_text("{"), "not the metadata of a crate"),
+        (lambda folder: (folder / METADATA).unlink(), "not the metadata of a crate|no such file"),
+        (leading_out, "leads out of it"),
+        (without_files, "not the metadata of a crate|is not one that was written"),
         (of_another_fold, "made by another model than the one beside it"),
         (cut, r"not of the test segments of fold0\.parquet"),
         (other_code, "its code is not that which it names"),
@@ -304,7 +293,7 @@ def of_another_name(folder):
         (of_another_name, "it is of another dataset"),
     ],
 )
-def test_what_does_not_belong_together_is_found_out(received, change, words):
+def test_broken_metadata_and_what_does_not_belong_together_are_found_out(received, change, words):
     change(received)
     with pytest.raises(InputError, match=words):
         check_crate(received)

@@ -25,13 +25,15 @@ HEAD = """\
   table {{ border-collapse: collapse; }}
   th {{ text-align: left; color: #5b6775; font-size: .85rem; vertical-align: bottom; }}
   th, td {{ border-bottom: 1px solid #d8dee6; padding: .35rem .5rem; }}
-  td {{ font-variant-numeric: tabular-nums; }}
-  td:first-child {{ white-space: nowrap; }}
+  td {{ font-variant-numeric: tabular-nums; white-space: nowrap; }}
+  td.long:not(:first-child) {{ white-space: normal; }}
 </style>
 </head>
 <body>
 """
 TAIL = "</body>\n</html>\n"
+SHORT = 20
+"""Characters of a cell that is not broken: a mean with its deviation, an interval, a kernel."""
 render = mistune.create_markdown(escape=True, plugins=["table"])
 
 
@@ -42,4 +44,5 @@ def page(markdown: str) -> str:
     body = body.replace("<table>", '<div class="wide"><table>').replace(
         "</table>", "</table></div>"
     )
+    body = re.sub(rf"<td([^>]*)>(?![^<]{{0,{SHORT}}}</td>)", r'<td class="long"\1>', body)
     return HEAD.format(title=html.escape(title[1] if title else "")) + body + TAIL
