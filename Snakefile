@@ -34,6 +34,7 @@ from bptubeformer.config import (
     SYNTHETIC,
     categories_of,
     check_config,
+    counted,
     declared,
     described,
     judged,

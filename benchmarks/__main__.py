@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+import verdicts
 from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.training.device import processor
 from cases import CASES, ON_REQUEST
@@ -58,9 +59,14 @@ def main() -> None:
     """Run what is asked for; without names, everything but what takes long."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     known = {**CASES, **ON_REQUEST}
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(known)}")
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"of {', '.join(known)}; or verdicts"
+    )
     parser.add_argument("--output", type=Path, default=HERE / "results", help="without suffix")
     given = parser.parse_args()
+    if given.names == ["verdicts"]:
+        verdicts.main([])
+        return
     for name in given.names:
         if name not in known:
             parser.error(f"{name} is no benchmark; known: {', '.join(known)}")

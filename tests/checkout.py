@@ -11,7 +11,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[1]
 SMALL = {
     "dataset": {"name": "small", "source": "synthetic"},
-    "synthetic": {"seed": 13, "size": 0.6},
+    "synthetic": {"seed": 6, "size": 0.6},
     "split": {"folds": 2},
     "windows": {"step": 24},
     "training": {"batch_size": 16, "max_epochs": 1},

@@ -79,7 +79,7 @@ WRITERS = {
         NUMBERS, NUMBERS, np.zeros(N, np.int64), np.zeros((N, 1), np.float32), ("a",), "abc"
     ).save(path),
     "embeddings.safetensors": lambda path: Embeddings(
-        np.zeros((N, 4), np.float32), NUMBERS, NUMBERS, ("a",)
+        np.zeros((N, 4), np.float32), NUMBERS, NUMBERS, ("a",), NUMBERS
     ).save(path),
     "attention.safetensors": lambda path: SegmentAttention(
         np.zeros((N, 34), np.float32), NUMBERS, {}, {}

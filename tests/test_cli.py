@@ -57,15 +57,15 @@ def results(tmp_path_factory):
     runs = json.dumps({"mine": {"experiment": "x", **mapping(RUN)}})
     tables = folder / "tables"
     folds = ["--results", folder, "--store", store, "--protocols", "video", "--folds", 2]
-    run("accuracy", *folds, "--runs", runs, "--baseline", "mine", "--bootstrap", 100, 0,
+    run("accuracy", *folds, "--runs", runs, "--baseline", "mine",
         "--output", tables / "accuracy.csv")  # fmt: skip
-    run("leakage", *folds, "--runs", "mine", "--bootstrap", 100, 0,
+    run("leakage", *folds, "--runs", "mine",
         "--output", tables / "leakage.csv")  # fmt: skip
     run("movement", "--store", store, "--bootstrap", 100, 0,
         "--folds", *(model / f"fold{fold}" / "movement.parquet" for fold in range(2)),
         "--output", tables / "movement.csv")  # fmt: skip
     embeddings = ["--embeddings", mine / "embeddings.safetensors"]
-    run("silhouettes", *embeddings, "--output", tables / "silhouettes.csv")
+    run("silhouettes", "--store", store, *embeddings, "--output", tables / "silhouettes.csv")
     run("projector", *embeddings, "--name", "mine", "--output", folder / "projector" / "p.pbtxt")
     run("complexity", "--store", store, "--runs", runs,
         "--output", folder / "tables" / "complexity.csv")  # fmt: skip

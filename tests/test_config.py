@@ -65,7 +65,7 @@ def test_the_runs_of_table_1_are_declared(config):
     assert list(config["runs"]) == [
         "ST-Tran", "M1.2", "BPT-V1", "BPT-V2", "BPT-k3x3x3", "BPT-V3", "BPT-V4", "BPT-k6x3x3",
         "BPT-k7x3x3", "BPT-k8x3x3", "BPT-8-V1", "BPT-8-V2", "BPT-V2-replicate", "BPT-V2-T60",
-        "TTubeFormer",
+        "T-Tran", "TTubeFormer",
     ]  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"runs": {"ST-Tran": {"kernel": [2, 3, 3]}}}, ["runs.ST-Tran.kernel", "no such key"]),
         ({"runs": {"BPT-V2": {"kernl": [2, 3, 3]}}}, ["runs.BPT-V2.kernl", "did you mean kernel"]),
         ({"runs": {"X": {"model": "lstm", "experiment": "x", "segment_length": 24}}},
-         ["runs.X.model = lstm", "bptubeformer, m12, sttran, ttubeformer"]),
+         ["runs.X.model = lstm", "bptubeformer, m12, sttran, ttran, ttubeformer"]),
         ({"runs": {"X": {"model": "sttran", "experiment": "x"}}},
          ["runs.X.segment_length is missing"]),
         ({"runs": {"a b": {"model": "sttran", "experiment": "x", "segment_length": 24}}},

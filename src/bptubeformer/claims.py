@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import yaml
@@ -29,6 +30,14 @@ class Claim:
     """A verdict that no result changes: of contradictions and of what is not stated."""
     reason: str | None = None
     """Why there is no test, or what it leaves open; what contradicts what; what was chosen."""
+    part: str = ""
+    """Letter of a part of a claim that says several things; each part has a verdict."""
+    rests_on: str | None = None
+    """A guess that the verdict depends on, such as a width that the paper does not state."""
+    reconstruction: bool = False
+    """Decided by a model whose definition is ours: never "reproduced"."""
+    leading: bool = False
+    """One of the claims that carry the paper; they open the page."""
     keys: tuple[str, ...] = ()
     """Keys of ``config.yaml`` that hold the choice where the paper states nothing."""
 
@@ -52,23 +61,30 @@ def _file() -> dict[str, Any]:
 
 @cache
 def load_claims() -> tuple[Claim, ...]:
-    """All claims, in the order of the paper.
+    """All claims, in the order of the paper; a claim of several parts is several entries.
 
     Raises:
-        ValueError: an entry of the file has an unknown key or an id twice.
+        ValueError: an entry of the file has an unknown key, or an id is used twice.
     """
     claims = []
     for section in _file()["sections"]:
         for entry in section["claims"]:
-            try:
-                settings = {**section.get("all", {}), **entry}
-                claims.append(Claim(**{**settings, "keys": tuple(settings.get("keys", ()))}))
-            except TypeError as error:
-                raise ValueError(f"{FILE.name}, {entry.get('id')}: {error}") from error
-    ids = [claim.id for claim in claims]
+            whole = {**section.get("all", {}), **entry}
+            parts = whole.pop("parts", None) or [{}]
+            for letter, part in zip(ascii_lowercase, parts, strict=False):
+                settings = {**whole, **part}
+                settings["keys"] = tuple(settings.get("keys", ()))
+                if part:
+                    settings["part"] = letter
+                    settings["statement"] = f"{whole['statement']} ({letter}) {part['statement']}"
+                try:
+                    claims.append(Claim(**settings))
+                except TypeError as error:
+                    raise ValueError(f"{FILE.name}, {entry.get('id')}: {error}") from error
+    ids = [(claim.id, claim.part) for claim in claims]
     if len(set(ids)) < len(ids):
         twice = next(i for i in ids if ids.count(i) > 1)
-        raise ValueError(f"{FILE.name}: {twice} stands twice")
+        raise ValueError(f"{FILE.name}: {''.join(twice)} is used twice")
     return tuple(claims)
 
 
@@ -92,7 +108,7 @@ def papers_runs() -> tuple[str, ...]:
 def printed_table(number: int) -> dict[str, dict[str, float]]:
     """Table 1 or 2 as printed, by run name: mean and std, or macs and params."""
     columns = {
-        1: {"accuracy": "mean", "reconstruction": "mean"},
+        1: {"accuracy": "mean"},
         2: {"macs": "macs", "parameters": "params"},
     }
     table: dict[str, dict[str, float]] = {}

@@ -425,18 +425,24 @@ def predict(
     FOLDS,
     SEEDS,
     option("--baseline", "the run that the others are compared with"),
-    BOOTSTRAP,
-    output("accuracy.csv; .md, and metrics, recalls and folds, are written beside it"),
+    option(
+        "--learned",
+        "balanced accuracy from which a model has learned; left out: a sixth of "
+        "the way from chance to 1",
+        type=share,
+        default=None,
+    ),
+    output("accuracy.csv; .md, and metrics, recalls, folds and counts, are written beside it"),
 )
 def accuracy(
     results: Path, store: Path, runs: Mapping[str, Any], protocols: list[str], folds: int,
-    seeds: list[int], baseline: str, bootstrap: list[int], output: Path,
+    seeds: list[int], baseline: str, learned: float | None, output: Path,
 ) -> None:  # fmt: skip
     """Table 1: balanced accuracy of all runs, beside the paper's, with intervals."""
     from bptubeformer.evaluation.accuracy import evaluate, write_accuracy
 
     evaluation = evaluate(results, store, list(runs), protocols, folds, seeds)
-    write_accuracy(evaluation, runs, baseline, bootstrap, results.name, output)
+    write_accuracy(evaluation, runs, baseline, learned, results.name, output)
 
 
 @command(
@@ -446,19 +452,18 @@ def accuracy(
     PROTOCOLS,
     FOLDS,
     SEEDS,
-    BOOTSTRAP,
     output("leakage.csv; .md is written beside it"),
 )
 def leakage(
     results: Path, store: Path, runs: list[str], protocols: list[str], folds: int,
-    seeds: list[int], bootstrap: list[int], output: Path,
+    seeds: list[int], output: Path,
 ) -> None:  # fmt: skip
     """The same runs under each protocol, and the gaps."""
     from bptubeformer.evaluation.accuracy import evaluate
     from bptubeformer.evaluation.leakage import write_leakage
 
     evaluation = evaluate(results, store, runs, protocols, folds, seeds)
-    write_leakage(results, evaluation, bootstrap, output)
+    write_leakage(results, evaluation, output)
 
 
 @command(
@@ -576,15 +581,17 @@ def movement(store: Path, folds: list[Path], bootstrap: list[int], output: Path)
 
 
 @command(
-    option("--embeddings", "written by embed", type=Path),
+    STORE,
+    option("--embeddings", "written by embed, a file a fold; the first is shown", type=Path,
+           nargs="+"),
     SEED,
-    output("silhouettes.csv"),
-)
-def silhouettes(embeddings: Path, seed: int, output: Path) -> None:
+    output("silhouettes.csv; silhouette_counts.csv is written beside it"),
+)  # fmt: skip
+def silhouettes(store: Path, embeddings: list[Path], seed: int, output: Path) -> None:
     """Silhouettes of class tokens, by true class and by k-means cluster."""
     from bptubeformer.evaluation.clusters import write_silhouettes
 
-    write_silhouettes(embeddings, seed, output)
+    write_silhouettes(embeddings, store, seed, output)
 
 
 @command(

@@ -75,6 +75,13 @@ def check_config(config: Mapping[str, Any], schema: Path) -> None:
             )  # fmt: skip
     for name in declared(config):
         _check_run(config, name)
+    for name in config["complexity"]["runs"]:
+        if name in declared(config):
+            raise _wrong(
+                f"complexity.runs.{name}", config["complexity"]["runs"][name],
+                "a run of this name is trained; rename one",
+            )  # fmt: skip
+        _check_run({**config, "controls": config["complexity"]["runs"]}, name)
     figures = config["figures"]
     if figures["run"] not in config["runs"]:
         raise _wrong(
@@ -116,6 +123,12 @@ def described(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         name: dict(sorted({"experiment": run["experiment"], **model_of(config, name)}.items()))
         for name, run in declared(config).items()
     }
+
+
+def counted(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the tables of complexity say of each run: all runs, and those that are only counted."""
+    sections = {**config["controls"], **config["complexity"]["runs"]}
+    return described({**config, "controls": sections})
 
 
 def told(config: Mapping[str, Any]) -> dict[str, Any]:

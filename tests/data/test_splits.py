@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import KFold
 
 from bptubeformer.data.splits import (
     PARTS_OF_SPLIT,
@@ -109,6 +110,27 @@ def test_as_published_tests_a_fifth_of_every_quartile_of_length():
     assert [sum(10 * q <= t < 10 * (q + 1) for t in tested) for q in range(4)] == [2, 2, 2, 2]
 
 
+def test_as_published_cuts_as_the_public_implementation_does():
+    """Bounds and cuts are rounded, not cut off, and folds follow the shuffled trajectories."""
+    store = store_of([[[24 + 2 * video] for video in range(50)]])
+    splits = make_splits(store, "as-published", 24, 1, SplitSettings())
+    generator = np.random.RandomState(42)
+    training, tested = [], []
+    for first, last in ((0, 12), (12, 25), (25, 38), (38, 50)):
+        shuffled = generator.permutation(np.arange(first, last))
+        cut = round(0.8 * len(shuffled))
+        training += shuffled[:cut].tolist()
+        tested += shuffled[cut:].tolist()
+    assert ids(splits[0], "test", np.arange(50)) == set(tested)
+    windows = np.concatenate([
+        np.arange(start, start + rows - 23)
+        for start, rows in ((store.offsets[t], store.rows[t]) for t in training)
+    ])  # fmt: skip
+    folds = KFold(3, shuffle=True, random_state=42).split(windows)
+    for split, (_, validation) in zip(splits, folds, strict=True):
+        assert set(split.windows("validation")[0]) == set(windows[validation])
+
+
 def test_longer_segments_are_tested_on_the_same_trajectories(store):
     settings = SplitSettings()
     trajectory = np.arange(len(store.rows))
@@ -132,7 +154,7 @@ def test_the_seed_decides():
 
 
 def test_short_trajectories_are_left_out():
-    store = store_of([[[23], [30], [30], [30], [30]], [[30]] * 4])
+    store = store_of([[[23], *[[30]] * 19], [[30]] * 20])
     for protocol in PROTOCOLS:
         split, *_ = make_splits(store, protocol, 20, 1, SplitSettings())
         assert 0 not in split.trajectory

@@ -12,7 +12,7 @@ from bptubeformer.evaluation.accuracy import (
     metrics_table,
 )
 from bptubeformer.evaluation.leakage import leakage_markdown, leakage_table, read_history
-from bptubeformer.evaluation.metrics import METRICS
+from bptubeformer.evaluation.metrics import METRICS, has_learned, threshold
 from bptubeformer.evaluation.predictions import FILE, Predictions
 
 RUNS = {
@@ -107,7 +107,7 @@ def test_what_is_no_history_is_refused(tmp_path):
 
 
 def test_mean_and_sample_deviation_stand_beside_the_paper(evaluation):
-    table = accuracy_table(evaluation, RUNS, "ST-Tran", 200, 0)
+    table = accuracy_table(evaluation, RUNS, "ST-Tran")
     assert list(table.columns)[:12] == [
         "run", "experiment", "kernel", "stride", "segment_length", "padding", "protocol", "folds",
         "balanced_accuracy_mean", "balanced_accuracy_std", "paper_mean", "paper_std",
@@ -120,8 +120,13 @@ def test_mean_and_sample_deviation_stand_beside_the_paper(evaluation):
     assert ours["seeds"] == 1
     assert np.isnan(ours["balanced_accuracy_std_seeds"])
     assert ours["interval_low"] < 0.75 < ours["interval_high"]
-    assert ours["difference_to_baseline"] == 0.5
-    assert ours["difference_low"] <= 0.5 <= ours["difference_high"]
+    # On the trajectories that both test, 0 and 4: 1, 1, 0.5 against 0.5, 0.5, 0.5.
+    assert ours["difference_to_baseline"] == pytest.approx(1 / 3)
+    assert (ours["trajectories"], ours["common_trajectories"]) == (4, 2)
+    assert ours["balanced_accuracy_common"] == pytest.approx(5 / 6)
+    # One video of each class is left: the error of the difference is not known.
+    assert np.isnan(ours["difference_low"])
+    assert not ours["learned"]
     assert np.isnan(table.set_index("run").loc["ST-Tran", "difference_to_baseline"])
 
 
@@ -130,7 +135,7 @@ def test_deviations_over_folds_and_over_seeds_are_told_apart(tmp_path, store_fil
         for ending, predicted in (("", [0, 0]), ("-seed7", [0, 1])):
             write(tmp_path, "video", "BPT-V2", f"{fold}{ending}", [0, 4], predicted)
     evaluation = evaluate(tmp_path, store_file, ["BPT-V2"], ["video"], 2, [0, 7])
-    (row,) = accuracy_table(evaluation, RUNS, "ST-Tran", 100, 0).to_dict("records")
+    (row,) = accuracy_table(evaluation, RUNS, "ST-Tran").to_dict("records")
     assert row["balanced_accuracy_mean"] == 0.75
     assert row["balanced_accuracy_std"] == 0
     assert row["balanced_accuracy_std_seeds"] == pytest.approx(np.std([0.5, 1], ddof=1))
@@ -141,14 +146,38 @@ def test_deviations_over_folds_and_over_seeds_are_told_apart(tmp_path, store_fil
 
 
 def test_markdown_has_both_means_and_the_difference(evaluation):
-    table = accuracy_table(evaluation, RUNS, "ST-Tran", 100, 0)
+    table = accuracy_table(evaluation, RUNS, "ST-Tran")
     text = accuracy_markdown(table, "walkers", "ST-Tran")
     assert "0.7500 ± 0.2500 " in text
     assert "0.4982 ± 0.0004" in text
     assert "0.2500 ± 0.0000 " in text
-    assert "+0.5000" in text
+    assert "+0.3333" in text
+    assert "| BPT-V2 † " in text
+    assert "† has not learned" in text
     assert "chance is 0.5000 (2 classes)" in text
     assert "Minus ST-Tran" in text
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "predicted", "least", "expected"),
+    [
+        ([3 / 13, 0.5, 0.5], [7, 8, 9], None, True),
+        ([0.23, 0.5, 0.5], [7, 8, 9], None, False),
+        ([0.5, 0.5, 0.5], [7, 6, 9], None, False),
+        ([0.5, 0.5, 0.5], [7, 7, 9], 0.6, False),
+        ([0.15, 0.5, 0.5], [7, 7, 9], 0.1, True),
+    ],
+)
+def test_a_run_has_learned_if_every_fold_has(accuracies, predicted, least, expected):
+    models = pd.DataFrame(
+        {"balanced_accuracy": accuracies, "classes": 13, "predicted_classes": predicted}
+    )
+    assert has_learned(models, least) == expected
+
+
+def test_the_threshold_of_13_classes_is_three_times_chance():
+    assert threshold(13) == pytest.approx(3 / 13)
+    assert 0.5 < threshold(2) < 0.6
 
 
 def test_every_metric_has_its_mean_by_every_unit(evaluation):
@@ -165,12 +194,12 @@ def test_leakage_is_the_gap_between_protocols(tmp_path, store_file):
         write(tmp_path, "as-published", "BPT-V2", fold, [0, 2, 4, 6], [0, 0, 1, 1])
         write(tmp_path, "video", "BPT-V2", fold, [0, 2, 4, 6], [0, 1, 1, 0])
     evaluation = evaluate(tmp_path, store_file, ["BPT-V2"], ["as-published", "video"], 2, [0])
-    table = leakage_table(tmp_path, evaluation, 300, 0)
+    table = leakage_table(tmp_path, evaluation)
     published, video = table.to_dict("records")
     assert (published["protocol"], video["protocol"]) == ("as-published", "video")
     assert np.isnan(published["gap"])
     assert video["gap"] == -0.5
-    assert video["gap_low"] < -0.5 < video["gap_high"] <= 0
+    assert video["gap_low"] < -0.5 < video["gap_high"]
     assert video["validation_accuracy"] == 0.9  # of the epoch with the lowest validation loss
     assert video["test_accuracy"] == 0.5
     text = leakage_markdown(table, "walkers")

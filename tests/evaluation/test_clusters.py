@@ -25,7 +25,7 @@ def test_both_readings_are_named():
     cloud = np.repeat([0, 1], 10)
     embedding = generator.normal(0, 0.1, (20, 4)).astype(np.float32) + 5 * cloud[:, None]
     label = np.tile([0, 1], 10)
-    shown = Embeddings(embedding, label, label, ("a", "b"))
+    shown = Embeddings(embedding, label, label, ("a", "b"), np.arange(20))
     table = silhouettes_table(shown, seed=0).set_index(["grouping", "group"])
     assert table.loc[(BY_CLUSTER, ALL), "mean"] > 0.9
     assert table.loc[(BY_CLASS, ALL), "mean"] < 0.1

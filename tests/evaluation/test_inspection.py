@@ -40,7 +40,13 @@ def test_at_most_so_many_of_each_class_are_sampled():
     ],
 )
 def test_embeddings_that_do_not_belong_together_are_refused(tmp_path, change, words):
-    sound = Embeddings(np.ones((2, 3), np.float32), np.array([0, 1]), np.array([1, 1]), ("a", "b"))
+    sound = Embeddings(
+        np.ones((2, 3), np.float32),
+        np.array([0, 1]),
+        np.array([1, 1]),
+        ("a", "b"),
+        np.array([0, 0]),
+    )
     replace(sound, **change).save(tmp_path / "embeddings.safetensors")
     with pytest.raises(InputError, match=words):
         Embeddings.load(tmp_path / "embeddings.safetensors")
@@ -82,11 +88,16 @@ def test_the_segment_shown(labels, logits, category, expected):
 
 def test_records_survive_saving(tmp_path):
     embeddings = Embeddings(
-        np.ones((2, 3), np.float32), np.array([0, 1]), np.array([1, 1]), ("a", "b")
+        np.ones((2, 3), np.float32),
+        np.array([0, 1]),
+        np.array([1, 1]),
+        ("a", "b"),
+        np.array([4, 7]),
     )
     embeddings.save(tmp_path / "embeddings.safetensors")
     loaded = Embeddings.load(tmp_path / "embeddings.safetensors")
     assert loaded.categories == ("a", "b")
+    assert loaded.trajectory.tolist() == [4, 7]
     assert np.array_equal(loaded.embedding, embeddings.embedding)
     assert np.array_equal(loaded.predicted, embeddings.predicted)
     ATTENTION.save(tmp_path / "attention.safetensors")

@@ -9,7 +9,9 @@ from bptubeformer.figures.projector import write_projector
 
 def test_tensorboard_finds_vectors_and_classes(tmp_path):
     embedding = np.random.default_rng(0).random((3, 4)).astype(np.float32)
-    shown = Embeddings(embedding, np.array([0, 1, 1]), np.array([0, 1, 0]), ("Abuse", "Road Rage"))
+    shown = Embeddings(
+        embedding, np.array([0, 1, 1]), np.array([0, 1, 0]), ("Abuse", "Road Rage"), np.arange(3)
+    )
     write_projector(shown, "BPT-V2", tmp_path / "projector" / "projector_config.pbtxt")
     text = (tmp_path / "projector" / "projector_config.pbtxt").read_text()
     (found,) = text_format.Parse(text, ProjectorConfig()).embeddings

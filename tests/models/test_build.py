@@ -19,6 +19,7 @@ SMALL = {
     "bptubeformer": {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1},
     "m12": {"model": "m12", "segment_length": 6, "global_width": 4, "local_width": 8},
     "sttran": {"model": "sttran", "segment_length": 6, "token_width": 8, "depth": 1},
+    "ttran": {"model": "ttran", "segment_length": 6, "token_width": 8, "depth": 1},
     "ttubeformer": {"model": "ttubeformer", "segment_length": 6, "token_width": 8, "depth": 1},
 }
 DROPS_OUT = [name for name in SMALL if name != "m12"]

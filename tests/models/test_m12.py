@@ -35,6 +35,16 @@ def test_posture_does_not_depend_on_place():
     assert (boxes[..., 2:] > 0).all()
 
 
+def test_the_unit_of_the_boxes_comes_from_the_training_data():
+    model = M12(classes=3, segment_length=2)
+    batches = [torch.zeros(2, 2, 34), frame([(3, 300.0, 9.0)]), frame([(4, 7.0, 200.0)])]
+    model.adapt(iter(batches))
+    assert model.extent.tolist() == [300, 200]
+    twice = M12(classes=3, segment_length=2)
+    twice.load_state_dict(model.state_dict())
+    assert torch.equal(twice.extent, model.extent)
+
+
 def test_the_encoders_exchange_messages():
     """A change of the first frame's posture reaches the state of the place, a step later."""
     torch.manual_seed(0)

@@ -12,28 +12,58 @@ from safetensors.numpy import save_file
 
 from bptubeformer.config import declared, model_of
 from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.evaluation.clusters import MEAN, POSITIVE
 from bptubeformer.evaluation.complexity import complexity_tables, ratios_table
 from bptubeformer.evaluation.metrics import METRICS
 from bptubeformer.evaluation.predictions import FILE, Predictions
 from bptubeformer.skeleton import PARTS
+from bptubeformer.verdict import gate
 from bptubeformer.verdict.evidence import Evidence
 from conftest import REPOSITORY
 
 MEANS = {
     "ST-Tran": 0.4926, "M1.2": 0.3820, "BPT-V1": 0.4797, "BPT-V2": 0.4982, "BPT-k3x3x3": 0.4930,
-    "BPT-V3": 0.4873, "BPT-V4": 0.4768, "BPT-k6x3x3": 0.4760, "BPT-k7x3x3": 0.4755,
-    "BPT-k8x3x3": 0.4750, "BPT-8-V1": 0.4890, "BPT-8-V2": 0.4917, "BPT-V2-replicate": 0.4790,
-    "BPT-V2-T60": 0.4899, "TTubeFormer": 0.4950, "BPT-V2-w384": 0.4980,
+    "BPT-V3": 0.4873, "BPT-V4": 0.4768, "BPT-k6x3x3": 0.4760, "BPT-k7x3x3": 0.4750,
+    "BPT-k8x3x3": 0.4740, "BPT-8-V1": 0.4890, "BPT-8-V2": 0.4917, "BPT-V2-replicate": 0.4790,
+    "BPT-V2-T60": 0.4899, "T-Tran": 0.4930, "TTubeFormer": 0.4950, "BPT-V2-w384": 0.4980,
     "BPT-k2x3x3-s1x3x3-w384": 0.4900,
 }  # fmt: skip
-RECALLS = {"Arson": 0.22, "Shoplifting": 0.80, "Robbery": 0.49, "Vandalism": 0.50}
-OF_BASELINE = {"Arson": 0.66, "Vandalism": 0.04, "Shoplifting": 0.75}
+RECALLS = {"Arson": 0.22, "Shoplifting": 0.57, "Robbery": 0.49, "Vandalism": 0.4999}
+OF_BASELINE = {
+    "Arson": 0.66, "Vandalism": 0.04, "Shoplifting": 0.75, "Shooting": 0.45, "Fighting": 0.45,
+    "Explosion": 0.45,
+}  # fmt: skip
+VIDEOS, SEGMENTS = 30, 10_000
+"""Test videos of each class, of one trajectory each; and test segments of each trajectory."""
 LEFT = ("Assault", "Burglary", "Robbery")
 TAILS = (*LEFT, "Explosion", "Fighting", "Shooting", "Shoplifting")
 
 
 def triple(values):
     return f"({', '.join(map(str, values))})" if values else None
+
+
+def recalls_of(run, names):
+    """Recall of each class of a run, so that their mean is the run's."""
+    named = {"BPT-V2": RECALLS, "ST-Tran": OF_BASELINE}.get(run, {})
+    rest = (MEANS[run] * len(names) - sum(named.values())) / (len(names) - len(named))
+    return {name: named.get(name, rest) for name in names}
+
+
+def counts_table(runs, names, score, protocol="as-published"):
+    """Counts without any noise: every video and fold of a class has the same score."""
+    rows = []
+    for run in runs:
+        scores = score(run)
+        for fold in range(3):
+            for place, name in enumerate(names):
+                for video in range(VIDEOS):
+                    rows.append(
+                        (run, protocol, fold, 0, name, f"{name}{video}", place * VIDEOS + video,
+                         SEGMENTS, round(SEGMENTS * scores[name]))
+                    )  # fmt: skip
+    columns = "run protocol fold seed category video trajectory tested correct"
+    return pd.DataFrame(rows, columns=columns.split())
 
 
 def make_world(results: Path, config: dict) -> None:
@@ -68,14 +98,14 @@ def make_world(results: Path, config: dict) -> None:
             "balanced_accuracy_mean": mean,
             "balanced_accuracy_std": 0.002,
             "balanced_accuracy_std_seeds": 0.003,
-            "interval_low": mean - 0.01,
-            "interval_high": mean + 0.01,
-            "difference_low": mean - MEANS["ST-Tran"] - 0.01,
-            "difference_high": mean - MEANS["ST-Tran"] + 0.01,
             "classes": 13,
+            "learned": True,
         }
         for run, mean in MEANS.items()
     ).to_csv(tables / "accuracy.csv", index=False)
+    counts_table(MEANS, names, lambda run: recalls_of(run, names)).to_csv(
+        tables / "counts.csv", index=False
+    )
     pd.DataFrame(
         {"run": "BPT-V2", "protocol": "as-published", "unit": "segment", "metric": m, "mean": 0.5}
         for m in METRICS
@@ -88,9 +118,9 @@ def make_world(results: Path, config: dict) -> None:
             "fold": fold,
             "seed": 0,
             "category": name,
-            "recall": recalls.get(name, default) if unit == "segment" else 0.9,
+            "recall": recalls_of(run, names)[name] if unit == "segment" else 0.9,
         }
-        for run, recalls, default in (("BPT-V2", RECALLS, 0.55), ("ST-Tran", OF_BASELINE, 0.4))
+        for run in ("BPT-V2", "ST-Tran")
         for unit in ("segment", "video")
         for fold in range(3)
         for name in names
@@ -100,11 +130,13 @@ def make_world(results: Path, config: dict) -> None:
     rows += [("true class", name, 0.04, share) for name, share in shares.items()]
     columns = ["grouping", "group", "mean", "share_positive"]
     pd.DataFrame(rows, columns=columns).to_csv(tables / "silhouettes.csv", index=False)
+    scores = {POSITIVE: shares, MEAN: dict.fromkeys(names, 0.0413)}
+    counts_table(scores, names, scores.get).to_csv(tables / "silhouette_counts.csv", index=False)
     pd.DataFrame(
         {
             "level": "tubelets", "part": part, "order": order, "rank_correlation": rho,
             "interval_low": rho - 0.1, "interval_high": rho + 0.1, "segments": 99,
-            "minus_shuffled_low": 0.2,
+            "minus_shuffled_low": 0.2, "minus_shuffled_high": 0.6,
         }
         for part in PARTS
         for order, rho in (("true", 0.4), ("shuffled", 0.0))
@@ -140,8 +172,9 @@ def base_world(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def evidence(base_world, tmp_path) -> Evidence:
-    """A copy of that world, to be changed."""
+def evidence(base_world, tmp_path, monkeypatch) -> Evidence:
+    """A copy of that world, to be changed; the gate does not look at its content."""
+    monkeypatch.setattr(gate, "content", lambda trajectories: [])
     shutil.copytree(base_world, tmp_path / "hr-crime")
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     return Evidence(tmp_path / "hr-crime", config)

@@ -1,35 +1,40 @@
 """Each test of a claim, with a result that passes and one that fails."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from bptubeformer.claims import load_claims
 from bptubeformer.data.trajectories import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE, Predictions
-from bptubeformer.verdict import models
+from bptubeformer.verdict import gate, models
 from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.judge import (
     CONTRADICTED,
     DIFFERS,
+    FOLLOWED,
+    INCONCLUSIVE,
     NOT_RUN,
     NOT_STATED,
     NOT_TESTABLE,
     RECONSTRUCTION,
     REPRODUCED,
+    UNSUPPORTED,
     VERDICTS,
     judge,
     verdict_table,
 )
-from bptubeformer.verdict.outcome import OF_RESULTS, TESTS, decides
+from bptubeformer.verdict.outcome import KINDS, TESTS, Kind, decides
 
-CLAIMS = {claim.id: claim for claim in load_claims()}
+CLAIMS = {claim.id + claim.part: claim for claim in load_claims()}
 DECIDING = sorted({c.test for c in CLAIMS.values() if c.test and not c.verdict})
-FALSE = {"cost_of_length", "saving_in_tokeniser", "well_clustered"}
+FALSE = {"cost_of_length", "saving_in_tokeniser", "spatial_positions", "well_clustered"}
 """Tests of claims that are false even where all the rest of the paper is right."""
 
 
@@ -54,12 +59,46 @@ def cell(name, column, value, **where):
     return table(name, change)
 
 
-def mean(run, value):
-    return cell("accuracy", "balanced_accuracy_mean", value, run=run)
+def counts(change, name="counts"):
+    """Change the counts, and forget that their numbers were whole."""
+    return table(name, lambda rows: change(rows.astype({"correct": float})))
 
 
-def recall(category, value):
-    return cell("recalls", "recall", value, category=category, run="BPT-V2", unit="segment")
+def shift(run, by, category=None, fold=None):
+    """Move the recall of a run: in all classes or one, in all folds or one."""
+
+    def change(rows):
+        chosen = rows["run"] == run
+        if category is not None:
+            chosen &= rows["category"] == category
+        if fold is not None:
+            chosen &= rows["fold"] == fold
+        rows.loc[chosen, "correct"] += by * rows.loc[chosen, "tested"]
+        return rows
+
+    return counts(change)
+
+
+def noise(by):
+    """Move each run up in one fold and down in another, each in its own: trainings that differ."""
+
+    def change(rows):
+        number = rows["run"].astype("category").cat.codes
+        rows["correct"] += by * ((rows["fold"] + number) % 3 - 1) * rows["tested"]
+        return rows
+
+    return counts(change)
+
+
+def silhouette(run, value, categories=None):
+    def change(rows):
+        chosen = rows["run"] == run
+        if categories is not None:
+            chosen &= rows["category"].isin(categories)
+        rows.loc[chosen, "correct"] = value * rows.loc[chosen, "tested"]
+        return rows
+
+    return counts(change, "silhouette_counts")
 
 
 def record(**changes):
@@ -99,8 +138,10 @@ def one_video_a_class(evidence, monkeypatch):
 def wider_frames(evidence, monkeypatch):
     path = evidence.results / "data" / "frames.safetensors"
     arrays = load_file(path)
+    with safe_open(path, framework="np") as store:
+        about = store.metadata()
     arrays["frames"] = np.zeros((789, 36), np.float32)
-    save_file(arrays, path)
+    save_file(arrays, path, metadata=about)
 
 
 def wrong_label(evidence, monkeypatch):
@@ -131,50 +172,57 @@ def configure(section, run, **changes):
 SMALL_PARTS = {"torso": ((0, 1), (2, 3)), "elbows": ((7, 8),)}
 ORDER = dict(reversed(list(models.PART_COLOURS.items())))
 FLIPS = {
-    "above_chance": cell("accuracy", "interval_low", 0.07, run="M1.2"),
-    "accuracy": cell("accuracy", "interval_low", 0.4983, run="BPT-V2"),
-    "attention_follows_movement": cell("movement", "minus_shuffled_low", -0.1, order="true"),
+    "accuracy": shift("BPT-V2", 0.02),
+    "all_learned": table("accuracy", lambda rows: rows.assign(learned=rows["run"] != "BPT-V1")),
+    "attention_follows_movement": table("movement", lambda rows: rows.assign(
+        minus_shuffled_low=-0.3, minus_shuffled_high=-0.1)),
     "attention_shapes": attention_without_knees,
     "categories": without_a_class,
-    "class_recall": recall("Vandalism", 0.03),
-    "class_reduced": recall("Arson", 0.30),
-    "classes_above": recall("Robbery", 0.51),
-    "classes_improve": recall("Fighting", 0.39),
+    "cheaper": cell("complexity", "macs_thop", 400.0, run="BPT-V2"),
+    "class_improves": shift("BPT-V2", -0.2, "Fighting"),
+    "class_recall": shift("BPT-V2", 0.05, "Vandalism"),
+    "class_times": shift("BPT-V2", 0.08, "Arson"),
+    "classes_above": shift("BPT-V2", 0.02, "Robbery"),
     "concatenated": cell("transformers", "width", 64, transformer="body_part_transformer"),
     "cost_of_length": table("complexity_ratios", lambda rows: rows.assign(ratio_thop=1.9)),
     "cost_ratio": cell("complexity", "macs_thop", 300.0, run="ST-Tran"),
     "counted": cell("complexity", "params", None, run="M1.2"),
     "default_padding": record(run={"padding": "replicate"}),
     "early_stopping": record(best_epoch=6),
-    "extreme_class": recall("Abuse", 0.10),
-    "falls": mean("BPT-V3", 0.4931),
+    "extreme_class": shift("BPT-V2", -0.4, "Abuse"),
+    "falls": shift("BPT-V3", 0.01),
     "folds": cell("accuracy", "folds", 5, protocol="as-published"),
     "heads": cell("transformers", "heads", 4, run="BPT-V2"),
-    "highest": mean("BPT-k3x3x3", 0.4983),
+    "higher": shift("BPT-V2", -0.01),
+    "highest": shift("BPT-V3", 0.02),
     "imbalanced": one_video_a_class,
     "kernel_is_stride": cell("accuracy", "stride", "(1, 3, 3)", run="BPT-V4"),
     "keypoints": wider_frames,
     "largest_part": patch(models, "PARTS", SMALL_PARTS),
-    "lower": mean("BPT-V2-replicate", 0.4950),
-    "lowest": mean("BPT-k8x3x3", 0.4769),
+    "low_silhouettes": silhouette("mean", 0.3, ["Abuse"]),
+    "lower": shift("BPT-V2-replicate", 0.03),
+    "lower_by": shift("BPT-V2-replicate", 0.03),
+    "lowest": shift("BPT-k8x3x3", 0.01),
     "macs": cell("complexity", "macs_thop", 613.56, run="ST-Tran"),
-    "matches": mean("TTubeFormer", 0.4870),
-    "matches_at_less_cost": cell("complexity", "macs_thop", 400.0, run="BPT-V2"),
-    "mean_silhouette": cell("silhouettes", "mean", 0.2, group="all"),
+    "matrix_of_best": table("recalls", lambda rows: rows.assign(
+        recall=rows["recall"].where(rows["category"] != "Abuse"))),
+    "mean_silhouette": silhouette("mean", 0.2),
+    "more_tubelets": cell("transformers", "tokens", 99, run="BPT-k8x3x3"),
+    "overlapping": configure("runs", "BPT-8-V1", stride=[2, 2, 2]),
     "padding_needed": patch(models, "PARTS", {"elbows": ((7, 8),), "wrists": ((9, 10),)}),
     "padding_of_pairs": patch(models, "part_grids", lambda padding: [[[0, 1]]] * 5),
     "parameters": cell("complexity", "params", 4.84, run="BPT-V2"),
     "part_encoders": table("transformers", lambda rows: rows[
         rows["transformer"] != "tubelet_transformers.knees"]),
     "parts": patch(models, "PARTS", ORDER),
+    "replicated": patch(models, "part_grids", lambda padding: [[[models.NO_JOINT]]]),
     "saving_in_tokeniser": cell("complexity_stages", "macs_thop", 9999.0, run="ST-Tran",
                                 stage="tokeniser"),
     "segment_labels": wrong_label,
-    "shorter_is_better": table("accuracy", lambda rows: rows.assign(
-        balanced_accuracy_mean=1 - rows["balanced_accuracy_mean"])),
-    "silhouette_sign": cell("silhouettes", "share_positive", 0.51, group="Burglary"),
-    "silhouette_tail": table("silhouettes", lambda rows: rows.assign(
-        share_positive=1 - rows["share_positive"])),
+    "silhouette_sign": silhouette("share positive", 0.51, ["Burglary"]),
+    "silhouette_tail": silhouette("share positive", 0.9, ["Explosion"]),
+    "similar": shift("TTubeFormer", -0.03),
+    "spatial_positions": configure("runs", "BPT-V2", kernel=[2, 2, 2], stride=[2, 1, 1]),
     "square_grids": patch(models, "part_grids", lambda padding: [[[0, 1]]] * 5),
     "tokeniser": cell("complexity_stages", "modules", "5 Linear", stage="tokeniser"),
     "tokens": cell("transformers", "width", 512, transformer="temporal_transformer"),
@@ -184,7 +232,7 @@ FLIPS = {
     "tubelets": cell("transformers", "tokens", 6, run="BPT-V2"),
     "various_metrics": table("metrics", lambda rows: rows.head(1)),
     "videos": one_video_a_class,
-    "well_clustered": cell("silhouettes", "mean", 0.3, group="all"),
+    "well_clustered": silhouette("mean", 0.3),
 }  # fmt: skip
 
 
@@ -193,44 +241,121 @@ def verdicts(evidence, test):
     return [judge(claim, fresh)["verdict"] for claim in CLAIMS.values() if claim.test == test]
 
 
+def expected(test, holds):
+    if not holds:
+        return DIFFERS
+    return FOLLOWED if KINDS[test] is Kind.CONSTRUCTION else REPRODUCED
+
+
 def test_every_test_that_decides_is_turned_round_here():
-    assert set(FLIPS) | {"reconstruction"} == set(DECIDING)
+    assert set(FLIPS) == set(DECIDING)
 
 
 @pytest.mark.parametrize("test", sorted(FLIPS))
 def test_a_result_passes_and_another_fails(evidence, monkeypatch, test):
-    before = verdicts(evidence, test)
-    assert set(before) == {DIFFERS if test in FALSE else REPRODUCED}
+    before = set(verdicts(evidence, test)) - {RECONSTRUCTION}
+    assert before == {expected(test, test not in FALSE)}
     FLIPS[test](evidence, monkeypatch)
     after = verdicts(evidence, test)
-    flipped = NOT_RUN if test == "trained" else REPRODUCED if test in FALSE else DIFFERS
+    # A run that fails to learn, decided by its interval or not.
+    flipped = {"trained": NOT_RUN, "all_learned": INCONCLUSIVE}.get(
+        test, expected(test, test in FALSE)
+    )
     assert flipped in after
+
+
+RESULT_TESTS = sorted(
+    {"accuracy", "class_improves", "class_recall", "class_times", "classes_above",
+     "falls", "higher", "highest", "lower", "lower_by", "lowest", "similar"}
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("test", RESULT_TESTS)
+def test_where_trainings_differ_by_more_than_the_claim_nothing_is_decided(
+    evidence, monkeypatch, test
+):
+    noise(0.4)(evidence, monkeypatch)
+    assert set(verdicts(evidence, test)) - {RECONSTRUCTION} == {INCONCLUSIVE}
+
+
+def test_what_cannot_be_decided_says_what_could_and_what_is_too_small(evidence, monkeypatch):
+    noise(0.05)(evidence, monkeypatch)
+    fresh = Evidence(evidence.results, evidence.config)
+    row = judge(CLAIMS["T04"], fresh)
+    assert row["verdict"] == INCONCLUSIVE
+    assert "this protocol cannot decide it within 0.01; it could with" in row["reason"]
+    assert "times the folds or seeds" in row["reason"]
+    row = judge(CLAIMS["Q04"], fresh)
+    assert row["verdict"] == INCONCLUSIVE
+    assert "the paper's difference, +0.0185, is below it" in row["reason"]
+    assert row["resolvable"] > 0.0185
+
+
+def test_a_class_with_one_test_video_leaves_all_undecided(evidence, monkeypatch):
+    counts(lambda rows: rows[(rows["category"] != "Arson") | rows["video"].eq("Arson0")])(
+        evidence, monkeypatch
+    )
+    fresh = Evidence(evidence.results, evidence.config)
+    for name in ("T04", "Q04", "Q12a", "F02a", "F01"):
+        row = judge(CLAIMS[name], fresh)
+        assert row["verdict"] == INCONCLUSIVE, name
+        assert "a class has 1 test videos in a fold, at least 2 needed" in row["reason"], name
+    assert judge(CLAIMS["F05a"], fresh)["verdict"] == REPRODUCED  # of Shooting alone
+
+
+def test_far_better_is_not_similar(evidence, monkeypatch):
+    shift("TTubeFormer", 0.1)(evidence, monkeypatch)
+    row = judge(CLAIMS["U02a"], Evidence(evidence.results, evidence.config))
+    assert row["verdict"] == DIFFERS
+    assert "not similar: TTubeFormer is better" in row["reason"]
+
+
+def test_a_run_decidedly_at_chance_is_not_better_than_guessing(evidence, monkeypatch):
+    table("accuracy", lambda rows: rows.assign(learned=rows["run"] != "BPT-V1"))(evidence, None)
+    shift("BPT-V1", -0.42)(evidence, monkeypatch)
+    row = judge(CLAIMS["Q13"], Evidence(evidence.results, evidence.config))
+    assert (row["verdict"], row["here"]) == (DIFFERS, "14 of 15 runs learned; not: BPT-V1")
 
 
 def test_a_reconstruction_is_never_reproduced(evidence):
     row = judge(CLAIMS["T02"], evidence)
-    assert row["verdict"] == RECONSTRUCTION
+    assert row["verdict"] == judge(CLAIMS["B01"], evidence)["verdict"] == RECONSTRUCTION
     assert row["paper"] == "0.3820"
     assert row["here"].startswith("0.3820 ± 0.0020")
 
 
-def test_every_claim_has_a_verdict_and_its_evidence(evidence):
+def test_a_guess_is_named_beside_the_verdict(evidence):
+    for name in ("T07", "T08", "Q07a"):
+        assert "rests on e = 8" in judge(CLAIMS[name], evidence)["reason"]
+
+
+def test_every_part_of_a_claim_has_a_verdict_and_its_evidence(evidence):
     found = verdict_table(evidence)
-    assert found["id"].tolist() == list(CLAIMS)
+    assert (found["id"] + found["part"]).tolist() == list(CLAIMS)
     assert found["verdict"].isin(VERDICTS).all()
     kinds = found.set_index("id")["verdict"]
-    assert (kinds[kinds.index.str.startswith("K")] == CONTRADICTED).all()
+    own = {"K09": UNSUPPORTED, "K19": FOLLOWED, "K22": UNSUPPORTED, "K23": UNSUPPORTED,
+           "K24": UNSUPPORTED}  # fmt: skip
+    contradictions = kinds[kinds.index.str.startswith("K")]
+    assert contradictions.to_dict() == {k: own.get(k, CONTRADICTED) for k in contradictions.index}
     assert (kinds[kinds.index.str.startswith("G")] == NOT_STATED).all()
     assert not (kinds == NOT_RUN).any()
     decided = found[found["verdict"].isin([REPRODUCED, DIFFERS, RECONSTRUCTION])]
     assert (decided["here"] != "").all()
     assert (decided["evidence"] != "").all()
     assert (found.loc[found["verdict"] == NOT_TESTABLE, "reason"] != "").all()
+    assert found.loc[found["leading"], "id"].nunique() == 12
+
+
+def test_what_an_implementation_follows_by_construction_is_not_reproduced(evidence):
+    found = verdict_table(evidence).set_index("id")["verdict"]
+    for name in ("R01", "R05", "R13", "E01", "E04", "B02", "S01", "S05", "S09"):
+        assert found[name] == FOLLOWED, name
 
 
 def test_differences_are_ours_minus_the_papers(evidence):
     assert judge(CLAIMS["X01"], evidence)["difference"] == pytest.approx(0.032448)
-    assert judge(CLAIMS["T04"], evidence)["difference"] == 0
+    assert judge(CLAIMS["T04"], evidence)["difference"] == pytest.approx(0, abs=1e-4)
     assert judge(CLAIMS["Q02"], evidence)["difference"] is None
 
 
@@ -252,28 +377,27 @@ def test_contradictions_show_what_was_computed_but_are_not_decided_by_it(evidenc
     assert "ST-Tran 613.5" in judge(CLAIMS["K10"], evidence)["here"]
 
 
-@pytest.mark.parametrize("name", ["synthetic", "mine"])
-def test_on_another_dataset_no_result_is_reproduced(evidence, name):
+def test_behind_a_closed_gate_no_result_is_judged(evidence, monkeypatch):
     """What needs no data is decided all the same."""
-    evidence.config["dataset"] |= {"name": name, "source": "synthetic"}
-    found = verdict_table(evidence).set_index("id")
-    for claim in CLAIMS.values():
-        verdict = found.at[claim.id, "verdict"]
-        if claim.test in OF_RESULTS and not claim.verdict:
-            assert verdict == NOT_TESTABLE, claim.id
-            assert "another dataset" in found.at[claim.id, "reason"]
-            assert not found.at[claim.id, "difference"] >= 0
-        elif claim.test and not claim.verdict:
-            assert verdict in (REPRODUCED, DIFFERS), claim.id
-    exact = ["X01", "X02", "X03", "X04", "X05", "R13", "R14", "Q06", "N08"]
+    monkeypatch.setattr(gate, "content", lambda trajectories: ["12 videos, HR-Crime has 789"])
+    evidence.config["training"]["max_epochs"] = 5
+    found = verdict_table(evidence)
+    found.index = found["id"] + found["part"]
+    for name, claim in CLAIMS.items():
+        verdict = found.at[name, "verdict"]
+        if claim.verdict or claim.test is None:
+            continue
+        if KINDS[claim.test] is Kind.RESULTS:
+            assert verdict == NOT_TESTABLE, name
+            assert "12 videos, HR-Crime has 789" in found.at[name, "reason"]
+            assert "max_epochs = 5" in found.at[name, "reason"]
+            assert not found.at[name, "difference"] >= 0
+        else:
+            assert verdict in (REPRODUCED, DIFFERS, FOLLOWED), name
+    exact = ["X01", "X02", "X03", "X04", "X05", "Q06", "N08"]
     assert (found.loc[exact, "verdict"] == REPRODUCED).all()
-    assert (found.loc[["X06", "X07"], "verdict"] == DIFFERS).all()
+    assert (found.loc[["X06", "X07a"], "verdict"] == DIFFERS).all()
     assert found.at["T04", "here"].startswith("0.4982")
-
-
-def test_made_up_data_is_not_the_papers_whatever_its_name(evidence):
-    evidence.config["dataset"]["source"] = "synthetic"
-    assert judge(CLAIMS["T04"], evidence)["verdict"] == NOT_TESTABLE
 
 
 def test_early_stopping_that_never_happened_is_not_reproduced(evidence):
@@ -292,29 +416,28 @@ def test_early_stopping_that_never_happened_is_not_reproduced(evidence):
 @pytest.mark.parametrize(
     ("claim", "change"),
     [
-        ("B01", mean("M1.2", 0.5)),
+        ("B02", table("accuracy", lambda rows: rows[rows["run"] != "M1.2"])),
         ("D02", without_a_class),
-        ("F03", cell("recalls", "recall", 0.9, category="Abuse", run="ST-Tran")),
-        ("F04", cell("recalls", "recall", 0.49, category="Vandalism", run="ST-Tran")),
-        ("L01", cell("silhouettes", "mean", 0.3, group="Abuse")),
         ("N02", cell("transformers", "heads", 4, run="BPT-V2")),
-        ("Q05", cell("transformers", "tokens", 99, run="BPT-k8x3x3")),
-        ("Q07", mean("BPT-8-V2", 0.4980)),
-        ("Q08", mean("BPT-k2x3x3-s1x3x3-w384", 0.4990)),
+        ("Q05b", cell("transformers", "tokens", 99, run="BPT-k8x3x3")),
+        ("Q07b", shift("BPT-8-V2", 0.0068)),
+        ("Q08", shift("BPT-k2x3x3-s1x3x3-w384", 0.009)),
         ("R05", cell("transformers", "tokens", 7, run="BPT-V2")),
         ("S02", record(best_epoch=5)),
+        ("S04", cell("accuracy", "balanced_accuracy_std", None, run="BPT-V2")),
         ("X05", cell("complexity", "params", 8.0, run="ST-Tran")),
     ],
 )
 def test_every_part_of_a_claim_counts(evidence, monkeypatch, claim, change):
-    assert judge(CLAIMS[claim], evidence)["verdict"] == REPRODUCED
+    assert judge(CLAIMS[claim], evidence)["verdict"] in (REPRODUCED, FOLLOWED)
     change(evidence, monkeypatch)
-    assert judge(CLAIMS[claim], Evidence(evidence.results, evidence.config))["verdict"] == DIFFERS
+    after = judge(CLAIMS[claim], Evidence(evidence.results, evidence.config))["verdict"]
+    assert after in (DIFFERS, NOT_RUN)
 
 
 def test_figures_of_another_run_decide_nothing(evidence):
     evidence.config["figures"]["run"] = "BPT-V3"
-    for name in ("L01", "N02", "N13", "S07"):
+    for name in ("L01a", "N02", "N13", "S07a"):
         row = judge(CLAIMS[name], evidence)
         assert row["verdict"] == NOT_RUN
         assert row["reason"] == "the figures are of BPT-V3, the claim is about BPT-V2"
@@ -323,27 +446,31 @@ def test_figures_of_another_run_decide_nothing(evidence):
 def test_runs_that_a_user_adds_are_not_the_papers(evidence):
     evidence.config["runs"]["mine"] = {"model": "m12", "experiment": "x", "segment_length": 24}
     rows = pd.read_csv(evidence.results / "tables" / "accuracy.csv")
-    mine = rows.iloc[[0]].assign(run="mine", balanced_accuracy_mean=0.9, interval_low=0.01)
+    mine = rows.iloc[[0]].assign(run="mine", balanced_accuracy_mean=0.1, learned=False)
     pd.concat([rows, mine]).to_csv(evidence.results / "tables" / "accuracy.csv", index=False)
-    for name in ("Q13", "F07", "S01", "S06"):
+    for name in ("Q13", "F07"):
         assert judge(CLAIMS[name], evidence)["verdict"] == REPRODUCED, name
+    for name in ("S01", "S06a"):
+        assert judge(CLAIMS[name], evidence)["verdict"] == FOLLOWED, name
 
 
 def test_one_run_of_all_left_out_leaves_all_undecided(evidence):
-    table("accuracy", lambda rows: rows[rows["run"] != "M1.2"])(evidence, None)
+    for name in ("accuracy", "counts"):
+        table(name, lambda rows: rows[rows["run"] != "BPT-V1"])(evidence, None)
     for name in ("Q13", "F07"):
-        assert judge(CLAIMS[name], evidence)["reason"] == "M1.2 was not trained"
+        assert judge(CLAIMS[name], evidence)["reason"] == "BPT-V1 was not trained"
 
 
 def test_what_was_not_computed_is_not_run(evidence):
-    table("accuracy", lambda rows: rows[rows["run"] == "BPT-V2"])(evidence, None)
-    (evidence.results / "tables" / "silhouettes.csv").unlink()
+    for name in ("accuracy", "counts"):
+        table(name, lambda rows: rows[rows["run"] == "BPT-V2"])(evidence, None)
+    (evidence.results / "tables" / "silhouette_counts.csv").unlink()
     fresh = Evidence(evidence.results, evidence.config)
     for name, words in {
         "T01": "ST-Tran was not trained",
         "Q08": "BPT-V2-w384 was not trained: snakemake extended",
-        "Q12": "ST-Tran was not trained",
-        "L01": "tables/silhouettes.csv was not made",
+        "Q12a": "ST-Tran was not trained",
+        "L01a": "tables/silhouette_counts.csv was not made",
     }.items():
         row = judge(CLAIMS[name], fresh)
         assert (row["verdict"], row["reason"]) == (NOT_RUN, words)
@@ -351,15 +478,17 @@ def test_what_was_not_computed_is_not_run(evidence):
 
 
 def test_a_class_or_part_that_results_lack_decides_nothing(evidence):
-    table("recalls", lambda rows: rows[rows["category"] != "Arson"])(evidence, None)
-    table("silhouettes", lambda rows: rows[rows["group"] != "Assault"])(evidence, None)
+    without_a_class(evidence, None)
+    table("silhouette_counts", lambda rows: rows[rows["category"] != "Assault"])(evidence, None)
+    table("counts", lambda rows: rows[rows["category"] != "Arson"])(evidence, None)
     cell("movement", "interval_low", float("nan"), part="wrists", order="true")(evidence, None)
-    reasons = verdict_table(evidence).query("verdict == @NOT_RUN")["reason"]
-    for words in (
-        "hr-crime has no test segment of Arson", "no test segment of Assault",
-        "a body part has no test segment whose movement can be followed",
-    ):  # fmt: skip
-        assert words in set(reasons)
+    for name, reason in {
+        "F02b": "hr-crime has no class Arson",
+        "L03": "no test segment of Assault",
+        "M16": "a body part has no test segment whose movement can be followed",
+    }.items():
+        row = judge(CLAIMS[name], evidence)
+        assert (row["verdict"], row["reason"]) == (NOT_RUN, reason)
 
 
 def test_a_record_that_is_none_is_refused(evidence):
@@ -374,7 +503,8 @@ def test_an_empty_result_reproduces_nothing_that_has_to_be_computed(tmp_path, ev
     found = verdict_table(Evidence(tmp_path / "nothing", evidence.config)).set_index("id")
     reproduced = found.index[found["verdict"] == REPRODUCED]
     # The grids of the body parts are facts of the package.
-    assert set(reproduced) == {"R07", "R08", "R09", "R10", "R12"}
+    assert set(reproduced) == set()
+    assert {"R07", "R08", "R09", "R10", "R12"} < set(found.index[found["verdict"] == FOLLOWED])
 
 
 def test_the_controls_are_read_from_their_folder(evidence):
@@ -382,6 +512,7 @@ def test_the_controls_are_read_from_their_folder(evidence):
     path.mkdir()
     rows = pd.read_csv(evidence.results / "tables" / "accuracy.csv")
     rows.assign(balanced_accuracy_mean=0.1).to_csv(path / "accuracy.csv", index=False)
+    shutil.copy(evidence.results / "tables" / "counts.csv", path)
     extended = Evidence(evidence.results, evidence.config, "extended")
     assert judge(CLAIMS["T04"], extended)["here"].startswith("0.1000")
     assert judge(CLAIMS["T04"], extended)["evidence"] == "extended/accuracy.csv"
@@ -392,5 +523,5 @@ def test_two_tests_of_one_name_are_refused():
         raise AssertionError("never called")
 
     with pytest.raises(ValueError, match="two tests of claims are named highest"):
-        decides(results=True)(highest)
+        decides(Kind.RESULTS)(highest)
     assert TESTS["highest"] is not highest

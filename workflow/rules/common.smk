@@ -5,6 +5,7 @@ RESULTS = f"results/{DATASET}"
 PAPERS_RUNS = list(config["runs"])
 RUNS = declared(config)
 DESCRIBED = described(config)
+COUNTED = counted(config)
 PROTOCOLS = config["protocols"]
 FOLDS = range(config["split"]["folds"])
 REPEATS = repeats(config["seeds"])
@@ -21,6 +22,20 @@ SHOWN = FOLD.format(
     fold=config["figures"]["fold"],
     repeat="",
 )
+
+
+# All folds of that run, the one of the figures first.
+SHOWN_FOLDS = [f"{SHOWN}/embeddings.safetensors"] + [
+    path
+    for path in expand(
+        f"{FOLD}/embeddings.safetensors",
+        protocol=PROTOCOLS[0],
+        run=config["figures"]["run"],
+        fold=FOLDS,
+        repeat="",
+    )
+    if not path.startswith(f"{SHOWN}/")
+]
 
 
 wildcard_constraints:

@@ -5,6 +5,12 @@ BOOTSTRAP = [
     config["statistics"]["bootstrap_samples"],
     config["statistics"]["bootstrap_seed"],
 ]
+# Left out: a sixth of the way from chance to 1.
+LEARNED = (
+    ""
+    if config["statistics"]["learned"] is None
+    else f"--learned {config['statistics']['learned']}"
+)
 TABLES = [
     f"{RESULTS}/tables/{table}.{suffix}"
     for table in ["accuracy", "metrics", "complexity", "movement", "verdict"]
@@ -26,6 +32,7 @@ rule accuracy:
         metrics_markdown=f"{RESULTS}/tables/metrics.md",
         folds=table("folds", "Every fold"),
         recalls=table("recalls", "Recall of each class, every fold"),
+        counts=f"{RESULTS}/tables/counts.csv",
     log:
         log_of("accuracy"),
     benchmark:
@@ -39,7 +46,7 @@ rule accuracy:
         folds=len(FOLDS),
         seeds=config["seeds"],
         baseline=config["statistics"]["baseline"],
-        bootstrap=BOOTSTRAP,
+        learned=LEARNED,
         printed=in_order(printed_table(1)),
         code=command_fingerprint("accuracy"),
     message:
@@ -47,7 +54,7 @@ rule accuracy:
     shell:
         "python src accuracy --results {params.results:q} --store {input.store:q} "
         "--runs {params.runs:q} --protocols {params.protocols:q} --folds {params.folds:q} "
-        "--seeds {params.seeds:q} --baseline {params.baseline:q} --bootstrap {params.bootstrap:q} "
+        "--seeds {params.seeds:q} --baseline {params.baseline:q} {params.learned} "
         "--output {output.table:q} 2>&1 | tee {log:q}"
 
 
@@ -72,15 +79,13 @@ rule leakage:
         protocols=EVERY_PROTOCOL,
         folds=len(FOLDS),
         seeds=config["seeds"],
-        bootstrap=BOOTSTRAP,
         code=command_fingerprint("leakage"),
     message:
         "The same runs under each protocol"
     shell:
         "python src leakage --results {params.results:q} --store {input.store:q} "
         "--runs {params.runs:q} --protocols {params.protocols:q} --folds {params.folds:q} "
-        "--seeds {params.seeds:q} --bootstrap {params.bootstrap:q} --output {output.table:q} "
-        "2>&1 | tee {log:q}"
+        "--seeds {params.seeds:q} --output {output.table:q} 2>&1 | tee {log:q}"
 
 
 # Costs need no training: the controls are always counted, too.
@@ -101,11 +106,11 @@ rule complexity:
     conda:
         f"../../envs/{TRAINING}.yaml"
     params:
-        runs=json.dumps(DESCRIBED),
+        runs=json.dumps(COUNTED),
         batch_size=config["complexity"]["batch_size"],
         printed=in_order(printed_table(2)),
         code=command_fingerprint(
-            "complexity", *sorted({run["model"] for run in RUNS.values()})
+            "complexity", *sorted({run["model"] for run in COUNTED.values()})
         ),
     message:
         "Table 2: MACs and parameters"
@@ -235,9 +240,11 @@ rule movement:
 
 rule silhouettes:
     input:
-        embeddings=f"{SHOWN}/embeddings.safetensors",
+        store=STORE,
+        embeddings=SHOWN_FOLDS,
     output:
         table=table("silhouettes", "Silhouettes of the class tokens", "Fig. 5b"),
+        counts=f"{RESULTS}/tables/silhouette_counts.csv",
     log:
         log_of("silhouettes"),
     benchmark:
@@ -250,5 +257,5 @@ rule silhouettes:
     message:
         "Silhouettes of the class tokens"
     shell:
-        "python src silhouettes --embeddings {input.embeddings:q} --seed {params.seed:q} "
+        "python src silhouettes --store {input.store:q} --embeddings {input.embeddings:q} --seed {params.seed:q} "
         "--output {output.table:q} 2>&1 | tee {log:q}"

@@ -19,6 +19,7 @@ use rule accuracy as accuracy_extended with:
         metrics_markdown=f"{RESULTS}/extended/metrics.md",
         folds=table("folds", "Every fold", folder="extended"),
         recalls=table("recalls", "Recall of each class, every fold", folder="extended"),
+        counts=f"{RESULTS}/extended/counts.csv",
     log:
         log_of("accuracy_extended"),
     benchmark:

@@ -1,7 +1,7 @@
 # Figures by notebooks that papermill executes; kept with an HTML page of each.
 
 NOTEBOOKS = {
-    "confusion": ["confusion", "recalls"],
+    "confusion": ["confusion", "confusion_best", "recalls"],
     "attention": ["attention_body_parts", "attention_tubelets", "attention_skeletons"],
     "movement": ["movement"],
     "embeddings": ["tsne", "silhouette_classes", "silhouette_clusters"],
@@ -25,8 +25,9 @@ rule draw_confusion:
         predictions=of_folds("predictions.parquet", PAPERS_RUNS, PROTOCOLS[:1]),
     output:
         confusion=svg("confusion", "Confusion matrix", "Fig. 3"),
+        best=svg("confusion_best", "Confusion matrix of the best run", "Fig. 3"),
         recalls=svg("recalls", "Recall of each class"),
-        png=png("confusion", "recalls"),
+        png=png("confusion", "confusion_best", "recalls"),
         notebook=f"{RESULTS}/notebooks/confusion.ipynb",
         page=notebook_page("confusion", "Confusion matrix and recalls"),
     log:
@@ -50,7 +51,7 @@ rule draw_confusion:
         ),
         code=notebook_fingerprint("confusion"),
     message:
-        "Figures: confusion matrix of the best run, recalls beside the baseline"
+        "Figures: confusion matrices, recalls beside the baseline"
     shell:
         "python src notebook --notebook {input.notebook:q} --parameters {params.parameters:q} "
         "--output {output.notebook:q} 2>&1 | tee {log:q}"

@@ -12,6 +12,7 @@
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 from pathlib import Path
 
@@ -202,13 +203,22 @@ def _as_published(
 
     eligible = np.flatnonzero(rows >= settings.minimum_rows)
     by_length = eligible[np.argsort(rows[eligible], kind="stable")]
+    bounds = [round(len(by_length) * i / QUARTILES) for i in range(QUARTILES + 1)]
     generator = np.random.RandomState(settings.seed)
+    training = []
     tested = np.zeros(len(rows), dtype=bool)
-    for quartile in np.array_split(by_length, QUARTILES):
-        shuffled = generator.permutation(quartile)
-        tested[shuffled[int((1 - settings.test_fraction) * len(shuffled)) :]] = True
+    for first, last in pairwise(bounds):
+        shuffled = generator.permutation(by_length[first:last])
+        cut = round((1 - settings.test_fraction) * len(shuffled))
+        training.append(shuffled[:cut])
+        tested[shuffled[cut:]] = True
     for_test = tested[trajectory]
+    # The folds are drawn from the windows in the shuffled order of their trajectories.
+    order = np.zeros(len(rows), dtype=np.int64)
+    drawn = np.concatenate(training)
+    order[drawn] = np.arange(len(drawn))
     rest = np.flatnonzero(~for_test)
+    rest = rest[np.argsort(order[trajectory[rest]], kind="stable")]
     if len(rest) < settings.folds:
         raise InputError(
             f"protocol as-published: {len(rest)} windows are not for the test, fewer than the "

@@ -1,7 +1,7 @@
 """Table 1: balanced accuracy of every fold and run, beside the paper's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,44 +9,44 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.claims import printed_table
-from bptubeformer.data.trajectories import read_fingerprint, videos_of
+from bptubeformer.data.trajectories import read_fingerprint, read_trajectories, videos_of
 from bptubeformer.errors import InputError
-from bptubeformer.evaluation.bootstrap import VideoCounts, accuracy_interval
-from bptubeformer.evaluation.metrics import METRICS, average_by, confusion, scores
+from bptubeformer.evaluation.metrics import METRICS, average_by, confusion, has_learned, scores
 from bptubeformer.evaluation.predictions import FILE, Predictions
-from bptubeformer.evaluation.tables import ranges, render, signed, spread, triple, write_table
+from bptubeformer.evaluation.tables import (
+    ranges,
+    render,
+    signed,
+    spread,
+    triple,
+    unsigned,
+    write_table,
+)
+from bptubeformer.evaluation.uncertainty import Counts, bounds
 from bptubeformer.places import fold_folders
 
+NOT_LEARNED = "†"
+"""Marks, in tables for people, a run that has not learned."""
 UNITS = ("segment", "trajectory", "video")
 """What is classified: a segment, or a trajectory or video by the mean logits of its segments."""
 
 
 @dataclass
 class Evaluation:
-    """Scores of all folds of some runs, and what intervals are made of."""
+    """Scores of all folds of some runs, and the counts that intervals are made of."""
 
     folds: pd.DataFrame
-    """run, protocol, fold, seed, unit, examples, classes and ``METRICS``."""
+    """run, protocol, fold, seed, unit, examples, classes, predicted_classes and ``METRICS``."""
     recalls: pd.DataFrame
     """run, protocol, fold, seed, unit, category, tested, correct, recall."""
-    counts: dict[tuple[str, str], list[VideoCounts]] = field(repr=False)
-    """Of every fold and seed, by protocol and run."""
-    video_labels: np.ndarray = field(repr=False)
-    """int64 (V,): class of each video."""
+    counts: pd.DataFrame = field(repr=False)
+    """run, protocol, fold, seed, category, video, trajectory, tested, correct."""
+    categories: tuple[str, ...]
+    """Class names, in class order."""
 
-    def interval(
-        self, key: tuple[str, str], minus: tuple[str, str] | None, samples: int, seed: int
-    ) -> tuple[float, float]:
-        """Interval of a run's balanced accuracy, or of its difference to that of ``minus``.
-
-        Args:
-            key: protocol and run.
-            minus: protocol and run, or None.
-            samples: resamples of the bootstrap.
-            seed: of the bootstrap.
-        """
-        other = self.counts[minus] if minus else ()
-        return accuracy_interval(self.counts[key], self.video_labels, samples, seed, other)
+    def counts_of(self, protocol: str) -> Counts:
+        """Counts of all runs under one protocol."""
+        return Counts.of(self.counts[self.counts["protocol"] == protocol], self.categories)
 
 
 def evaluate(
@@ -71,9 +71,9 @@ def evaluate(
         InputError: a file is no table of predictions, or has no test segment of some class.
     """
     video, video_labels = videos_of(store)
+    trajectories, categories = read_trajectories(store)
     data = read_fingerprint(store)
-    fold_rows, recall_rows = [], []
-    counts: dict[tuple[str, str], list[VideoCounts]] = {}
+    fold_rows, recall_rows, counts = [], [], []
     for protocol in protocols:
         for run in runs:
             for fold, seed, folder in fold_folders(results, protocol, run, folds, seeds):
@@ -81,15 +81,37 @@ def evaluate(
                 _refuse_foreign(shown, data, video, video_labels, folder / FILE)
                 _refuse_untested(shown, folder / FILE)
                 correct = shown.logits.argmax(axis=1) == shown.labels
-                counts.setdefault((protocol, run), []).append(
-                    VideoCounts.of(video[shown.trajectory], correct, len(video_labels))
-                )
                 place = {"run": run, "protocol": protocol, "fold": fold, "seed": seed}
+                counts.append(_counts(place, shown.trajectory, correct, trajectories))
                 for unit in UNITS:
                     scored, by_class = _score(shown, unit, video)
                     fold_rows.append({**place, "unit": unit, **scored})
                     recall_rows += [{**place, "unit": unit, **row} for row in by_class]
-    return Evaluation(pd.DataFrame(fold_rows), pd.DataFrame(recall_rows), counts, video_labels)
+    return Evaluation(
+        pd.DataFrame(fold_rows),
+        pd.DataFrame(recall_rows),
+        pd.concat(counts, ignore_index=True),
+        tuple(categories),
+    )
+
+
+def _counts(
+    place: Mapping[str, Any], trajectory: np.ndarray, correct: np.ndarray, table: pd.DataFrame
+) -> pd.DataFrame:
+    """Test segments of each trajectory of a fold, and those classified correctly."""
+    tested = np.bincount(trajectory, minlength=len(table))
+    (there,) = np.nonzero(tested)
+    owners = table.iloc[there]
+    return pd.DataFrame(
+        {
+            **place,
+            "category": owners["category"].astype(str).to_numpy(),
+            "video": owners["video"].astype(str).to_numpy(),
+            "trajectory": there,
+            "tested": tested[there],
+            "correct": np.bincount(trajectory[correct], minlength=len(table))[there],
+        }
+    )
 
 
 def _refuse_foreign(
@@ -127,6 +149,7 @@ def _score(
         for name, n, k in zip(shown.categories, tested, correct, strict=True)
     ]
     about = {"examples": len(labels), "classes": len(counts)}
+    about["predicted_classes"] = int((counts.sum(axis=0) > 0).sum())
     return {**about, **scores(labels, logits)}, by_class
 
 
@@ -151,56 +174,61 @@ def accuracy_table(
     evaluation: Evaluation,
     runs: Mapping[str, Mapping[str, Any]],
     baseline: str,
-    samples: int,
-    seed: int,
+    learned: float | None = None,
 ) -> pd.DataFrame:
-    """Table 1: balanced accuracy by segment, beside the paper's, with intervals over videos.
+    """Table 1: balanced accuracy by segment, beside the paper's, with 95 % intervals.
 
     Args:
         evaluation: of all these runs.
         runs: each run's experiment, model and hyperparameters, by name.
-        baseline: the run that the others are compared with.
-        samples: resamples of the bootstrap.
-        seed: of the bootstrap.
+        baseline: the run that the others are compared with, on the trajectories that both test.
+        learned: balanced accuracy from which a model has learned; None: see ``has_learned``.
     """
     rows = []
     segments = evaluation.folds[evaluation.folds["unit"] == "segment"]
-    for (protocol, name), group in segments.groupby(["protocol", "run"], sort=False):
-        run, key, against = runs[name], (protocol, name), (protocol, baseline)
-        paper = printed_table(1).get(name, {})
-        score = over_folds(group, "balanced_accuracy")
-        low, high = evaluation.interval(key, None, samples, seed)
-        difference, difference_low, difference_high = np.nan, np.nan, np.nan
-        if against in evaluation.counts and name != baseline:
-            of_baseline = segments[
-                (segments["protocol"] == protocol) & (segments["run"] == baseline)
-            ]
-            difference = score["mean"] - of_baseline["balanced_accuracy"].mean()
-            difference_low, difference_high = evaluation.interval(key, against, samples, seed)
-        rows.append(
-            {
-                "run": name,
-                "experiment": run["experiment"],
-                "kernel": triple(run.get("kernel")),
-                "stride": triple(run.get("stride")),
-                "segment_length": run["segment_length"],
-                "padding": run.get("padding"),
-                "protocol": protocol,
-                "folds": group["fold"].nunique(),
-                "balanced_accuracy_mean": score["mean"],
-                "balanced_accuracy_std": score["std"],
-                "paper_mean": paper.get("mean", np.nan),
-                "paper_std": paper.get("std", np.nan),
-                "seeds": group["seed"].nunique(),
-                "balanced_accuracy_std_seeds": score["std_seeds"],
-                "interval_low": low,
-                "interval_high": high,
-                "difference_to_baseline": difference,
-                "difference_low": difference_low,
-                "difference_high": difference_high,
-                "classes": group["classes"].max(),
-            }
-        )
+    for protocol, of_protocol in segments.groupby("protocol", sort=False):
+        counts = evaluation.counts_of(protocol)
+        shared = counts.common(list(counts.tested))
+        common = replace(counts, tested={r: n * shared for r, n in counts.tested.items()},
+                         correct={r: n * shared for r, n in counts.correct.items()})  # fmt: skip
+        for name, group in of_protocol.groupby("run", sort=False):
+            run = runs[name]
+            paper = printed_table(1).get(name, {})
+            score = over_folds(group, "balanced_accuracy")
+            own = counts.balanced_accuracy(name)
+            interval, low_high = bounds(own), {"low": np.nan, "high": np.nan}
+            difference = np.nan
+            if baseline in counts.tested and name != baseline:
+                paired = counts.balanced_accuracy(name, baseline)
+                difference, low_high = paired.value, bounds(paired)
+            rows.append(
+                {
+                    "run": name,
+                    "experiment": run["experiment"],
+                    "kernel": triple(run.get("kernel")),
+                    "stride": triple(run.get("stride")),
+                    "segment_length": run["segment_length"],
+                    "padding": run.get("padding"),
+                    "protocol": protocol,
+                    "folds": group["fold"].nunique(),
+                    "balanced_accuracy_mean": score["mean"],
+                    "balanced_accuracy_std": score["std"],
+                    "paper_mean": paper.get("mean", np.nan),
+                    "paper_std": paper.get("std", np.nan),
+                    "seeds": group["seed"].nunique(),
+                    "balanced_accuracy_std_seeds": score["std_seeds"],
+                    "interval_low": interval["low"],
+                    "interval_high": interval["high"],
+                    "trajectories": own.trajectories,
+                    "balanced_accuracy_common": common.balanced_accuracy(name).value,
+                    "common_trajectories": int(shared.any(axis=(0, 1)).sum()),
+                    "difference_to_baseline": difference,
+                    "difference_low": low_high["low"],
+                    "difference_high": low_high["high"],
+                    "classes": group["classes"].max(),
+                    "learned": has_learned(group, learned),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -208,25 +236,26 @@ def write_accuracy(
     evaluation: Evaluation,
     runs: Mapping[str, Mapping[str, Any]],
     baseline: str,
-    bootstrap: Sequence[int],
+    learned: float | None,
     dataset: str,
     output: Path,
 ) -> None:
-    """Write Table 1, and the other metrics, recalls and folds beside it.
+    """Write Table 1, and the other metrics, recalls, folds and counts beside it.
 
     Args:
         evaluation: of all runs.
         runs: each run's experiment, model and hyperparameters, by name.
         baseline: the run that the others are compared with.
-        bootstrap: resamples and seed.
+        learned: as for ``accuracy_table``.
         dataset: its name, for the titles.
         output: ``accuracy.csv``.
     """
     write_table(output.with_name("folds.csv"), evaluation.folds)
     write_table(output.with_name("recalls.csv"), evaluation.recalls)
+    write_table(output.with_name("counts.csv"), evaluation.counts)
     metrics = metrics_table(evaluation.folds)
     write_table(output.with_name("metrics.csv"), metrics, metrics_markdown(metrics, dataset))
-    table = accuracy_table(evaluation, runs, baseline, *bootstrap)
+    table = accuracy_table(evaluation, runs, baseline, learned)
     write_table(output, table, accuracy_markdown(table, dataset, baseline))
 
 
@@ -249,7 +278,10 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
     """The accuracy table for people: the columns of Table 1, mean +- sd, and the intervals."""
     shown = pd.DataFrame(
         {
-            "Run": table["run"],
+            "Run": [
+                name if learned else f"{name} {NOT_LEARNED}"
+                for name, learned in zip(table["run"], table["learned"], strict=True)
+            ],
             "Experiment": table["experiment"],
             "Kernel": table["kernel"].fillna("-"),
             "Stride": table["stride"].fillna("-"),
@@ -261,6 +293,7 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
                 map(spread, table["balanced_accuracy_mean"], table["balanced_accuracy_std"])
             ),
             "95 % interval": ranges(table["interval_low"], table["interval_high"]),
+            "On common trajectories": table["balanced_accuracy_common"].map(unsigned),
             f"Minus {baseline}": table["difference_to_baseline"].map(signed),
             "95 % interval of it": ranges(
                 table["difference_low"], table["difference_high"], "+.4f"
@@ -275,12 +308,23 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
         deviations = table["balanced_accuracy_std_seeds"].map("{:.4f}".format)
         shown.insert(9, "Sd over seeds", deviations)
     classes, seeds = table["classes"].max(), table["seeds"].max()
+    common = ", ".join(map(str, table["common_trajectories"].unique()))
     over = "folds" if seeds == 1 else f"folds (each the mean of {seeds} seeds)"
     notes = [
         f"Balanced accuracy on {dataset}: mean ± sample standard deviation (n - 1) over {over}, by "
-        f"segment; chance is {1 / classes:.4f} ({classes} classes). Intervals: bootstrap over the "
-        "videos of the test sets, within classes."
+        f"segment; chance is {1 / classes:.4f} ({classes} classes). Intervals count the "
+        "videos of the test sets (jackknife within classes) and trainings (folds, pooled over "
+        "runs); `-`: a class has fewer than two test videos in some fold.",
+        f"On common trajectories: the same number on the {common} trajectories that all runs test. "
+        "Runs with longer segments are tested on fewer trajectories. A difference to "
+        f"{baseline} is taken on the trajectories that both runs test.",
     ]
+    if not table["learned"].all():
+        notes.append(
+            f"{NOT_LEARNED} has not learned: in some fold, balanced accuracy is below three times "
+            "chance (with 13 classes) or fewer than half of the classes are predicted. Its number "
+            "says nothing about the model; see history.csv of its folds."
+        )
     return render("Table 1: balanced accuracy", shown, notes)
 
 

@@ -1,5 +1,6 @@
 """How well class-token embeddings cluster: k-means and silhouettes (paper, Fig. 5b)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,15 @@ import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_samples
 
+from bptubeformer.data.trajectories import read_trajectories
 from bptubeformer.evaluation.inspection import Embeddings
 from bptubeformer.evaluation.tables import write_table
 
 BY_CLASS, BY_CLUSTER = "true class", "k-means cluster"
 """The two readings of Fig. 5b: the paper does not say what its silhouettes group."""
 ALL = "all"
+MEAN, POSITIVE = "mean", "share positive"
+"""Scores of a segment, in the table of silhouettes by trajectory."""
 
 
 def cluster(embedding: np.ndarray, clusters: int, seed: int) -> np.ndarray:
@@ -74,6 +78,50 @@ def silhouettes_table(shown: Embeddings, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_silhouettes(embeddings: Path, seed: int, output: Path) -> None:
-    """Write the table of silhouettes of a file of embeddings; ``seed`` is that of k-means."""
-    write_table(output, silhouettes_table(Embeddings.load(embeddings), seed))
+def silhouette_counts(folds: Sequence[Embeddings], store: Path) -> pd.DataFrame:
+    """Silhouettes by true class, summed up by trajectory: what intervals are made of.
+
+    Args:
+        folds: embeddings of the test segments of each fold.
+        store: the frame store, whose videos the trajectories belong to.
+
+    Returns:
+        columns as ``uncertainty.Counts.of`` takes them; ``run`` is ``MEAN`` (``correct`` holds sums
+        of silhouettes) or ``POSITIVE`` (numbers of segments with a positive one).
+    """
+    trajectories, _ = read_trajectories(store)
+    rows = []
+    for fold, shown in enumerate(folds):
+        values = silhouettes(shown.embedding, shown.label)
+        there, index = np.unique(shown.trajectory, return_inverse=True)
+        owners = trajectories.iloc[there]
+        for run, scores in ((MEAN, values), (POSITIVE, (values > 0).astype(float))):
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "run": run,
+                        "fold": fold,
+                        "seed": 0,
+                        "category": owners["category"].astype(str).to_numpy(),
+                        "video": owners["video"].astype(str).to_numpy(),
+                        "trajectory": there,
+                        "tested": np.bincount(index),
+                        "correct": np.bincount(index, scores),
+                    }
+                )
+            )
+    return pd.concat(rows, ignore_index=True)
+
+
+def write_silhouettes(embeddings: Sequence[Path], store: Path, seed: int, output: Path) -> None:
+    """Write the table of silhouettes, and the sums by trajectory beside it.
+
+    Args:
+        embeddings: a file for each fold; the first is of the fold that the figures show.
+        store: the frame store.
+        seed: of k-means.
+        output: ``silhouettes.csv``; ``silhouette_counts.csv`` is written beside it.
+    """
+    folds = [Embeddings.load(path) for path in embeddings]
+    write_table(output, silhouettes_table(folds[0], seed))
+    write_table(output.with_name("silhouette_counts.csv"), silhouette_counts(folds, store))

@@ -29,10 +29,13 @@ class Embeddings:
     predicted: np.ndarray
     """int64 (n,): predicted class index."""
     categories: tuple[str, ...]
+    trajectory: np.ndarray
+    """int64 (n,): index of the trajectory of each segment."""
 
     def save(self, path: Path) -> None:
         """Write to one safetensors file."""
         arrays = {"embedding": self.embedding, "label": self.label, "predicted": self.predicted}
+        arrays["trajectory"] = self.trajectory
         with replacing(path) as partial:
             save_file(arrays, partial, metadata=pack({"categories": self.categories}))
 
@@ -50,6 +53,7 @@ class Embeddings:
                 label=file.get_tensor("label"),
                 predicted=file.get_tensor("predicted"),
                 categories=tuple(unpack(file.metadata())["categories"]),
+                trajectory=file.get_tensor("trajectory"),
             )
             found._check()
             return found
@@ -63,6 +67,8 @@ class Embeddings:
         shape = (len(self.embedding),)
         if self.embedding.ndim != 2 or not np.isfinite(self.embedding).all():
             raise ValueError("its embeddings are no table of finite numbers")
+        if self.trajectory.shape != shape or (self.trajectory < 0).any():
+            raise ValueError("its trajectories are not one for each embedding")
         for name, classes in (("label", self.label), ("predicted", self.predicted)):
             known = (classes >= 0) & (classes < len(self.categories))
             if classes.shape != shape or not known.all():

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bptubeformer.evaluation.accuracy import Evaluation, over_folds
 from bptubeformer.evaluation.tables import ranges, render, signed, spread, write_table
+from bptubeformer.evaluation.uncertainty import Counts, bounds
 from bptubeformer.places import fold_folders
 from bptubeformer.reading import reading
 
@@ -15,24 +16,24 @@ REFERENCE = "as-published"
 """The protocol whose results the others are compared with."""
 
 
-def leakage_table(results: Path, evaluation: Evaluation, samples: int, seed: int) -> pd.DataFrame:
+def leakage_table(results: Path, evaluation: Evaluation) -> pd.DataFrame:
     """Validation and test accuracy of runs under several protocols, and the gaps.
 
     Args:
         results: ``results/<dataset>``, with ``history.csv`` of every fold below it.
         evaluation: of these runs under these protocols.
-        samples: resamples of the bootstrap.
-        seed: of the bootstrap.
 
     Returns:
-        a row a run and protocol: balanced accuracy with its interval over videos, ``gap`` to
+        a row a run and protocol: balanced accuracy with its 95 % interval, ``gap`` to
         ``as-published`` with its interval, and plain accuracy on validation and test segments, of
         which the validation segments chose the epoch.
     """
     segments = evaluation.folds[evaluation.folds["unit"] == "segment"]
     folds, seeds = segments["fold"].nunique(), segments["seed"].unique()
+    counts = Counts.of(evaluation.counts, evaluation.categories, ("protocol", "run"))
+    keys: list[tuple[str, str]] = list(counts.tested)
     rows = []
-    for protocol, run in sorted(evaluation.counts, key=_by_run(evaluation)):
+    for protocol, run in sorted(keys, key=_by_run(keys)):
         group = segments[(segments["run"] == run) & (segments["protocol"] == protocol)]
         histories = [
             read_history(folder / "history.csv")
@@ -40,14 +41,12 @@ def leakage_table(results: Path, evaluation: Evaluation, samples: int, seed: int
         ]
         best = [history.loc[history["validation_loss"].idxmin()] for history in histories]
         score = over_folds(group, "balanced_accuracy")
-        low, high = evaluation.interval((protocol, run), None, samples, seed)
-        gap, gap_low, gap_high = np.nan, np.nan, np.nan
-        if protocol != REFERENCE and (REFERENCE, run) in evaluation.counts:
-            same_run = segments[(segments["run"] == run) & (segments["protocol"] == REFERENCE)]
-            gap = score["mean"] - same_run["balanced_accuracy"].mean()
-            gap_low, gap_high = evaluation.interval(
-                (protocol, run), (REFERENCE, run), samples, seed
-            )
+        own = bounds(counts.balanced_accuracy((protocol, run)))
+        gap, gap_bounds = np.nan, {"low": np.nan, "high": np.nan}
+        if protocol != REFERENCE and (REFERENCE, run) in counts.tested:
+            # Each protocol has test sets of its own.
+            found = counts.balanced_accuracy((protocol, run), (REFERENCE, run), common=False)
+            gap, gap_bounds = found.value, bounds(found)
         rows.append(
             {
                 "run": run,
@@ -55,11 +54,11 @@ def leakage_table(results: Path, evaluation: Evaluation, samples: int, seed: int
                 "folds": folds,
                 "balanced_accuracy_mean": score["mean"],
                 "balanced_accuracy_std": score["std"],
-                "interval_low": low,
-                "interval_high": high,
+                "interval_low": own["low"],
+                "interval_high": own["high"],
                 "gap": gap,
-                "gap_low": gap_low,
-                "gap_high": gap_high,
+                "gap_low": gap_bounds["low"],
+                "gap_high": gap_bounds["high"],
                 "validation_accuracy": np.mean([epoch["validation_accuracy"] for epoch in best]),
                 "test_accuracy": group["accuracy"].mean(),
             }
@@ -67,11 +66,9 @@ def leakage_table(results: Path, evaluation: Evaluation, samples: int, seed: int
     return pd.DataFrame(rows)
 
 
-def write_leakage(
-    results: Path, evaluation: Evaluation, bootstrap: Sequence[int], output: Path
-) -> None:
-    """Write the table of leakage; arguments as for ``leakage_table``, ``bootstrap`` in one."""
-    table = leakage_table(results, evaluation, *bootstrap)
+def write_leakage(results: Path, evaluation: Evaluation, output: Path) -> None:
+    """Write the table of leakage; arguments as for ``leakage_table``."""
+    table = leakage_table(results, evaluation)
     write_table(output, table, leakage_markdown(table, results.name))
 
 
@@ -106,12 +103,13 @@ def leakage_markdown(table: pd.DataFrame, dataset: str) -> str:
         "whole trajectories whose videos may also be in training, and validates on windows that "
         "overlap windows it trains on; `trajectory` keeps the windows of a trajectory together; "
         "under `video` no video is in two parts. Validation and test accuracy are plain shares of "
-        "segments; the validation segments chose the epoch."
+        "segments; the validation segments chose the epoch. Intervals count test videos and "
+        "trainings (folds, pooled over all rows)."
     ]
     return render("Leakage: the same runs under each protocol", shown, notes)
 
 
-def _by_run(evaluation: Evaluation) -> Callable[[tuple[str, str]], int]:
+def _by_run(keys: Sequence[tuple[str, str]]) -> Callable[[tuple[str, str]], int]:
     """Order of the rows: run by run, and the protocols of a run one below the other."""
-    runs = list(dict.fromkeys(run for _, run in evaluation.counts))
+    runs = list(dict.fromkeys(run for _, run in keys))
     return lambda key: runs.index(key[1])

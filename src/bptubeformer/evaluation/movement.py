@@ -28,8 +28,9 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from bptubeformer.data.trajectories import videos_of
-from bptubeformer.evaluation.bootstrap import draw_weights, interval
+from bptubeformer.evaluation.bootstrap import draw_weights
 from bptubeformer.evaluation.tables import ranges, render, write_table
+from bptubeformer.evaluation.uncertainty import Estimate, satterthwaite
 from bptubeformer.reading import reading
 from bptubeformer.skeleton import PARTS
 
@@ -67,7 +68,10 @@ def movement_table(
     samples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Rank correlations of attention and movement, mean over folds, with intervals over videos.
+    """Rank correlations of attention and movement, mean over folds, with 95 % intervals.
+
+    Intervals count two sources: videos (bootstrap within classes) and trainings (the variance over
+    folds and seeds, pooled over the body parts).
 
     Args:
         folds: ``movement.parquet`` of each fold and seed, as ``attention_movement`` writes it.
@@ -87,7 +91,8 @@ def movement_table(
     tested[np.concatenate(videos)] = True
     once = np.ones((1, len(labels)), dtype=np.int64)
     weights = np.concatenate([once, draw_weights(labels, tested, samples, seed)])
-    rows = []
+    rows: list[dict[str, Any]] = []
+    found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     for level, part in LEVELS:
         values = {}
         for order in ORDERS:
@@ -95,9 +100,16 @@ def movement_table(
                 _weighted(fold, video, level, part, order, weights)
                 for fold, video in zip(folds, videos, strict=True)
             ]
-            values[order] = np.mean(of_folds, axis=0)
+            values[order] = np.array(of_folds)
         values["minus_shuffled"] = values[ORDERS[0]] - values[ORDERS[1]]
-        bounds = {name: interval(value[1:]) for name, value in values.items()}
+        found[level, part] = values
+    for (level, part), values in found.items():
+        bounds = {
+            name: _estimate(value, [other[name] for key, other in found.items() if key[0] == level],
+                            int(tested.sum())).interval()
+            for name, value in values.items()
+        }  # fmt: skip
+        values = {name: value.mean(axis=0) for name, value in values.items()}
         for order in ORDERS:
             row: dict[str, Any] = {"level": level, "part": part, "order": order}
             row["rank_correlation"] = values[order][0]
@@ -109,6 +121,25 @@ def movement_table(
                 row |= {"minus_shuffled_low": low, "minus_shuffled_high": high}
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _estimate(values: np.ndarray, pooled: Sequence[np.ndarray], videos: int) -> Estimate:
+    """A correlation, mean over folds, with both sources of its error.
+
+    Args:
+        values: float64 (F, 1 + S): of each fold, of all videos and of each resample of them.
+        pooled: the same of each body part, whose variance over folds is pooled.
+        videos: number of test videos.
+    """
+    mean = values.mean(axis=0)
+    folds = len(values)
+    of_videos = float(np.nanvar(mean[1:], ddof=1))
+    over_folds = [part[:, 0] for part in pooled if np.isfinite(part[:, 0]).all()]
+    if folds < 2 or not over_folds or not np.isfinite(mean[0]):
+        return Estimate(float(mean[0]), np.nan)
+    of_training = float(np.mean([part.var(ddof=1) for part in over_folds])) / folds
+    freedom = satterthwaite([of_videos, of_training], [videos - 1, (folds - 1) * len(over_folds)])
+    return Estimate(float(mean[0]), of_videos, of_training, freedom)
 
 
 def write_movement(
@@ -155,7 +186,8 @@ def movement_markdown(table: pd.DataFrame) -> str:
         "segment, the class token's attention to the five parts. Body part: over segments, its "
         "attention to the part. Tubelets: within a segment, over time. Shuffled: the model sees "
         "the frames in random order, each with the speed that it has in true order; attention "
-        "that correlates as much there does not follow movement. Intervals: bootstrap over videos."
+        "that correlates as much there does not follow movement. Intervals "
+        "count videos (bootstrap) and trainings."
     ]
     return render("Does attention follow movement?", pd.DataFrame(columns), notes)
 

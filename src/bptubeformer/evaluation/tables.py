@@ -59,6 +59,11 @@ def signed(value: float) -> str:
     return "-" if np.isnan(value) else f"{value:+.4f}"
 
 
+def unsigned(value: float) -> str:
+    """A number with four digits; ``-`` where there is none."""
+    return "-" if np.isnan(value) else f"{value:.4f}"
+
+
 def ranges(low: Iterable[float], high: Iterable[float], form: str = ".4f") -> list[str]:
     """Intervals as text, ``low to high``; ``-`` where there is none."""
     return [

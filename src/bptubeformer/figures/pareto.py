@@ -35,10 +35,11 @@ def draw_pareto(table: pd.DataFrame, chance: float, title: str) -> Figure:
     axes = figure.subplots()
     on_front = pareto_front(table["macs"].to_numpy(), table["mean"].to_numpy())
     front = table[on_front].sort_values("macs")
-    axes.step(
-        front["macs"], front["mean"], where="post", color="0.6", linestyle="--", linewidth=1.2,
-        label="Pareto front", zorder=1,
-    )  # fmt: skip
+    if len(front) > 1:
+        axes.step(
+            front["macs"], front["mean"], where="post", color="0.6", linestyle="--",
+            linewidth=1.2, label="Pareto front", zorder=1,
+        )  # fmt: skip
     colours = seaborn.color_palette("tab10")
     for colour, (experiment, group) in zip(
         colours * 3, table.groupby("experiment", sort=False), strict=False
@@ -53,7 +54,7 @@ def draw_pareto(table: pd.DataFrame, chance: float, title: str) -> Figure:
         title=title,
         xscale="log",
         xlabel="MACs of a segment, attention included ($10^6$)",
-        ylabel="balanced accuracy, 95 % interval over videos",
+        ylabel="balanced accuracy, 95 % interval",
     )
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, title="experiment")
     seaborn.despine(figure)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bptubeformer.models.classifier import Classifier
 
 HERE = Path(__file__).parent
-FRACTIONS = ("dropout", "resolution")
+FRACTIONS = ("dropout",)
 """Hyperparameters that need not be whole numbers."""
 LARGEST = 100_000
 """Largest hyperparameter that a model file may name: a number of frames, tokens or channels."""

@@ -1,6 +1,6 @@
 """What all models have in common: segments to an embedding, and the embedding to logits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -13,6 +13,15 @@ class Classifier(nn.Module):
     """Modules of each stage, by the stage's name: where in the model its MACs arise."""
     head: nn.Linear
     """From an embedding to logits."""
+
+    def adapt(self, batches: Iterable[Tensor]) -> None:
+        """Take from the training data what the model has to know of its scale; by default nothing.
+
+        Called once, before training. What is kept has to be a buffer: it is saved with the weights.
+
+        Args:
+            batches: training segments float32 (B, T, 34), pixels, batch by batch.
+        """
 
     def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
         """Embedding (B, D) of segments float32 (B, T, 34), pixels.

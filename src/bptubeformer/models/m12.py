@@ -6,7 +6,7 @@ whose definition the paper does not repeat: the encoder of the model family it r
 docs/fidelity.md. Letters: B segments, T frames, J joints.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
@@ -30,12 +30,13 @@ class M12(Classifier):
         segment_length: frames of a segment, T; "-" in Table 1.
         global_width: state of the encoder of the bounding box; not stated.
         local_width: state of the encoder of the joints within the box; not stated.
-        resolution: width and height of a video frame in pixels, the unit of the bounding box; not
-            stated.
+
+    Boxes are in units of the training data's extent, which ``adapt`` takes from it; not stated.
     """
 
     stages: ClassVar = {"tokeniser": (), "first transformer": (), "second transformer": ()}
-    resolution: Tensor
+    extent: Tensor
+    """float32 (2,): largest x and y of the training data, pixels."""
 
     def __init__(
         self,
@@ -44,16 +45,19 @@ class M12(Classifier):
         segment_length: int = 24,
         global_width: int = 32,
         local_width: int = 128,
-        resolution: Sequence[int] = (320, 240),
     ):
         super().__init__()
-        self.register_buffer(
-            "resolution", torch.tensor(resolution, dtype=torch.float32), persistent=False
-        )
+        self.register_buffer("extent", torch.ones(2))
         self.global_encoder = nn.GRUCell(BOX + local_width, global_width)
         self.local_encoder = nn.GRUCell(VALUES + global_width, local_width)
         self.head = nn.Linear(global_width + local_width, classes)
         initialise(self, self.head)
+
+    def adapt(self, batches: Iterable[Tensor]) -> None:
+        """Take the largest x and y of the training data as the unit of the bounding boxes."""
+        for segments in batches:
+            largest = segments.unflatten(-1, (len(JOINTS), 2)).amax(dim=(0, 1, 2))
+            self.extent.copy_(torch.maximum(self.extent, largest))
 
     def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
         """Last states of both encoders, float32 (B, global_width + local_width).
@@ -63,7 +67,7 @@ class M12(Classifier):
             attention: stays empty: the model has none.
         """
         boxes, joints = boxes_and_joints(segments)
-        boxes = boxes / self.resolution.repeat(2)
+        boxes = boxes / self.extent.repeat(2)
         place = segments.new_zeros(len(segments), self.global_encoder.hidden_size)
         posture = segments.new_zeros(len(segments), self.local_encoder.hidden_size)
         for box, within in zip(boxes.unbind(1), joints.unbind(1), strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bptubeformer.config import EVERY_PROTOCOL, SECTIONS, described, judged
+from bptubeformer.config import EVERY_PROTOCOL, SECTIONS, counted, described, judged
 from bptubeformer.data.splits import Split
 from bptubeformer.data.trajectories import read_trajectories
 from bptubeformer.errors import InputError
@@ -33,11 +33,14 @@ class Settings:
     dataset: str
     runs: Mapping[str, Mapping[str, Any]]
     """Experiment, model and hyperparameters of each run and control."""
+    counted: Mapping[str, Mapping[str, Any]]
+    """The same of the runs whose cost is counted: these, and those that are not trained."""
     papers_runs: tuple[str, ...]
     protocols: tuple[str, ...]
     folds: int
     seeds: tuple[int, ...]
     baseline: str
+    learned: float | None
     bootstrap: tuple[int, int]
     leakage_runs: tuple[str, ...]
     batch_size: int
@@ -45,6 +48,11 @@ class Settings:
     shown_run: str
     shown_fold: int
     figures_seed: int
+
+    @property
+    def shown_folds(self) -> list[int]:
+        """All folds, the one of the figures first."""
+        return sorted(range(self.folds), key=lambda fold: (fold != self.shown_fold, fold))
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Settings":
@@ -54,11 +62,13 @@ class Settings:
         return cls(
             dataset=config["dataset"]["name"],
             runs=described(config),
+            counted=counted(config),
             papers_runs=tuple(config["runs"]),
             protocols=tuple(config["protocols"]),
             folds=config["split"]["folds"],
             seeds=tuple(config["seeds"]),
             baseline=statistics["baseline"],
+            learned=statistics["learned"],
             bootstrap=(statistics["bootstrap_samples"], statistics["bootstrap_seed"]),
             leakage_runs=tuple(config["leakage"]["runs"]),
             batch_size=config["complexity"]["batch_size"],
@@ -91,17 +101,20 @@ def recompute(
     store = output / "data" / "frames.safetensors"
     _, categories = read_trajectories(store)
     tables = output / TABLES
-    write_complexity(settings.runs, len(categories), settings.batch_size, tables / "complexity.csv")
+    write_complexity(
+        settings.counted, len(categories), settings.batch_size, tables / "complexity.csv"
+    )
     if settings.leakage_runs:
         check_tested(output, settings, settings.leakage_runs, EVERY_PROTOCOL)
         evaluation = evaluate(
             output, store, settings.leakage_runs, EVERY_PROTOCOL, settings.folds, settings.seeds
         )
-        write_leakage(output, evaluation, settings.bootstrap, tables / "leakage.csv")
+        write_leakage(output, evaluation, tables / "leakage.csv")
     first = settings.protocols[0]
     shown = output / first / settings.shown_run
     write_silhouettes(
-        shown / f"fold{settings.shown_fold}" / "embeddings.safetensors",
+        [shown / f"fold{fold}" / "embeddings.safetensors" for fold in settings.shown_folds],
+        store,
         settings.figures_seed,
         tables / "silhouettes.csv",
     )
@@ -118,7 +131,7 @@ def recompute(
         )
         described_runs = {run: settings.runs[run] for run in runs}
         write_accuracy(
-            evaluation, described_runs, settings.baseline, settings.bootstrap, output.name,
+            evaluation, described_runs, settings.baseline, settings.learned, output.name,
             output / scope / "accuracy.csv",
         )  # fmt: skip
         write_verdict(Evidence(output, judged(config), scope), output / scope / "verdict.csv")

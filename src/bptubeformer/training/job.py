@@ -107,6 +107,10 @@ def train_fold(
             torch.cuda.reset_peak_memory_stats(device)
         seed_everything(settings.seed)
         model = built(run, len(store.categories)).to(device)
+        model.adapt(
+            train_segments[slice(first, first + batch_size)][0]
+            for first in range(0, len(train_segments), batch_size)
+        )
         ready = time.perf_counter() - began
         checkpoint.batch_sizes = [*checkpoint.batch_sizes, batch_size]
         training = train(

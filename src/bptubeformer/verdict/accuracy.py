@@ -1,176 +1,180 @@
 """Claims about balanced accuracy (paper, Table 1 and section 4)."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-import numpy as np
 import pandas as pd
 
-from bptubeformer.claims import Claim, papers_runs
-from bptubeformer.evaluation.tables import ranges, spread
+from bptubeformer.claims import Claim, papers_runs, printed_table
+from bptubeformer.evaluation.metrics import threshold
+from bptubeformer.evaluation.tables import spread
+from bptubeformer.evaluation.uncertainty import Estimate
 from bptubeformer.verdict.evidence import Evidence, NotRun
-from bptubeformer.verdict.outcome import Outcome, decides
-
-STRONG = -0.5
-"""Rank correlation from which on "shorter is better" is taken to hold."""
-NEARLY = 0.005
-"""Differences of balanced accuracy below this round to 0 %, the paper's own precision in words."""
+from bptubeformer.verdict.outcome import Kind, Outcome, decides
+from bptubeformer.verdict.rules import largest_resolvable
 
 
-def _spread(row: pd.Series) -> str:
-    (interval,) = ranges([row["interval_low"]], [row["interval_high"]])
-    return f"{spread(row['balanced_accuracy_mean'], row['balanced_accuracy_std'])} ({interval})"
+def interval_text(estimate: Estimate, form: str = ".4f") -> str:
+    """A number with its 95 % interval, in words."""
+    low, high = estimate.interval()
+    return f"{estimate.value:{form}} ({low:{form}} to {high:{form}})"
 
 
-def _difference(evidence: Evidence, run: str, baseline: str) -> tuple[float, str]:
-    """Difference of two means, and in words with its interval where the tables have one."""
-    difference = evidence.mean_of(run) - evidence.mean_of(baseline)
-    here = f"{run} - {baseline} = {difference:+.4f}"
-    if evidence.config["statistics"]["baseline"] == baseline:
-        row = evidence.accuracy_of(run)
-        (interval,) = ranges([row["difference_low"]], [row["difference_high"]], "+.4f")
-        here += f" ({interval})"
-    return difference, here
+def _difference(evidence: Evidence, run: str, minus: str) -> tuple[Estimate, str]:
+    """Paired difference on the trajectories that both test, and in words."""
+    evidence.check_trained(run, minus)
+    paired = evidence.counts.balanced_accuracy(run, minus)
+    text = f"{run} - {minus} = {interval_text(paired, '+.4f')}"
+    return paired, f"{text} on {paired.trajectories} trajectories"
 
 
-def _each(evidence: Evidence, runs: Sequence[str]) -> str:
-    return ", ".join(f"{run} {evidence.mean_of(run):.4f}" for run in runs)
+def _below_resolution(claim: Claim, pairs: Sequence[tuple[str, str]], least: float | None) -> str:
+    """Say that the paper's own difference is smaller than what can be resolved here."""
+    printed = printed_table(1)
+    shown = [printed[a]["mean"] - printed[b]["mean"] for a, b in pairs if {a, b} <= set(printed)]
+    if "percent" in claim.arguments:
+        shown.append(claim.arguments["percent"] / 100)
+    if least is None or not shown or min(map(abs, shown)) >= least:
+        return ""
+    return f"the paper's difference, {min(shown, key=abs):+.4f}, is below it"
 
 
-@decides(results=True)
+def _ordered(claim: Claim, evidence: Evidence, pairs: Sequence[tuple[str, str]]) -> Outcome:
+    """Each first run of a pair is better than the second."""
+    found = [_difference(evidence, *pair) for pair in pairs]
+    estimates = [estimate for estimate, _ in found]
+    holds, note = evidence.rules.positive(estimates)
+    least = largest_resolvable(estimates)
+    if holds is None:
+        note = "; ".join(filter(None, [note, _below_resolution(claim, pairs, least)]))
+    return Outcome(holds, closest(found), evidence.counts_file, None, least, note)
+
+
+def closest(found: Sequence[tuple[Estimate, str]], shown: int = 3) -> str:
+    """Comparisons in words; of many, those that speak least for the claim."""
+    worst = sorted(found, key=lambda pair: pair[0].interval()[0])[:shown]
+    chosen = [text for estimate, text in found if any(estimate is other for other, _ in worst)]
+    of = f" (least clear of {len(found)} pairs)" if len(found) > shown else ""
+    return "; ".join(chosen) + of
+
+
+@decides(Kind.RESULTS)
 def accuracy(claim: Claim, evidence: Evidence) -> Outcome:
-    """The printed mean lies within the 95 % interval over videos of the mean here."""
-    row = evidence.accuracy_of(claim.arguments["run"])
-    holds = row["interval_low"] <= claim.value <= row["interval_high"]
-    difference = row["balanced_accuracy_mean"] - claim.value
-    return Outcome(bool(holds), _spread(row), evidence.accuracy_file, difference)
-
-
-@decides(results=True)
-def reconstruction(claim: Claim, evidence: Evidence) -> Outcome:
-    """As ``accuracy``, of a model whose definition is not the paper's: never "reproduced"."""
-    return accuracy(claim, evidence)
-
-
-@decides(results=True)
-def highest(claim: Claim, evidence: Evidence) -> Outcome:
-    """The run has the highest mean among some, or among all."""
+    """The 95 % interval lies within the printed mean +- margin."""
     run = claim.arguments["run"]
-    runs = claim.arguments["among"] or papers_runs()
-    best = max([run, *runs], key=evidence.mean_of)
-    difference = evidence.mean_of(run) - claim.value if claim.printed else None
-    here = f"highest: {_each(evidence, [best])}; {_each(evidence, [run])}"
-    return Outcome(best == run, here, evidence.accuracy_file, difference)
+    evidence.check_trained(run)
+    estimate = evidence.counts.balanced_accuracy(run)
+    holds, note = evidence.rules.within(estimate, claim.value)
+    row = evidence.accuracy_of(run)
+    shown = spread(row["balanced_accuracy_mean"], row["balanced_accuracy_std"])
+    here = f"{shown}; {interval_text(estimate)}"
+    return Outcome(
+        holds, here, evidence.accuracy_file, estimate.value - claim.value,
+        largest_resolvable([estimate]), note,
+    )  # fmt: skip
 
 
-@decides(results=True)
-def lowest(claim: Claim, evidence: Evidence) -> Outcome:
-    """The run has the lowest mean among some."""
-    run = claim.arguments["run"]
-    least = min([run, *claim.arguments["among"]], key=evidence.mean_of)
-    here = f"lowest: {_each(evidence, [least])}; {_each(evidence, [run])}"
-    return Outcome(least == run, here, evidence.accuracy_file)
-
-
-@decides(results=True)
-def falls(claim: Claim, evidence: Evidence) -> Outcome:
-    """Each run has a lower mean than the one before."""
-    runs = claim.arguments["runs"]
-    means = np.array([evidence.mean_of(run) for run in runs])
-    return Outcome(bool((np.diff(means) < 0).all()), _each(evidence, runs), evidence.accuracy_file)
-
-
-@decides(results=True)
-def shorter_is_better(claim: Claim, evidence: Evidence) -> Outcome:
-    """Means of runs fall with the length of their kernel, by rank correlation, and so do tokens."""
-    runs = claim.arguments["runs"]
-    means = pd.Series([evidence.mean_of(run) for run in runs])
-    rho = means.corr(pd.Series(range(len(runs))), method="spearman")
-    encoders = [evidence.transformers_of(run).iloc[0] for run in runs]
-    tokens = [int(encoder["tokens"]) for encoder in encoders]
-    here = f"rank correlation of kernel and balanced accuracy {rho:.2f}; tubelets {tokens}"
-    holds = rho <= STRONG and tokens == sorted(tokens, reverse=True)
-    return Outcome(bool(holds), here, f"{evidence.accuracy_file}, tables/transformers.csv")
-
-
-@decides(results=True)
+@decides(Kind.RESULTS)
 def lower(claim: Claim, evidence: Evidence) -> Outcome:
-    """Runs have a lower mean than another; by so many per cent when rounded, where given."""
+    """Runs have a lower balanced accuracy than another: paired differences."""
     than = claim.arguments["than"]
-    reference = evidence.mean_of(than)
-    differences = [evidence.mean_of(run) - reference for run in claim.arguments["runs"]]
-    percent = claim.arguments.get("percent")
-    holds = all(
-        difference < 0 if percent is None else round(-100 * difference) == percent
-        for difference in differences
-    )
-    here = ", ".join(
-        f"{run} {difference:+.4f}"
-        for run, difference in zip(claim.arguments["runs"], differences, strict=True)
-    )
-    return Outcome(holds, f"{here} against {than} {reference:.4f}", evidence.accuracy_file)
+    return _ordered(claim, evidence, [(than, run) for run in claim.arguments["runs"]])
 
 
-@decides(results=True)
-def matches(claim: Claim, evidence: Evidence) -> Outcome:
-    """The run's mean is not lower than the baseline's, to the percent."""
-    difference, here = _difference(evidence, claim.arguments["run"], claim.arguments["baseline"])
-    return Outcome(difference >= -NEARLY, here, evidence.accuracy_file)
+@decides(Kind.RESULTS)
+def lower_by(claim: Claim, evidence: Evidence) -> Outcome:
+    """The paired difference is so many per cent, within the margin."""
+    paired, here = _difference(evidence, claim.arguments["than"], claim.arguments["run"])
+    share = claim.arguments["percent"] / 100
+    holds, note = evidence.rules.within(paired, share)
+    difference = 100 * (paired.value - share)
+    least = largest_resolvable([paired])
+    return Outcome(holds, here, evidence.counts_file, difference, least, note)
 
 
-@decides(results=True)
-def matches_at_less_cost(claim: Claim, evidence: Evidence) -> Outcome:
-    """As ``matches``, for every run, and each takes less than half of the baseline's MACs."""
-    baseline, found = claim.arguments["baseline"], []
-    cost_of_baseline = evidence.complexity_of(baseline)["macs_thop"]
-    for run in claim.arguments["runs"]:
-        ratio = cost_of_baseline / evidence.complexity_of(run)["macs_thop"]
-        difference, here = _difference(evidence, run, baseline)
-        holds = difference >= -NEARLY and ratio > 2
-        found.append((holds, f"{here} at {ratio:.1f} times fewer MACs"))
-    here = "; ".join(text for _, text in found)
-    file = f"{evidence.accuracy_file}, tables/complexity.csv"
-    return Outcome(all(holds for holds, _ in found), here, file)
+@decides(Kind.RESULTS)
+def higher(claim: Claim, evidence: Evidence) -> Outcome:
+    """A run has a higher balanced accuracy than another: "improves"."""
+    return _ordered(claim, evidence, [(claim.arguments["run"], claim.arguments["than"])])
 
 
-@decides(results=True)
-def above_chance(claim: Claim, evidence: Evidence) -> Outcome:
-    """The interval of every run of the paper lies above chance."""
-    table = pd.DataFrame([evidence.accuracy_of(run) for run in papers_runs()])
-    chance = 1 / table["classes"].max()
-    lowest_end = table["interval_low"].idxmin()
-    here = (
-        f"chance {chance:.4f}; lowest interval begins at {table['interval_low'].min():.4f} "
-        f"({lowest_end})"
-    )
-    holds = bool((table["interval_low"] > chance).all())
-    return Outcome(holds, here, evidence.accuracy_file)
+@decides(Kind.RESULTS)
+def highest(claim: Claim, evidence: Evidence) -> Outcome:
+    """A run is better than each other one."""
+    run = claim.arguments["run"]
+    return _ordered(claim, evidence, [(run, o) for o in claim.arguments["among"] if o != run])
 
 
-@decides(results=True)
+@decides(Kind.RESULTS)
+def lowest(claim: Claim, evidence: Evidence) -> Outcome:
+    """Each other run is better than this one."""
+    run = claim.arguments["run"]
+    return _ordered(claim, evidence, [(o, run) for o in claim.arguments["among"] if o != run])
+
+
+@decides(Kind.RESULTS)
+def falls(claim: Claim, evidence: Evidence) -> Outcome:
+    """Each run is better than the next one."""
+    runs = claim.arguments["runs"]
+    return _ordered(claim, evidence, list(pairwise(runs)))
+
+
+@decides(Kind.RESULTS)
+def similar(claim: Claim, evidence: Evidence) -> Outcome:
+    """Two-sided equivalence of two runs: the interval of their difference within +- margin."""
+    run, baseline = claim.arguments["run"], claim.arguments["baseline"]
+    paired, here = _difference(evidence, run, baseline)
+    holds, note = evidence.rules.within(paired)
+    if holds is False:
+        note = f"not similar: {run} is {'better' if note == 'higher' else 'worse'}"
+    least = largest_resolvable([paired])
+    return Outcome(holds, here, evidence.counts_file, None, least, note)
+
+
+@decides(Kind.RESULTS)
+def all_learned(claim: Claim, evidence: Evidence) -> Outcome:
+    """Every run of the paper has learned, but for M1.2, which is a reconstruction."""
+    runs = [run for run in papers_runs() if run not in claim.arguments["but"]]
+    rows = pd.DataFrame([evidence.accuracy_of(run) for run in runs])
+    failed = list(rows.index[~rows["learned"].astype(bool)])
+    estimates = {run: evidence.counts.balanced_accuracy(run) for run in runs}
+    level = 1 - 0.05 / len(runs)
+    least = threshold(int(rows["classes"].max()))
+    refuted = [run for run in failed if estimates[run].interval(level)[1] < least]
+    here = f"{len(runs) - len(failed)} of {len(runs)} runs learned"
+    here += f"; not: {', '.join(failed)}" if failed else ""
+    note = f"decided below {least:.4f}: {', '.join(refuted)}" if refuted else ""
+    holds = True if not failed else False if refuted else None
+    return Outcome(holds, here, f"{evidence.accuracy_file}, {evidence.scope}/folds.csv", note=note)
+
+
+@decides(Kind.RESULTS)
 def accuracy_here(claim: Claim, evidence: Evidence) -> Outcome:
-    """What the runs reach; decides nothing."""
-    return Outcome(True, _each(evidence, claim.arguments["runs"]), evidence.accuracy_file)
+    """Show the balanced accuracy of runs; decides nothing."""
+    shown = [f"{run} {evidence.mean_of(run):.4f}" for run in claim.arguments["runs"]]
+    return Outcome(None, ", ".join(shown), evidence.accuracy_file)
 
 
-@decides(results=True)
+@decides(Kind.RESULTS)
 def difference_here(claim: Claim, evidence: Evidence) -> Outcome:
-    """The difference of two runs; decides nothing."""
-    return matches(claim, evidence)
+    """Show the difference of two runs; decides nothing."""
+    _, here = _difference(evidence, claim.arguments["run"], claim.arguments["baseline"])
+    return Outcome(None, here, evidence.counts_file)
 
 
-@decides(results=True)
+@decides(Kind.RESULTS)
 def deviation_here(claim: Claim, evidence: Evidence) -> Outcome:
-    """The deviations of a run over folds and seeds; decides nothing."""
+    """Show the deviations of a run over folds and seeds; decides nothing."""
     row = evidence.accuracy_of(claim.arguments["run"])
     here = f"over {row['folds']} folds {row['balanced_accuracy_std']:.4f}"
     if row["seeds"] > 1:
         here += f", over {row['seeds']} seeds {row['balanced_accuracy_std_seeds']:.4f}"
-    return Outcome(True, here, evidence.accuracy_file)
+    return Outcome(None, here, evidence.accuracy_file)
 
 
-@decides(results=True)
+@decides(Kind.RESULTS)
 def metrics_here(claim: Claim, evidence: Evidence) -> Outcome:
-    """All metrics of a run by segment; decides nothing."""
+    """Show all metrics of a run by segment; decides nothing."""
     file = f"{evidence.scope}/metrics.csv"
     table = evidence.table(file)
     chosen = table[
@@ -183,4 +187,4 @@ def metrics_here(claim: Claim, evidence: Evidence) -> Outcome:
     values = ", ".join(
         f"{row.metric.replace('_', ' ')} {row.mean:.4f}" for row in chosen.itertuples()
     )
-    return Outcome(True, values, file)
+    return Outcome(None, values, file)

@@ -1,100 +1,124 @@
 """Claims about the recall of classes (paper, Fig. 3)."""
 
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from bptubeformer.claims import Claim
+from bptubeformer.evaluation.uncertainty import Estimate
+from bptubeformer.verdict.accuracy import closest, interval_text
 from bptubeformer.verdict.evidence import Evidence, NotRun
-from bptubeformer.verdict.outcome import Outcome, decides
-
-POINTS = 5
-"""Percentage points by which the recall of a class may differ from the printed one."""
+from bptubeformer.verdict.outcome import Kind, Outcome, decides
+from bptubeformer.verdict.rules import largest_resolvable
 
 
-def _recalls_file(evidence: Evidence) -> str:
-    return f"{evidence.scope}/recalls.csv"
+def _recall(evidence: Evidence, weights: Mapping[tuple[str, str], float]) -> Estimate:
+    """A weighted sum of recalls, by run and category."""
+    for run, category in weights:
+        evidence.check_trained(run)
+        if category not in evidence.counts.categories:
+            raise NotRun(f"{evidence.dataset} has no class {category}")
+    return evidence.counts.recall(weights)
 
 
-def _recall(evidence: Evidence, run: str, category: str) -> float:
-    """Recall of a class in per cent."""
-    recalls = evidence.recalls_of(run)
-    if category not in recalls.index:
-        raise NotRun(f"{evidence.dataset} has no test segment of {category}")
-    return 100 * float(recalls[category])
+def _percent(estimate: Estimate, form: str = ".1f") -> str:
+    low, high = estimate.interval()
+    return f"{100 * estimate.value:{form}} % ({100 * low:{form}} to {100 * high:{form}})"
 
 
-@decides(results=True)
+def _ordered(evidence: Evidence, found: Sequence[tuple[str, Estimate]]) -> Outcome:
+    """All these differences are above 0."""
+    estimates = [estimate for _, estimate in found]
+    holds, note = evidence.rules.positive(estimates)
+    here = closest([(e, f"{text} {_percent(e, '+.1f')}") for text, e in found])
+    least = largest_resolvable(estimates)
+    return Outcome(holds, here, evidence.counts_file, None, least, note)
+
+
+@decides(Kind.RESULTS)
 def classes_above(claim: Claim, evidence: Evidence) -> Outcome:
-    """As many classes as printed have a recall above so many per cent."""
-    above = int(
-        (100 * evidence.recalls_of(claim.arguments["run"]) > claim.arguments["percent"]).sum()
+    """As many classes as printed have a recall above so many per cent, each class decided."""
+    run, share = claim.arguments["run"], claim.arguments["percent"] / 100
+    evidence.check_trained(run)
+    names = evidence.counts.categories
+    found = [_recall(evidence, {(run, name): 1.0}) for name in names]
+    if note := evidence.rules.too_few(found):
+        return Outcome(None, "", evidence.counts_file, note=note)
+    ends = [estimate.interval(1 - 0.05 / len(names)) for estimate in found]
+    above, below = (
+        sum(low > share for low, _ in ends),
+        sum(high <= share for _, high in ends),
     )
-    here = f"{above} of {len(evidence.recalls)} classes"
-    return Outcome(above == claim.value, here, _recalls_file(evidence), above - claim.value)
-
-
-@decides(results=True)
-def extreme_class(claim: Claim, evidence: Evidence) -> Outcome:
-    """A class has the lowest or highest recall, about the printed one, also under the baseline.
-
-    The last two where the claim says so.
-    """
-    run, category = claim.arguments["run"], claim.arguments["category"]
-    recalls = evidence.recalls_of(run)
-    found = recalls.idxmin() if claim.arguments["extreme"] == "lowest" else recalls.idxmax()
-    own = _recall(evidence, run, category)
-    difference = own - claim.value if claim.printed else None
-    holds = found == category and (difference is None or abs(difference) <= POINTS)
-    extreme = f"{claim.arguments['extreme']}: {found} {100 * recalls[found]:.0f} %"
-    if baseline := claim.arguments.get("baseline"):
-        best = evidence.recalls_of(baseline)
-        of_baseline = best.idxmin() if claim.arguments["extreme"] == "lowest" else best.idxmax()
-        holds = holds and of_baseline == category
-        extreme += f", of {baseline} {of_baseline} {100 * best[of_baseline]:.0f} %"
-    here = f"{extreme}; {category} {own:.0f} %"
-    return Outcome(bool(holds), here, _recalls_file(evidence), difference)
-
-
-@decides(results=True)
-def class_recall(claim: Claim, evidence: Evidence) -> Outcome:
-    """A class has about the printed recall, and about the baseline's, which is lower."""
-    category = claim.arguments["category"]
-    own = _recall(evidence, claim.arguments["run"], category)
-    before = _recall(evidence, claim.arguments["baseline"], category)
-    difference = own - claim.value
-    here = f"{category} {own:.0f} %, {claim.arguments['baseline']} {before:.0f} %"
-    holds = own > before and abs(difference) <= POINTS
-    holds = holds and abs(before - claim.arguments["percent_of_baseline"]) <= POINTS
-    return Outcome(holds, here, _recalls_file(evidence), difference)
-
-
-@decides(results=True)
-def classes_improve(claim: Claim, evidence: Evidence) -> Outcome:
-    """Each class has a higher recall than under the baseline."""
-    found = []
-    for category in claim.arguments["categories"]:
-        own = _recall(evidence, claim.arguments["run"], category)
-        found.append((category, own - _recall(evidence, claim.arguments["baseline"], category)))
-    here = ", ".join(f"{category} {difference:+.0f} points" for category, difference in found)
-    return Outcome(all(d > 0 for _, d in found), here, _recalls_file(evidence))
-
-
-@decides(results=True)
-def class_reduced(claim: Claim, evidence: Evidence) -> Outcome:
-    """The baseline's recall of a class is, rounded, as many times ours as printed."""
-    category = claim.arguments["category"]
-    own = _recall(evidence, claim.arguments["run"], category)
-    before = _recall(evidence, claim.arguments["baseline"], category)
-    here = f"{category} {own:.0f} %, {claim.arguments['baseline']} {before:.0f} %"
-    times = before / own if own else np.inf
-    difference = times - claim.value if own else None
+    count = int(claim.value)
+    holds = above == count if above + below == len(names) else None
+    if above > count or below > len(names) - count:
+        holds = False
+    shown = sum(estimate.value > share for estimate in found)
+    here = f"{shown} of {len(names)} classes; decided: {above} above, {below} not above"
     return Outcome(
-        bool(own and round(times) == claim.value), here, _recalls_file(evidence), difference
+        holds, here, evidence.counts_file, shown - claim.value, largest_resolvable(found)
     )
 
 
-@decides(results=True)
+@decides(Kind.RESULTS)
+def extreme_class(claim: Claim, evidence: Evidence) -> Outcome:
+    """A class has a lower, or higher, recall than each other class."""
+    run, category = claim.arguments["run"], claim.arguments["category"]
+    evidence.check_trained(run)
+    sign = 1.0 if claim.arguments["extreme"] == "highest" else -1.0
+    found = [
+        (f"{category} - {other}" if sign > 0 else f"{other} - {category}",
+         _recall(evidence, {(run, category): sign, (run, other): -sign}))
+        for other in evidence.counts.categories if other != category
+    ]  # fmt: skip
+    return _ordered(evidence, found)
+
+
+@decides(Kind.RESULTS)
+def class_recall(claim: Claim, evidence: Evidence) -> Outcome:
+    """A class has the printed recall, within the margin."""
+    run, category = claim.arguments["run"], claim.arguments["category"]
+    share = claim.arguments["percent"] / 100
+    estimate = _recall(evidence, {(run, category): 1.0})
+    holds, note = evidence.rules.within(estimate, share)
+    here = f"{run}, {category} {_percent(estimate)}"
+    difference = 100 * (estimate.value - share)
+    least = largest_resolvable([estimate])
+    return Outcome(holds, here, evidence.counts_file, difference, least, note)
+
+
+@decides(Kind.RESULTS)
+def class_improves(claim: Claim, evidence: Evidence) -> Outcome:
+    """A class has a higher recall than under another run: paired difference."""
+    run, than, category = (claim.arguments[key] for key in ("run", "than", "category"))
+    paired = _recall(evidence, {(run, category): 1.0, (than, category): -1.0})
+    return _ordered(evidence, [(f"{category}, {run} - {than}", paired)])
+
+
+@decides(Kind.RESULTS)
+def class_times(claim: Claim, evidence: Evidence) -> Outcome:
+    """The recall of a class under one run is, rounded, as many times that under another."""
+    run, than, category = (claim.arguments[key] for key in ("run", "than", "category"))
+    ends = [claim.value - 0.5, claim.value + 0.5]
+    low, high = (
+        _recall(evidence, {(than, category): sign, (run, category): -sign * end})
+        for sign, end in zip((1.0, -1.0), ends, strict=True)
+    )
+    holds, note = evidence.rules.positive([low, high])
+    recalls = [_recall(evidence, {(name, category): 1.0}) for name in (than, run)]
+    shown = ", ".join(
+        f"{name} {_percent(estimate)}" for name, estimate in zip((than, run), recalls, strict=True)
+    )
+    return Outcome(
+        holds, f"{category}: {shown}", evidence.counts_file, None,
+        largest_resolvable(recalls), note,
+    )  # fmt: skip
+
+
+@decides(Kind.RESULTS)
 def recalls_here(claim: Claim, evidence: Evidence) -> Outcome:
-    """Recalls of some classes; decides nothing."""
+    """Show the recalls of some classes; decides nothing."""
     run = claim.arguments["run"]
-    found = [f"{c} {_recall(evidence, run, c):.0f} %" for c in claim.arguments["categories"]]
-    return Outcome(True, f"{run}: {', '.join(found)}", _recalls_file(evidence))
+    found = [
+        f"{name} {interval_text(_recall(evidence, {(run, name): 1.0}), '.2f')}"
+        for name in claim.arguments["categories"]
+    ]
+    return Outcome(None, f"{run}: {', '.join(found)}", evidence.counts_file)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bptubeformer.claims import Claim
 from bptubeformer.verdict.evidence import Evidence, NotRun
-from bptubeformer.verdict.outcome import Outcome, decides
+from bptubeformer.verdict.outcome import Kind, Outcome, decides
 
 COMPLEXITY = "tables/complexity.csv"
 
@@ -15,14 +15,14 @@ def _printed(claim: Claim, here: float, unit: str = "") -> Outcome:
     return Outcome(holds, f"{here:.{claim.digits + 2}f}{unit}", COMPLEXITY, here - claim.value)
 
 
-@decides(results=False)
+@decides(Kind.COMPUTED)
 def macs(claim: Claim, evidence: Evidence) -> Outcome:
     """MACs by thop agree to the last printed digit."""
     row = evidence.complexity_of(claim.arguments["run"])
     return _printed(claim, float(row["macs_thop"]), f" x 10^9 for {row['batch_size']:.0f} segments")
 
 
-@decides(results=False)
+@decides(Kind.COMPUTED)
 def parameters(claim: Claim, evidence: Evidence) -> Outcome:
     """Parameters by thop agree to the last printed digit; where claimed, half of another run's."""
     count = float(evidence.complexity_of(claim.arguments["run"])["params"])
@@ -34,7 +34,7 @@ def parameters(claim: Claim, evidence: Evidence) -> Outcome:
     return found
 
 
-@decides(results=False)
+@decides(Kind.COMPUTED)
 def cost_ratio(claim: Claim, evidence: Evidence) -> Outcome:
     """The baseline takes, rounded, as many times the run's MACs as printed."""
     ratio = _ratio(evidence, claim.arguments["baseline"], claim.arguments["run"])
@@ -46,7 +46,24 @@ def _ratio(evidence: Evidence, baseline: str, run: str) -> float:
     return costs[0] / costs[1]
 
 
-@decides(results=False)
+@decides(Kind.COMPUTED)
+def cheaper(claim: Claim, evidence: Evidence) -> Outcome:
+    """The run takes less than half of the baseline's MACs: "significantly", "drastically"."""
+    ratio = _ratio(evidence, claim.arguments["baseline"], claim.arguments["run"])
+    return Outcome(ratio > 2, f"{ratio:.1f} times fewer MACs", COMPLEXITY)
+
+
+@decides(Kind.COMPUTED)
+def more_tubelets(claim: Claim, evidence: Evidence) -> Outcome:
+    """The shorter the kernel, the more tubelets; never fewer."""
+    counts = [
+        int(evidence.transformers_of(run)["tokens"].iloc[0]) for run in claim.arguments["runs"]
+    ]
+    holds = counts == sorted(counts, reverse=True) and counts[0] > counts[-1]
+    return Outcome(holds, f"tubelets {counts}", "tables/transformers.csv")
+
+
+@decides(Kind.COMPUTED)
 def cost_of_length(claim: Claim, evidence: Evidence) -> Outcome:
     """At equal segment length, the baseline takes less than ``factor`` times the run's MACs."""
     table = evidence.table("tables/complexity_ratios.csv").set_index("comparison")
@@ -59,7 +76,7 @@ def cost_of_length(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(holds, f"{here}; {ratio:.1f} as printed", "tables/complexity_ratios.csv")
 
 
-@decides(results=False)
+@decides(Kind.COMPUTED)
 def saving_in_tokeniser(claim: Claim, evidence: Evidence) -> Outcome:
     """Most of the saved MACs are saved in the tokeniser."""
     runs = [claim.arguments["baseline"], claim.arguments["run"]]
@@ -74,9 +91,9 @@ def saving_in_tokeniser(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(bool(share["tokeniser"] > 0.5), here, file)
 
 
-@decides(results=False)
+@decides(Kind.COMPUTED)
 def macs_of_a_segment(claim: Claim, evidence: Evidence) -> Outcome:
     """MACs of one segment; decides nothing."""
     rows = {run: evidence.complexity_of(run) for run in claim.arguments["runs"]}
     each = [f"{run} {1e3 * row['macs_thop'] / row['batch_size']:.1f}" for run, row in rows.items()]
-    return Outcome(True, f"{', '.join(each)} x 10^6 a segment", COMPLEXITY)
+    return Outcome(None, f"{', '.join(each)} x 10^6 a segment", COMPLEXITY)

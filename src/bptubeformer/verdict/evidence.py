@@ -10,13 +10,14 @@ from typing import Any
 import pandas as pd
 
 from bptubeformer.claims import papers_runs
+from bptubeformer.data.trajectories import read_trajectories
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.tables import read_table
+from bptubeformer.evaluation.uncertainty import Counts
 from bptubeformer.places import fold_folders
 from bptubeformer.reading import reading
-
-PAPERS_DATASET = "hr-crime"
-"""Name, in ``config.yaml``, of the dataset that the paper's results are about."""
+from bptubeformer.verdict import gate
+from bptubeformer.verdict.rules import Rules
 
 
 class NotRun(InputError):
@@ -42,10 +43,38 @@ class Evidence:
         """Name of the dataset."""
         return self.config["dataset"]["name"]
 
+    @cached_property
+    def closed_by(self) -> list[str]:
+        """Reasons why claims about results are not judged here; none where they are."""
+        trajectories, _ = read_trajectories(self.file("data/frames.safetensors"))
+        return gate.closed_by(self.config, trajectories)
+
     @property
-    def on_papers_dataset(self) -> bool:
-        """Whether results say anything about the paper's."""
-        return self.dataset == PAPERS_DATASET and self.config["dataset"]["source"] != "synthetic"
+    def rules(self) -> Rules:
+        """Decision rules with the settings of this run."""
+        statistics = self.config["statistics"]
+        return Rules(statistics["margin"], statistics["minimum_videos"])
+
+    @property
+    def counts_file(self) -> str:
+        """Where ``counts`` is."""
+        return f"{self.scope}/counts.csv"
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Tested and correct segments of all runs under the first protocol."""
+        table = self.table(self.counts_file)
+        _, categories = read_trajectories(self.file("data/frames.safetensors"))
+        return Counts.of(table[table["protocol"] == self.protocol], categories)
+
+    def check_trained(self, *runs: str) -> None:
+        """Refuse runs that have no counts."""
+        for run in runs:
+            if run not in self.counts.tested:
+                raise NotRun(f"{run} was not trained{self._hint(run)}")
+
+    def _hint(self, run: str) -> str:
+        return ": snakemake extended" if run in self.config["controls"] else ""
 
     @property
     def protocol(self) -> str:
@@ -80,7 +109,7 @@ class Evidence:
 
     @property
     def accuracy_file(self) -> str:
-        """Where ``accuracy`` stands."""
+        """Where ``accuracy`` is."""
         return f"{self.scope}/accuracy.csv"
 
     @cached_property
@@ -92,8 +121,7 @@ class Evidence:
     def accuracy_of(self, run: str) -> pd.Series:
         """A run's row of ``accuracy``."""
         if run not in self.accuracy.index:
-            hint = ": snakemake extended" if run in self.config["controls"] else ""
-            raise NotRun(f"{run} was not trained{hint}")
+            raise NotRun(f"{run} was not trained{self._hint(run)}")
         return self.accuracy.loc[run]
 
     @property

@@ -1,8 +1,9 @@
 """Every claim of the paper against what this run of the workflow computed.
 
-A test is a function of a claim and the evidence that says whether the claim holds *here*. Tests of
-results mean something on the paper's dataset alone: on another one their numbers are shown, and
-the verdict is ``not testable``. The rules behind the tests are in docs/fidelity.md.
+A test is a function of a claim and the evidence; it says whether the claim holds *here*, does not,
+or cannot be told. Tests of results are judged where the gate is open (``gate``): on the paper's
+dataset, with the paper's settings. Elsewhere their numbers are shown and the verdict is
+``not testable``. The rules behind the tests are in docs/fidelity.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +14,21 @@ import pandas as pd
 from bptubeformer.claims import Claim, load_claims
 from bptubeformer.verdict import accuracy, attention, classes, complexity, models, settings
 from bptubeformer.verdict.evidence import Evidence, NotRun
-from bptubeformer.verdict.outcome import OF_RESULTS, TESTS
+from bptubeformer.verdict.outcome import KINDS, TESTS, Kind, Outcome
 
 REPRODUCED = "reproduced"
 DIFFERS = "differs"
+INCONCLUSIVE = "inconclusive"
 RECONSTRUCTION = "reconstruction"
+FOLLOWED = "followed"
 CONTRADICTED = "contradicted by the paper itself"
+UNSUPPORTED = "unsupported"
 NOT_STATED = "not stated in the paper"
 NOT_TESTABLE = "not testable"
 NOT_RUN = "not run"
 VERDICTS = (
-    REPRODUCED, DIFFERS, RECONSTRUCTION, CONTRADICTED, NOT_STATED, NOT_TESTABLE, NOT_RUN,
+    REPRODUCED, DIFFERS, INCONCLUSIVE, RECONSTRUCTION, FOLLOWED, CONTRADICTED, UNSUPPORTED,
+    NOT_STATED, NOT_TESTABLE, NOT_RUN,
 )  # fmt: skip
 
 MODULES = (accuracy, attention, classes, complexity, models, settings)
@@ -31,46 +36,70 @@ MODULES = (accuracy, attention, classes, complexity, models, settings)
 
 
 def verdict_table(evidence: Evidence) -> pd.DataFrame:
-    """One row a claim.
+    """One row a part of a claim.
 
     Returns:
-        columns id, where, statement, paper, here, difference, verdict, reason, evidence.
+        columns id, part, where, statement, paper, here, difference, resolvable, verdict, reason,
+        evidence, leading.
     """
     return pd.DataFrame([judge(claim, evidence) for claim in load_claims()])
 
 
 def judge(claim: Claim, evidence: Evidence) -> dict[str, Any]:
-    """The verdict on one claim, as a row of the table."""
+    """The verdict on one part of a claim, as a row of the table."""
     row = {
         "id": claim.id,
+        "part": claim.part,
         "where": claim.where,
         "statement": claim.statement,
         "paper": claim.printed or "",
         "here": _settings(claim.keys, evidence.config),
         "difference": None,
+        "resolvable": None,
         "verdict": claim.verdict or NOT_TESTABLE,
         "reason": claim.reason or "",
         "evidence": "config.yaml" if claim.keys else "",
+        "leading": claim.leading,
     }
     if claim.test is None:
         return row
-    elsewhere = claim.test in OF_RESULTS and not evidence.on_papers_dataset
-    if elsewhere and not claim.verdict:
-        about = f"the claim is about HR-Crime, this run is on {evidence.dataset}"
-        row["reason"] = f"another dataset: {about}"
+    closed: Sequence[str] = ()
     try:
+        if KINDS[claim.test] is Kind.RESULTS:
+            closed = evidence.closed_by
         outcome = TESTS[claim.test](claim, evidence)
     except NotRun as missing:
-        if elsewhere or claim.verdict:
-            return row
+        if claim.verdict or closed:
+            return row | ({} if claim.verdict else {"reason": _closed(closed)})
         return {**row, "verdict": NOT_RUN, "reason": str(missing)}
     row |= {"here": outcome.here, "evidence": outcome.file}
-    if elsewhere or claim.verdict:
+    if claim.verdict:
         return row
-    verdict = REPRODUCED if outcome.holds else DIFFERS
-    if claim.test == accuracy.reconstruction.__name__:
-        verdict = RECONSTRUCTION
-    return {**row, "difference": outcome.difference, "verdict": verdict}
+    if closed:
+        return {**row, "resolvable": outcome.resolvable, "reason": _closed(closed)}
+    guess = f"rests on {claim.rests_on}" if claim.rests_on else ""
+    return {
+        **row,
+        "difference": outcome.difference,
+        "resolvable": outcome.resolvable,
+        "verdict": _verdict(claim, outcome),
+        "reason": "; ".join(filter(None, [outcome.note, guess, claim.reason])),
+    }
+
+
+def _verdict(claim: Claim, outcome: Outcome) -> str:
+    """What a test found, as a verdict."""
+    if claim.reconstruction:
+        return RECONSTRUCTION
+    if outcome.holds is None:
+        return INCONCLUSIVE
+    if not outcome.holds:
+        return DIFFERS
+    return FOLLOWED if KINDS[claim.test or ""] is Kind.CONSTRUCTION else REPRODUCED
+
+
+def _closed(reasons: Sequence[str]) -> str:
+    return f"about HR-Crime with the paper's settings; here: {'; '.join(reasons)}"
 
 
 def _settings(keys: Sequence[str], config: Mapping[str, Any]) -> str:

@@ -4,15 +4,16 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.claims import Claim
+from bptubeformer.models.geometry import AXES, tubelet_grid
 from bptubeformer.skeleton import GRID_SHAPE, NO_JOINT, PART_COLOURS, PARTS, part_grids
 from bptubeformer.verdict.evidence import Evidence, NotRun
-from bptubeformer.verdict.outcome import Outcome, decides
+from bptubeformer.verdict.outcome import Kind, Outcome, decides
 
 TRANSFORMERS = "tables/transformers.csv"
 SKELETON = "src/bptubeformer/skeleton.py"
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def tokens(claim: Claim, evidence: Evidence) -> Outcome:
     """Transformers take as many tokens of such a width, the class token counted or not."""
     table = evidence.transformers_of(claim.arguments["run"])
@@ -30,7 +31,7 @@ def tokens(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(bool(holds), "; ".join(shown), TRANSFORMERS)
 
 
-@decides(results=False)
+@decides(Kind.COMPUTED)
 def tubelets(claim: Claim, evidence: Evidence) -> Outcome:
     """Each run makes so many tubelets of a part."""
     found = {run: _tubelets(evidence, run) for run in claim.arguments["tubelets"]}
@@ -39,13 +40,13 @@ def tubelets(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(found == claim.arguments["tubelets"], here, TRANSFORMERS, difference)
 
 
-@decides(results=False)
+@decides(Kind.COMPUTED)
 def tubelets_here(claim: Claim, evidence: Evidence) -> Outcome:
     """Tubelets of each run; decides nothing."""
     here = ", ".join(
         f"{run} {_tubelets(evidence, run)} tubelets" for run in claim.arguments["runs"]
     )
-    return Outcome(True, here, TRANSFORMERS)
+    return Outcome(None, here, TRANSFORMERS)
 
 
 def _encoders(evidence: Evidence, run: str) -> pd.DataFrame:
@@ -57,7 +58,7 @@ def _tubelets(evidence: Evidence, run: str) -> int:
     return int(_encoders(evidence, run)["tokens"].iloc[0])
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def part_encoders(claim: Claim, evidence: Evidence) -> Outcome:
     """As many tubelet transformers as printed, each of a part of its own."""
     names = list(_encoders(evidence, claim.arguments["run"]).index)
@@ -65,7 +66,7 @@ def part_encoders(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(len(names) == claim.value, here, TRANSFORMERS, len(names) - claim.value)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def concatenated(claim: Claim, evidence: Evidence) -> Outcome:
     """The width of a body-part token is that of its tubelets, times their number."""
     run = claim.arguments["run"]
@@ -75,7 +76,7 @@ def concatenated(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(one["tokens"] * one["width"] == width, here, TRANSFORMERS)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def heads(claim: Claim, evidence: Evidence) -> Outcome:
     """Every transformer has as many heads as printed."""
     found = evidence.transformers_of(claim.arguments["run"])["heads"]
@@ -84,14 +85,14 @@ def heads(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(bool((found == claim.value).all()), here, TRANSFORMERS, difference)
 
 
-@decides(results=False)
+@decides(Kind.COMPUTED)
 def heads_here(claim: Claim, evidence: Evidence) -> Outcome:
     """Number of heads; decides nothing."""
     found = evidence.transformers_of(claim.arguments["run"])["heads"].max()
-    return Outcome(True, f"{found} heads", TRANSFORMERS)
+    return Outcome(None, f"{found} heads", TRANSFORMERS)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def tokeniser(claim: Claim, evidence: Evidence) -> Outcome:
     """The tokeniser is made of such modules."""
     file = "tables/complexity_stages.csv"
@@ -101,7 +102,7 @@ def tokeniser(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(str(modules).split()[1:] == [claim.arguments["module"]], str(modules), file)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def square_grids(claim: Claim, evidence: Evidence) -> Outcome:
     """Every part, padded, is a square of the size of the largest part."""
     shapes = {(len(grid), len(grid[0])) for grid in part_grids("constant")}
@@ -110,7 +111,7 @@ def square_grids(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(holds, f"{len(PARTS)} parts of {GRID_SHAPE[0]} x {GRID_SHAPE[1]}", SKELETON)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def largest_part(claim: Claim, evidence: Evidence) -> Outcome:
     """The largest part has as many values as printed, in such a shape."""
     name, grid = max(PARTS.items(), key=lambda part: sum(map(len, part[1])))
@@ -120,7 +121,7 @@ def largest_part(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(shape == claim.arguments["shape"] and not difference, here, SKELETON, difference)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def padding_of_pairs(claim: Claim, evidence: Evidence) -> Outcome:
     """A part of 1 x 2 gets so many more rows and columns."""
     found = set()
@@ -132,7 +133,7 @@ def padding_of_pairs(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(found == {(claim.arguments["rows"], claim.arguments["columns"])}, here, SKELETON)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def padding_needed(claim: Claim, evidence: Evidence) -> Outcome:
     """The kernel of a run gives unpadded parts different numbers of tubelets, or does not fit."""
     run = claim.arguments["run"]
@@ -149,7 +150,7 @@ def padding_needed(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(len(set(counts.values())) > 1, here, SKELETON)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def parts(claim: Claim, evidence: Evidence) -> Outcome:
     """The parts stand in this order and have these colours."""
     plain = {
@@ -162,3 +163,39 @@ def parts(claim: Claim, evidence: Evidence) -> Outcome:
     found = {part: plain.get(PART_COLOURS[part], PART_COLOURS[part]) for part in PARTS}
     holds = list(found.items()) == list(claim.arguments["parts"].items())
     return Outcome(holds, ", ".join(f"{part} {colour}" for part, colour in found.items()), SKELETON)
+
+
+@decides(Kind.CONSTRUCTION)
+def spatial_positions(claim: Claim, evidence: Evidence) -> Outcome:
+    """The encoder of a part relates tubelets of different times and of different places."""
+    run = claim.arguments["run"]
+    if run not in evidence.config["runs"]:
+        raise NotRun(f"{run} is not in the configuration")
+    entry = evidence.config["runs"][run]
+    grid = tubelet_grid(entry["segment_length"], entry["kernel"], entry["stride"])
+    here = f"{grid[0]} positions in time, {grid[1] * grid[2]} in space"
+    return Outcome(grid[0] > 1 and grid[1] * grid[2] > 1, here, "config.yaml")
+
+
+@decides(Kind.CONSTRUCTION)
+def replicated(claim: Claim, evidence: Evidence) -> Outcome:
+    """Under replicate padding, every cell holds a joint of its part; under constant, not."""
+    filled = [cell for grid in part_grids("replicate") for row in grid for cell in row]
+    constant = [cell for grid in part_grids("constant") for row in grid for cell in row]
+    empty = sum(cell == NO_JOINT for cell in filled)
+    here = f"{empty} cells without a joint, {constant.count(NO_JOINT)} with constant padding"
+    return Outcome(empty == 0 < constant.count(NO_JOINT), here, SKELETON)
+
+
+@decides(Kind.CONSTRUCTION)
+def overlapping(claim: Claim, evidence: Evidence) -> Outcome:
+    """Tubelets of each of these runs overlap: a stride is shorter than the kernel."""
+    found = {}
+    for run in claim.arguments["runs"]:
+        if run not in evidence.config["runs"]:
+            raise NotRun(f"{run} is not in the configuration")
+        entry = evidence.config["runs"][run]
+        axes = zip(AXES, entry["kernel"], entry["stride"], strict=True)
+        found[run] = [axis for axis, kernel, stride in axes if stride < kernel]
+    here = "; ".join(f"{run} along {', '.join(axes) or 'none'}" for run, axes in found.items())
+    return Outcome(all(found.values()), here, "config.yaml")

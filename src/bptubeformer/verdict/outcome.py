@@ -2,35 +2,51 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from bptubeformer.claims import Claim
 from bptubeformer.verdict.evidence import Evidence
+
+
+class Kind(Enum):
+    """What a test is about, and so which verdicts it can give."""
+
+    RESULTS = "results"
+    """Results on a dataset; judged on the paper's dataset with the paper's settings alone."""
+    COMPUTED = "computed"
+    """Numbers that follow from the models, such as MACs; no data is needed."""
+    CONSTRUCTION = "construction"
+    """What an implementation follows by construction: it can be broken, but not be found."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a test found."""
 
-    holds: bool
+    holds: bool | None
+    """True: the claim holds here. False: it does not. None: the data cannot tell."""
     here: str
     """The number or observation of this run."""
     file: str
     """The evidence: a file below ``results/<dataset>``, or of the package."""
     difference: float | None = None
     """Here minus printed, in the unit of the printed number."""
+    resolvable: float | None = None
+    """Smallest difference that the test set and the trainings can resolve."""
+    note: str = ""
+    """Why the data cannot tell, or what else a reader has to know."""
 
 
 Test = Callable[[Claim, Evidence], Outcome]
 TESTS: dict[str, Test] = {}
-OF_RESULTS: set[str] = set()
-"""Tests of results, which mean something on the paper's dataset alone."""
+KINDS: dict[str, Kind] = {}
 
 
-def decides(*, results: bool) -> Callable[[Test], Test]:
+def decides(kind: Kind) -> Callable[[Test], Test]:
     """Register a test under its name.
 
     Args:
-        results: whether it is about results on a dataset, or about models and settings alone.
+        kind: what the test is about.
 
     Raises:
         ValueError: a test of this name is registered already.
@@ -40,8 +56,7 @@ def decides(*, results: bool) -> Callable[[Test], Test]:
         if function.__name__ in TESTS:
             raise ValueError(f"two tests of claims are named {function.__name__}; rename one")
         TESTS[function.__name__] = function
-        if results:
-            OF_RESULTS.add(function.__name__)
+        KINDS[function.__name__] = kind
         return function
 
     return register

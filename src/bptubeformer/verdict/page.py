@@ -1,17 +1,20 @@
 """The verdicts for people: Markdown, and one HTML page that needs no network."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
 
-from bptubeformer.claims import section_titles
+from bptubeformer.claims import load_claims, printed_table, section_titles
 from bptubeformer.evaluation.tables import render, write_table
-from bptubeformer.verdict.evidence import Evidence
+from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.judge import VERDICTS, verdict_table
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 TITLE = "Verdicts: every claim of the paper"
+LEADING = "The claims that carry the paper"
 
 
 def write_verdict(evidence: Evidence, output: Path) -> pd.DataFrame:
@@ -37,23 +40,30 @@ def verdict_markdown(
     """
     shown = pd.DataFrame(
         {
-            "Id": table["id"],
+            "Id": table["id"] + table["part"],
             "Statement": table["statement"],
             "Paper": table["paper"],
             "Here": table["here"],
             "Difference": _differences(table),
+            "Resolvable": _resolvable(table),
             "Verdict": _in_words(table),
             "Evidence": table["evidence"],
         }
     ).map(lambda cell: str(cell).replace("|", "\\|"))
     notes = [
         "Rules of the verdicts: docs/fidelity.md. A difference is ours minus the paper's, in the "
-        "unit printed. Evidence is a file below this dataset's results."
+        "unit printed. Resolvable: the smallest true difference that this run tells from 0 in four "
+        "of five repetitions. Evidence is a file below this dataset's results."
     ]
-    counts = count_verdicts(table if counted is None else counted)
-    summary = counts.rename_axis("Verdict").reset_index(name="Claims")
+    whole = table if counted is None else counted
+    summary = count_verdicts(whole).rename_axis("Verdict").reset_index(name="Claims")
+    leading = table["leading"].to_numpy(bool)
     return "\n".join(
-        [render(TITLE, summary, [about(evidence)]), render("Claim by claim", shown, notes)]
+        [
+            render(TITLE, summary, [resolution(whole), about(evidence)]),
+            *(render(LEADING, rows, []) for rows in [shown[leading]] if len(rows)),
+            render("Claim by claim", shown, notes),
+        ]
     )
 
 
@@ -71,27 +81,85 @@ def verdict_page(table: pd.DataFrame, evidence: Evidence) -> str:
         files=[_files(names, evidence) for names in table["evidence"]],
     )
     titles = section_titles()
-    sections = [
+    rows["resolvable"] = _resolvable(table)
+    sections = [(LEADING, rows[rows["leading"]].to_dict("records"))]
+    others = rows[~rows["leading"]]
+    sections += [
         (titles[letter], group.to_dict("records"))
-        for letter, group in rows.groupby(rows["id"].str[0], sort=False)
+        for letter, group in others.groupby(others["id"].str[0], sort=False)
     ]
     return template.render(
-        title=TITLE, about=about(evidence), counts=count_verdicts(table).items(), sections=sections
+        title=TITLE,
+        about=about(evidence),
+        finding=resolution(table),
+        counts=count_verdicts(table).items(),
+        sections=sections,
     )
 
 
 def count_verdicts(table: pd.DataFrame) -> pd.Series:
-    """How many claims have each verdict, in the order of ``judge.VERDICTS``."""
+    """Count the parts of claims with each verdict, in the order of ``judge.VERDICTS``."""
     return table["verdict"].value_counts().reindex(VERDICTS, fill_value=0)
 
 
+def resolution(table: pd.DataFrame) -> str:
+    """Say how many of the paper's differences are too small for this run to resolve."""
+    shown = paper_differences(table)
+    if shown.empty:
+        return "No difference of the paper could be compared with what this run resolves."
+    below = int((shown["printed"] < shown["resolvable"]).sum())
+    smallest = shown["resolvable"].min()
+    return (
+        f"Of {len(shown)} differences between runs that the paper interprets, {below} are smaller "
+        f"than what this run can resolve (at best {smallest:.4f})."
+    )
+
+
+def paper_differences(table: pd.DataFrame) -> pd.DataFrame:
+    """Differences between two runs that the paper interprets, beside what this run resolves.
+
+    Returns:
+        columns id, printed (absolute), resolvable; one row a pair of runs.
+    """
+    printed = printed_table(1)
+    rows: dict[frozenset[str], tuple[str, float, float]] = {}
+    known = table.set_index(["id", "part"])["resolvable"]
+    for claim in load_claims():
+        pair = _pair(claim.arguments)
+        resolvable = known.get((claim.id, claim.part))
+        if pair is None or pd.isna(resolvable):
+            continue
+        percent = claim.arguments.get("percent")
+        if set(pair) <= set(printed):
+            size = abs(printed[pair[0]]["mean"] - printed[pair[1]]["mean"])
+        elif percent is not None:
+            size = percent / 100
+        else:
+            continue
+        rows.setdefault(frozenset(pair), (claim.id, size, float(resolvable)))
+    return pd.DataFrame(rows.values(), columns=["id", "printed", "resolvable"])
+
+
+def _pair(arguments: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The two runs that a claim compares in balanced accuracy; None where it compares others."""
+    other = arguments.get("than", arguments.get("baseline"))
+    runs = arguments.get("runs", [arguments.get("run")])
+    if other is None or "category" in arguments or len(runs) != 1 or runs[0] is None:
+        return None
+    return runs[0], other
+
+
 def about(evidence: Evidence) -> str:
-    """What the verdicts are about, in two sentences."""
+    """Say what the verdicts are about, and why results are not judged where they are not."""
     text = f"Computed on {evidence.dataset}, protocol {evidence.protocol}."
-    if not evidence.on_papers_dataset:
+    try:
+        closed = evidence.closed_by
+    except NotRun as missing:
+        closed = [str(missing)]
+    if closed:
         text += (
-            " The paper's results are about HR-Crime: claims about results are not testable here, "
-            "and the numbers beside them only show what this run reached."
+            " Claims about results are not testable here, and the numbers beside them only show "
+            f"what this run reached: {'; '.join(closed)}."
         )
     return text
 
@@ -99,6 +167,10 @@ def about(evidence: Evidence) -> str:
 def _differences(table: pd.DataFrame) -> list[str]:
     shown = ["" if pd.isna(value) else f"{value:+.4g}" for value in table["difference"]]
     return ["0" if text == "+0" else text for text in shown]
+
+
+def _resolvable(table: pd.DataFrame) -> list[str]:
+    return ["" if pd.isna(value) else f"{value:.3f}" for value in table["resolvable"]]
 
 
 def _in_words(table: pd.DataFrame) -> list[str]:

@@ -11,10 +11,10 @@ from bptubeformer.evaluation.predictions import FILE, Predictions
 from bptubeformer.reading import reading
 from bptubeformer.skeleton import JOINTS
 from bptubeformer.verdict.evidence import Evidence, NotRun
-from bptubeformer.verdict.outcome import Outcome, decides
+from bptubeformer.verdict.outcome import Kind, Outcome, decides
 
 
-@decides(results=True)
+@decides(Kind.RESULTS)
 def videos(claim: Claim, evidence: Evidence) -> Outcome:
     """The dataset has as many videos as printed."""
     table, _ = read_trajectories(evidence.file("data/frames.safetensors"))
@@ -25,7 +25,7 @@ def videos(claim: Claim, evidence: Evidence) -> Outcome:
     )
 
 
-@decides(results=True)
+@decides(Kind.RESULTS)
 def categories(claim: Claim, evidence: Evidence) -> Outcome:
     """The dataset has trajectories of these categories and no others."""
     table, _ = read_trajectories(evidence.file("data/frames.safetensors"))
@@ -35,7 +35,7 @@ def categories(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(holds, f"{len(found)}: {', '.join(found)}", file, difference)
 
 
-@decides(results=True)
+@decides(Kind.RESULTS)
 def keypoints(claim: Claim, evidence: Evidence) -> Outcome:
     """A frame of the store has as many keypoints as printed."""
     file = "data/frames.safetensors"
@@ -48,7 +48,7 @@ def keypoints(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(count == claim.value == len(JOINTS), str(count), file, count - claim.value)
 
 
-@decides(results=True)
+@decides(Kind.RESULTS)
 def imbalanced(claim: Claim, evidence: Evidence) -> Outcome:
     """The largest class has at least twice the videos of the smallest."""
     table, _ = read_trajectories(evidence.file("data/frames.safetensors"))
@@ -57,7 +57,7 @@ def imbalanced(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(bool(counts.max() >= 2 * counts.min()), here, "data/frames.safetensors")
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def segment_labels(claim: Claim, evidence: Evidence) -> Outcome:
     """Every tested segment has the category of its video for a label."""
     run = claim.arguments["run"]
@@ -71,7 +71,7 @@ def segment_labels(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(bool(same.all()), here, str(file))
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def trained(claim: Claim, evidence: Evidence) -> Outcome:
     """These runs were trained."""
     for run in claim.arguments["runs"]:
@@ -79,7 +79,7 @@ def trained(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(True, f"trained: {', '.join(claim.arguments['runs'])}", evidence.accuracy_file)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def training_setting(claim: Claim, evidence: Evidence) -> Outcome:
     """Every run was trained with one of the printed values."""
     key = claim.arguments["key"]
@@ -89,7 +89,7 @@ def training_setting(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(holds, here, f"{evidence.protocol}/*/fold*/run.json")
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def early_stopping(claim: Claim, evidence: Evidence) -> Outcome:
     """Training went on for as many epochs after its best as printed, or until its last epoch."""
     patience = int(claim.value)
@@ -108,14 +108,18 @@ def early_stopping(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(holds, here, f"{evidence.protocol}/*/fold*/run.json")
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def folds(claim: Claim, evidence: Evidence) -> Outcome:
-    """As many folds as printed."""
-    count = int(evidence.accuracy["folds"].max())
-    return Outcome(count == claim.value, str(count), evidence.accuracy_file, count - claim.value)
+    """Every run has as many folds as printed, with a mean and a standard deviation over them."""
+    table = evidence.accuracy
+    counts = sorted(map(int, table["folds"].unique()))
+    known = table[["balanced_accuracy_mean", "balanced_accuracy_std"]].notna().all(axis=None)
+    here = ", ".join(map(str, counts))
+    holds = counts == [claim.value] and bool(known)
+    return Outcome(holds, here, evidence.accuracy_file, counts[-1] - claim.value)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def various_metrics(claim: Claim, evidence: Evidence) -> Outcome:
     """Balanced accuracy and other metrics are reported."""
     file = f"{evidence.scope}/metrics.csv"
@@ -124,19 +128,26 @@ def various_metrics(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome("balanced_accuracy" in found and len(found) > 1, here, file)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def counted(claim: Claim, evidence: Evidence) -> Outcome:
-    """MACs and parameters are counted for every run of the paper, and the run has its recalls."""
+    """MACs and parameters are counted for every run of the paper."""
     runs = evidence.configured
     counts = evidence.complexity.reindex(runs)[["macs_thop", "params"]]
     complete = int(counts.notna().all(axis=1).sum())
-    classes = int(evidence.recalls_of(claim.arguments["run"]).notna().sum())
-    here = f"MACs and parameters of {complete} runs by thop; recalls of {classes} classes"
-    file = f"tables/complexity.csv, {evidence.scope}/recalls.csv"
-    return Outcome(complete == len(runs) and classes > 0, here, file)
+    here = f"MACs and parameters of {complete} runs by thop"
+    return Outcome(complete == len(runs), here, "tables/complexity.csv")
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
+def matrix_of_best(claim: Claim, evidence: Evidence) -> Outcome:
+    """The run that is best here has a recall for each class: a row of its confusion matrix."""
+    best = str(evidence.accuracy["balanced_accuracy_mean"].idxmax())
+    recalls = evidence.recalls_of(best).reindex(evidence.counts.categories)
+    here = f"best here: {best}; recalls of {int(recalls.notna().sum())} classes"
+    return Outcome(bool(recalls.notna().all()), here, f"{evidence.scope}/recalls.csv")
+
+
+@decides(Kind.CONSTRUCTION)
 def kernel_is_stride(claim: Claim, evidence: Evidence) -> Outcome:
     """These runs were trained, with a stride that is their kernel, at one segment length."""
     rows = [evidence.accuracy_of(run) for run in claim.arguments["runs"]]
@@ -145,7 +156,7 @@ def kernel_is_stride(claim: Claim, evidence: Evidence) -> Outcome:
     return Outcome(holds, ", ".join(row["kernel"] for row in rows), evidence.accuracy_file)
 
 
-@decides(results=False)
+@decides(Kind.CONSTRUCTION)
 def default_padding(claim: Claim, evidence: Evidence) -> Outcome:
     """All trained runs that pad do it with constant 0, but for those that are about padding."""
     found = [

@@ -13,11 +13,18 @@ from bptubeformer.config import told
 from bptubeformer.data.trajectories import read_trajectories
 from bptubeformer.evaluation.pages import page
 from bptubeformer.verdict.evidence import Evidence
-from bptubeformer.verdict.judge import CONTRADICTED, NOT_STATED, NOT_TESTABLE, verdict_table
+from bptubeformer.verdict.judge import (
+    CONTRADICTED,
+    FOLLOWED,
+    NOT_STATED,
+    NOT_TESTABLE,
+    UNSUPPORTED,
+    verdict_table,
+)
 from bptubeformer.verdict.page import verdict_markdown
 
 TABLES = ("accuracy", "leakage", "metrics", "complexity", "movement")
-OF_EVERY_RUN = (CONTRADICTED, NOT_STATED, NOT_TESTABLE)
+OF_EVERY_RUN = (CONTRADICTED, FOLLOWED, NOT_STATED, NOT_TESTABLE, UNSUPPORTED)
 """Verdicts that no result of this run has changed: left to the full page."""
 
 

@@ -1,0 +1,110 @@
+"""Whether results say anything about the paper's: the data is HR-Crime, the settings are its own.
+
+The content of the store decides, never the name of the dataset. Sources of the counts: the paper
+(section 3) for categories and videos; a public implementation of the same group, which prints the
+test windows of each class, for the frames (see docs/fidelity.md).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from bptubeformer.claims import papers_runs
+from bptubeformer.config import training_of
+
+VIDEOS = 789
+"""Anomaly videos (paper, section 3)."""
+WITHOUT_TRAJECTORIES = 0.1
+"""Largest share of them that may have no trajectory left after the detector and filtering."""
+LENGTH = 60
+WINDOWS = {
+    "Abuse": 47939, "Arrest": 79273, "Arson": 11152, "Assault": 70182, "Burglary": 50236,
+    "Explosion": 20424, "Fighting": 100543, "RoadAccidents": 27617, "Robbery": 120163,
+    "Shooting": 38374, "Shoplifting": 101685, "Stealing": 47212, "Vandalism": 26287,
+}  # fmt: skip
+"""Test windows of 60 frames, by class; a fifth of the trajectories is for the test."""
+TEST_SHARE = 0.2
+TOTAL_TOLERANCE, CLASS_TOLERANCE = 0.15, 0.6
+"""Relative differences that a test set of a fifth of the trajectories leaves open."""
+SHORTEST = 24
+"""Rows; shorter trajectories are left out, also of the printed windows."""
+
+PAPERS = {
+    "protocols.0": "as-published",
+    "split.folds": 3,
+    "split.minimum_rows": 24,
+    "windows.step": 1,
+}
+"""Settings of all runs."""
+BATCH_SIZES = (1000, 500, 100)
+OF_A_RUN = {"learning_rate": 0.001, "early_stopping_patience": 3}
+LEAST_EPOCHS = 100
+"""Fewer would cut short a training that early stopping has not ended."""
+
+
+def closed_by(config: Mapping[str, Any], trajectories: pd.DataFrame) -> list[str]:
+    """Reasons why claims about results are not judged; none where they are.
+
+    Args:
+        config: the configuration of the run.
+        trajectories: columns category, video, person, rows; of the frame store.
+    """
+    return [*content(trajectories), *settings(config)]
+
+
+def content(trajectories: pd.DataFrame) -> list[str]:
+    """What of the data is not HR-Crime's."""
+    found = []
+    categories = sorted(map(str, trajectories["category"].unique()))
+    if categories != sorted(WINDOWS):
+        found.append(f"{len(categories)} categories that are not HR-Crime's 13")
+    videos = len(trajectories.drop_duplicates(["category", "video"]))
+    if not (1 - WITHOUT_TRAJECTORIES) * VIDEOS <= videos <= VIDEOS:
+        found.append(f"{videos} videos, HR-Crime has {VIDEOS}")
+    rows = trajectories["rows"]
+    windows = (rows - LENGTH + 1).clip(lower=0).where(rows >= SHORTEST, 0)
+    expected = sum(WINDOWS.values()) / TEST_SHARE
+    if abs(windows.sum() / expected - 1) > TOTAL_TOLERANCE:
+        found.append(
+            f"{windows.sum()} windows of {LENGTH} frames, HR-Crime has about {expected:.0f}"
+        )
+    elif categories == sorted(WINDOWS):
+        by_class = windows.groupby(trajectories["category"].astype(str)).sum()
+        other = [
+            name
+            for name, count in WINDOWS.items()
+            if abs(by_class[name] * TEST_SHARE / count - 1) > CLASS_TOLERANCE
+        ]
+        if other:
+            found.append(f"other numbers of frames in {', '.join(other)}")
+    return found
+
+
+def settings(config: Mapping[str, Any]) -> list[str]:
+    """Settings that are not the paper's, with their values; more seeds are no difference."""
+    found = []
+    for key, papers in PAPERS.items():
+        section, name = key.split(".")
+        value = config[section][int(name) if name.isdigit() else name]
+        if value != papers:
+            label = section if name.isdigit() else key
+            found.append(f"{label} = {value}, the paper's is {papers}")
+    different: dict[str, list[str]] = {}
+    for run in papers_runs():
+        if run not in config["runs"]:
+            continue
+        training = training_of(config, run)
+        for name, papers in OF_A_RUN.items():
+            if training[name] != papers:
+                different.setdefault(f"{name} = {training[name]}, not {papers}", []).append(run)
+        if training["batch_size"] not in BATCH_SIZES:
+            text = f"batch_size = {training['batch_size']}, not one of {BATCH_SIZES}"
+            different.setdefault(text, []).append(run)
+        if training["max_epochs"] < LEAST_EPOCHS:
+            text = f"max_epochs = {training['max_epochs']}, less than {LEAST_EPOCHS}"
+            different.setdefault(text, []).append(run)
+    trained = [run for run in papers_runs() if run in config["runs"]]
+    for text, runs in different.items():
+        found.append(text if runs == trained else f"{text} ({', '.join(runs)})")
+    return found
