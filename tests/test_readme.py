@@ -1,6 +1,7 @@
 """The README says what is there."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,20 @@ def test_every_fault_names_a_test_that_exists():
     )
     for file, test in named:
         assert f"def {test}(" in (REPOSITORY / "tests" / f"{file}.py").read_text(), test
+
+
+def test_documents_name_files_of_the_code_that_exist():
+    """Pages written by hand, and pages that a command wrote, go stale when a file is renamed."""
+    folders = ("src", "tests", "benchmarks", "docs")
+    files = {p.name for folder in folders for p in (REPOSITORY / folder).rglob("*.py")}
+    named = {
+        (document.name, Path(name).name)
+        for document in [*DOCUMENTS, *sorted((REPOSITORY / "benchmarks").glob("*.md"))]
+        for name in re.findall(r"`([\w/]+\.py)\b", document.read_text())
+    }
+    assert len(named) > 20
+    for document, name in named:
+        assert name in files, f"{document} names {name}"
 
 
 def test_every_choice_names_a_key_that_exists():

@@ -37,6 +37,8 @@ def test_at_most_so_many_of_each_class_are_sampled():
         ({"label": np.array([0, 2])}, "its label is not one of its classes for each"),
         ({"predicted": np.array([0, -1])}, "its predicted is not one of its classes"),
         ({"predicted": np.array([0])}, "its predicted is not one of its classes for each"),
+        ({"trajectory": np.array([0])}, "its trajectories are not one for each embedding"),
+        ({"trajectory": np.array([0, -1])}, "its trajectories are not one for each embedding"),
     ],
 )
 def test_embeddings_that_do_not_belong_together_are_refused(tmp_path, change, words):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sys
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -31,6 +33,11 @@ from bptubeformer.verdict.judge import (
     verdict_table,
 )
 from bptubeformer.verdict.outcome import KINDS, TESTS, Kind, decides
+from conftest import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+
+import verdicts as verdicts_benchmark
 
 CLAIMS = {claim.id + claim.part: claim for claim in load_claims()}
 DECIDING = sorted({c.test for c in CLAIMS.values() if c.test and not c.verdict})
@@ -525,3 +532,45 @@ def test_two_tests_of_one_name_are_refused():
     with pytest.raises(ValueError, match="two tests of claims are named highest"):
         decides(Kind.RESULTS)(highest)
     assert TESTS["highest"] is not highest
+
+
+def results_reproduced(table):
+    kinds = {name for name, claim in CLAIMS.items() if KINDS.get(claim.test or "") is Kind.RESULTS}
+    return [
+        name
+        for name, verdict in zip(table["id"] + table["part"], table["verdict"], strict=True)
+        if verdict == REPRODUCED and name in kinds
+    ]
+
+
+def test_walkers_under_the_name_of_hr_crime_reproduce_no_result(evidence, store, monkeypatch):
+    monkeypatch.undo()
+    store.save(evidence.results / "data" / "frames.safetensors")
+    evidence.config["dataset"]["name"] = "hr-crime"
+    rows = [judge(claim, evidence) for claim in CLAIMS.values() if claim.id != "R02"]
+    assert results_reproduced(pd.DataFrame(rows)) == []
+    assert "videos, HR-Crime has 789" in judge(CLAIMS["T04"], evidence)["reason"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_the_gate_each_reproduced_claim_rests_on_decided_pairs(evidence, seed):
+    """The demonstration's size and noise, all runs equal, and the gate open."""
+    size = verdicts_benchmark.SIZES[1]
+    truth = verdicts_benchmark.equal_truth(size)
+    counts = verdicts_benchmark.simulate(size, truth, np.random.default_rng(seed))
+    simulated = verdicts_benchmark.Simulated(evidence.results, evidence.config, given=counts)
+    for claim in verdicts_benchmark.CLAIMS:
+        row = judge(claim, simulated)
+        if row["verdict"] != REPRODUCED:
+            continue
+        arguments = claim.arguments
+        pairs = {
+            "lower": lambda a: [(a["than"], run) for run in a["runs"]],
+            "higher": lambda a: [(a["run"], a["than"])],
+            "highest": lambda a: [(a["run"], run) for run in a["among"] if run != a["run"]],
+            "lowest": lambda a: [(run, a["run"]) for run in a["among"] if run != a["run"]],
+            "falls": lambda a: list(pairwise(a["runs"])),
+        }  # fmt: skip
+        assert claim.test in pairs, claim.id  # nothing else can be decided at this size
+        for pair in pairs[claim.test](arguments):
+            assert counts.balanced_accuracy(*pair).interval()[0] > 0, claim.id
