@@ -24,9 +24,17 @@ def test_nothing_beats_what_is_on_the_front(points):
 def test_every_run_is_drawn_and_equal_input_gives_equal_files(saved):
     table = pd.DataFrame(
         {"run": list("abcdefgh"), "experiment": ["x", "y"] * 4, "macs": np.arange(8) % 3 + 1.0,
-         "mean": 0.4, "low": 0.3, "high": 0.5}
+         "mean": 0.4 + 0.01 * (np.arange(8) % 3), "low": 0.3, "high": 0.5}
     )  # fmt: skip
     svg = saved(draw_pareto(table, 0.1, "title"))
     for text in (*(f">{name}<" for name in "abcdefgh"), "Pareto front", "chance"):
         assert text in svg
     assert svg == saved(draw_pareto(table, 0.1, "title"))
+
+
+def test_a_front_of_one_point_is_not_drawn_and_not_named(saved):
+    table = pd.DataFrame(
+        {"run": list("ab"), "experiment": "x", "macs": [1.0, 2.0], "mean": [0.5, 0.4],
+         "low": 0.3, "high": 0.6}
+    )  # fmt: skip
+    assert "Pareto front" not in saved(draw_pareto(table, 0.1, "title"))

@@ -35,7 +35,7 @@ def draw_pareto(table: pd.DataFrame, chance: float, title: str) -> Figure:
     axes = figure.subplots()
     on_front = pareto_front(table["macs"].to_numpy(), table["mean"].to_numpy())
     front = table[on_front].sort_values("macs")
-    if len(front) > 1:
+    if front["macs"].nunique() > 1:
         axes.step(
             front["macs"], front["mean"], where="post", color="0.6", linestyle="--",
             linewidth=1.2, label="Pareto front", zorder=1,
