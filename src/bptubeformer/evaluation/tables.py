@@ -56,7 +56,7 @@ def spread(mean: float, std: float) -> str:
 
 def signed(value: float) -> str:
     """A difference with its sign and four digits; ``-`` where there is none."""
-    return "-" if np.isnan(value) else f"{value:+.4f}"
+    return "-" if np.isnan(value) else f"{round(value, 4) + 0.0:+.4f}"
 
 
 def unsigned(value: float) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
 from bptubeformer.claims import Claim, papers_runs, printed_table
@@ -17,7 +18,8 @@ from bptubeformer.verdict.rules import largest_resolvable
 def interval_text(estimate: Estimate, form: str = ".4f") -> str:
     """A number with its 95 % interval, in words."""
     low, high = estimate.interval()
-    return f"{estimate.value:{form}} ({low:{form}} to {high:{form}})"
+    ends = f"{low:{form}} to {high:{form}}" if np.isfinite(estimate.error) else "no interval"
+    return f"{estimate.value:{form}} ({ends})"
 
 
 def _difference(evidence: Evidence, run: str, minus: str) -> tuple[Estimate, str]:

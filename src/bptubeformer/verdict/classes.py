@@ -1,6 +1,7 @@
 """Claims about the recall of classes (paper, Fig. 3)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bptubeformer.claims import Claim
 from bptubeformer.evaluation.uncertainty import Estimate
@@ -20,8 +21,13 @@ def _recall(evidence: Evidence, weights: Mapping[tuple[str, str], float]) -> Est
 
 
 def _percent(estimate: Estimate, form: str = ".1f") -> str:
-    low, high = estimate.interval()
-    return f"{100 * estimate.value:{form}} % ({100 * low:{form}} to {100 * high:{form}})"
+    share = replace(
+        estimate,
+        value=100 * estimate.value,
+        video_variance=1e4 * estimate.video_variance,
+        training_variance=1e4 * estimate.training_variance,
+    )
+    return f"{interval_text(share, form)} %"
 
 
 def _ordered(evidence: Evidence, found: Sequence[tuple[str, Estimate]]) -> Outcome:

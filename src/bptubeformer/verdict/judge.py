@@ -31,6 +31,8 @@ VERDICTS = (
     NOT_STATED, NOT_TESTABLE, NOT_RUN,
 )  # fmt: skip
 
+GATE = "about HR-Crime with the paper's settings"
+"""What the reason of a claim that is not judged begins with."""
 MODULES = (accuracy, attention, classes, complexity, models, settings)
 """Where the tests are; importing them registers them."""
 
@@ -99,7 +101,7 @@ def _verdict(claim: Claim, outcome: Outcome) -> str:
 
 
 def _closed(reasons: Sequence[str]) -> str:
-    return f"about HR-Crime with the paper's settings; here: {'; '.join(reasons)}"
+    return f"{GATE}; here: {'; '.join(reasons)}"
 
 
 def _settings(keys: Sequence[str], config: Mapping[str, Any]) -> str:

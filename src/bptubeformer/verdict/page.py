@@ -10,7 +10,7 @@ import pandas as pd
 from bptubeformer.claims import load_claims, printed_table, section_titles
 from bptubeformer.evaluation.tables import render, write_table
 from bptubeformer.verdict.evidence import Evidence, NotRun
-from bptubeformer.verdict.judge import VERDICTS, verdict_table
+from bptubeformer.verdict.judge import GATE, VERDICTS, verdict_table
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 TITLE = "Verdicts: every claim of the paper"
@@ -82,6 +82,9 @@ def verdict_page(table: pd.DataFrame, evidence: Evidence) -> str:
     )
     titles = section_titles()
     rows["resolvable"] = _resolvable(table)
+    # The page says once, at its top, what is different here.
+    closed = rows["reason"].str.startswith(GATE)
+    rows["reason"] = rows["reason"].mask(closed, f"{GATE}; see above")
     sections = [(LEADING, rows[rows["leading"]].to_dict("records"))]
     others = rows[~rows["leading"]]
     sections += [
