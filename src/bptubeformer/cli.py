@@ -427,22 +427,21 @@ def predict(
     option("--baseline", "the run that the others are compared with"),
     option(
         "--learned",
-        "balanced accuracy from which a model has learned; left out: a sixth of "
-        "the way from chance to 1",
+        "balanced accuracy from which a model has learned; 0: a sixth of the way from chance to 1",
         type=share,
-        default=None,
+        default=0.0,
     ),
     output("accuracy.csv; .md, and metrics, recalls, folds and counts, are written beside it"),
 )
 def accuracy(
     results: Path, store: Path, runs: Mapping[str, Any], protocols: list[str], folds: int,
-    seeds: list[int], baseline: str, learned: float | None, output: Path,
+    seeds: list[int], baseline: str, learned: float, output: Path,
 ) -> None:  # fmt: skip
     """Table 1: balanced accuracy of all runs, beside the paper's, with intervals."""
     from bptubeformer.evaluation.accuracy import evaluate, write_accuracy
 
     evaluation = evaluate(results, store, list(runs), protocols, folds, seeds)
-    write_accuracy(evaluation, runs, baseline, learned, results.name, output)
+    write_accuracy(evaluation, runs, baseline, learned or None, results.name, output)
 
 
 @command(

@@ -29,7 +29,8 @@ CATEGORIES = {
         "Leakage: the same runs under each protocol",
     },
     "Figures": {
-        "Confusion matrix", "Recall of each class", "Attention between class token and body parts",
+        "Confusion matrix", "Confusion matrix of the best run", "Recall of each class",
+        "Attention between class token and body parts",
         "Attention between tubelets", "Attention on the skeleton", "Attention and movement",
         "t-SNE of the class tokens", "Silhouettes by true class", "Silhouettes by cluster",
         "Accuracy against cost",

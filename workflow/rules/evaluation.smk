@@ -5,12 +5,8 @@ BOOTSTRAP = [
     config["statistics"]["bootstrap_samples"],
     config["statistics"]["bootstrap_seed"],
 ]
-# Left out: a sixth of the way from chance to 1.
-LEARNED = (
-    ""
-    if config["statistics"]["learned"] is None
-    else f"--learned {config['statistics']['learned']}"
-)
+# 0: a sixth of the way from chance to 1.
+LEARNED = config["statistics"]["learned"] or 0
 TABLES = [
     f"{RESULTS}/tables/{table}.{suffix}"
     for table in ["accuracy", "metrics", "complexity", "movement", "verdict"]
@@ -54,7 +50,7 @@ rule accuracy:
     shell:
         "python src accuracy --results {params.results:q} --store {input.store:q} "
         "--runs {params.runs:q} --protocols {params.protocols:q} --folds {params.folds:q} "
-        "--seeds {params.seeds:q} --baseline {params.baseline:q} {params.learned} "
+        "--seeds {params.seeds:q} --baseline {params.baseline:q} --learned {params.learned:q} "
         "--output {output.table:q} 2>&1 | tee {log:q}"
 
 
