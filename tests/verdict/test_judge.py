@@ -574,3 +574,11 @@ def test_without_the_gate_each_reproduced_claim_rests_on_decided_pairs(evidence,
         assert claim.test in pairs, claim.id  # nothing else can be decided at this size
         for pair in pairs[claim.test](arguments):
             assert counts.balanced_accuracy(*pair).interval()[0] > 0, claim.id
+
+
+def test_a_run_that_the_configuration_left_out_decides_nothing(evidence):
+    for run in ("BPT-V2", "BPT-8-V1"):
+        del evidence.config["runs"][run]
+    for name, run in {"R16": "BPT-V2", "R18": "BPT-8-V1", "R10": "BPT-8-V1"}.items():
+        row = judge(CLAIMS[name], evidence)
+        assert (row["verdict"], row["reason"]) == (NOT_RUN, f"{run} is not in the configuration")
