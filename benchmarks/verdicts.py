@@ -1,4 +1,4 @@
-"""How often the judge is wrong, and how often it decides: ``python benchmarks verdicts``.
+"""Measure the error rates and the power of the judge: ``python benchmarks verdicts``.
 
 Test counts with known truth go through the real tests of claims (``bptubeformer.verdict``); the
 gate has tests of its own. Noise has the sizes that were measured (docs/fidelity.md).
@@ -298,7 +298,7 @@ def calibrate(size: Size, count: int, seed: int = 0) -> list[tuple[str, str, str
 
 
 def _factor(least: pd.Series, size: Size) -> float:
-    """How much larger the paper's differences have to be for this size to resolve most of them."""
+    """Return the factor on the paper's differences with which this size resolves most of them."""
     means = [float(recalls.mean()) for recalls in papers_truth(size).values()]
     middle = np.mean(means)
     room = 0.42 / max(abs(mean - middle) for mean in means if mean > 0.4)
@@ -334,7 +334,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shown = power.drop(columns="size").round({"reproduced": 1, "differs": 1, "resolvable": 4})
     write_text(
         given.output.with_suffix(".md"),
-        "# How often the judge is wrong, and how often it decides\n\n"
+        "# Error rates and power of the judge\n\n"
         f"Written by `python benchmarks verdicts`: {given.replicates} simulated sweeps a row, "
         "through the real tests of claims.\n\n"
         f"{text.to_markdown(index=False, disable_numparse=True)}\n\n"

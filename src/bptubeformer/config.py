@@ -126,7 +126,7 @@ def described(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def counted(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What the tables of complexity say of each run: all runs, and those that are only counted."""
+    """Return ``described`` runs for the tables of complexity: all runs, and those only counted."""
     sections = {**config["controls"], **config["complexity"]["runs"]}
     return described({**config, "controls": sections})
 

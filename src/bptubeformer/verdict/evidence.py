@@ -57,7 +57,7 @@ class Evidence:
 
     @property
     def counts_file(self) -> str:
-        """Where ``counts`` is."""
+        """Path of the table of counts, below the results."""
         return f"{self.scope}/counts.csv"
 
     @cached_property
@@ -109,7 +109,7 @@ class Evidence:
 
     @property
     def accuracy_file(self) -> str:
-        """Where ``accuracy`` is."""
+        """Path of the table of accuracy, below the results."""
         return f"{self.scope}/accuracy.csv"
 
     @cached_property
