@@ -75,8 +75,10 @@ class Size:
         return names if len(self.videos) == len(names) else names[: len(self.videos)]
 
 
+# HR-Crime: the deviations over folds that Table 1 prints, .0036 pooled, are those of means of 13
+# recalls: .013 a class. The others were measured on counts of these datasets.
 SIZES = (
-    Size("HR-Crime", (60,) * 13, 3, 280, 0.20, 0.03),
+    Size("HR-Crime", (60,) * 13, 3, 280, 0.20, 0.013),
     Size("demonstration", (3, 5, 3, 5, 5, 2, 6, 3, 6, 4, 6, 5, 3), 1, 5, 0.14, 0.26),
     Size("store-small", (5, 6, 5, 6, 5, 6, 6), 1, 160, 0.25, 0.12),
 )

@@ -123,6 +123,7 @@ def test_mean_and_sample_deviation_stand_beside_the_paper(evaluation):
     # On the trajectories that both test, 0 and 4: 1, 1, 0.5 against 0.5, 0.5, 0.5.
     assert ours["difference_to_baseline"] == pytest.approx(1 / 3)
     assert (ours["trajectories"], ours["common_trajectories"]) == (4, 2)
+    assert ours["difference_trajectories"] == 2
     assert ours["balanced_accuracy_common"] == pytest.approx(5 / 6)
     # One video of each class is left: the error of the difference is not known.
     assert np.isnan(ours["difference_low"])

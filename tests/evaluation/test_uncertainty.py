@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bptubeformer.evaluation.uncertainty import Counts, Estimate, bounds, satterthwaite
+from bptubeformer.evaluation.tables import write_table
+from bptubeformer.evaluation.uncertainty import (
+    Counts,
+    Estimate,
+    bounds,
+    by_trajectory,
+    read_counts,
+    satterthwaite,
+)
 
 
 def counts(tested, correct, video, labels, classes=2):
@@ -81,10 +89,26 @@ def test_a_class_with_one_video_has_no_known_error():
     one = counts([[[10, 10, 10]] * 3], [[[8, 6, 3]] * 3], [0, 1, 2], [0, 0, 1])
     own = one.balanced_accuracy("r0")
     assert (own.error, own.fewest_videos) == (np.inf, 1)
-    assert np.isnan(list(bounds(own).values())).all()
+    assert np.isnan(list(bounds(own, "interval").values())).all()
     assert one.recall({("r0", "c0"): 1.0}).error < np.inf
     none = counts([[[10, 10, 0]] * 3], [[[8, 6, 0]] * 3], [0, 1, 2], [0, 0, 1])
     assert np.isnan(none.balanced_accuracy("r0").value)
+
+
+def test_names_that_look_like_numbers_stay_names(tmp_path):
+    names = ["0", "1e5"]
+    trajectories = pd.DataFrame(
+        {"category": np.repeat(names, 4), "video": ["0012", "1", "nan", "True"] * 2}
+    )
+    right, numbers = np.arange(8) > 2, np.arange(8)
+    places = [{"run": "r", "fold": fold, "seed": 0} for fold in range(2)]
+    rows = [by_trajectory(place, numbers, right, trajectories) for place in places]
+    table = pd.concat(rows)
+    write_table(tmp_path / "counts.csv", table)
+    again = Counts.of(read_counts(tmp_path / "counts.csv"), names)
+    assert again.balanced_accuracy("r") == Counts.of(table, names).balanced_accuracy("r")
+    assert again.balanced_accuracy("r").value == pytest.approx(0.625)
+    assert len(again.labels) == 8
 
 
 def test_a_table_of_counts_is_read_in_any_order():

@@ -3,8 +3,10 @@ import re
 import pytest
 
 from bptubeformer.verdict import gate
+from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.judge import VERDICTS, verdict_table
 from bptubeformer.verdict.page import (
+    about,
     count_verdicts,
     paper_differences,
     resolution,
@@ -39,13 +41,23 @@ def test_markdown_counts_and_lists(evidence):
     text = verdict_markdown(found, evidence)
     assert list(count_verdicts(found).index) == list(VERDICTS)
     assert count_verdicts(found).sum() == len(found)
-    assert found["id"].nunique() == 163
+    assert found["id"].nunique() == 164
     for name in found["id"] + found["part"]:
         assert f"\n| {name} " in text
     columns = {
         line.count("|") - line.count("\\|") for line in text.splitlines() if line[:3] == "| K"
     }
     assert columns == {9}
+
+
+def test_the_page_says_how_many_trainings_reached_their_last_epoch(evidence):
+    assert "0 of 48 trainings reached max_epochs" in about(evidence)
+    for folder in evidence.folds_of("BPT-V2"):
+        path = folder / "run.json"
+        path.write_text(path.read_text().replace('"epochs": 10', '"epochs": 100'))
+    fresh = Evidence(evidence.results, evidence.config)
+    assert "3 of 48 trainings reached max_epochs" in about(fresh)
+    assert "reached" not in about(Evidence(evidence.results / "none", evidence.config))
 
 
 def test_another_dataset_is_named_at_the_top(evidence, monkeypatch):

@@ -39,6 +39,14 @@ def test_what_is_needed_is_enough():
     assert "times the test videos" in RULES.within(Estimate(0.0, 0.1, 0.0, fewest_videos=9))[1]
 
 
+def test_what_a_difference_would_need_is_enough():
+    poor = known(0.0, 0.02)
+    assert RULES.needed_for(poor, -0.04) == ""
+    note = RULES.needed_for(poor, -0.01)
+    assert note.startswith(f"{CANNOT} if the paper's -0.0100 is true; it could with 16 times")
+    assert RULES.needed_for(known(0.0, 0.02 / 16**0.5), -0.01) == ""
+
+
 def test_orderings_need_every_pair_and_a_tie_favours_nothing():
     assert RULES.positive([known(0.1), known(0.2)]) == (True, "")
     assert RULES.positive([known(0.1), known(-0.2)])[0] is False
@@ -58,7 +66,7 @@ def test_too_few_videos_decide_nothing():
     for rule in (lambda e: RULES.within(e), lambda e: RULES.positive([e])):
         holds, note = rule(poor)
         assert holds is None
-        assert note == "a class has 1 test videos in a fold, at least 2 needed"
+        assert note == "a class has too few test videos in a fold: 1, at least 2 are needed"
 
 
 @given(

@@ -22,7 +22,7 @@ from bptubeformer.evaluation.tables import (
     unsigned,
     write_table,
 )
-from bptubeformer.evaluation.uncertainty import Counts, bounds
+from bptubeformer.evaluation.uncertainty import Counts, Estimate, bounds, by_trajectory
 from bptubeformer.places import fold_folders
 
 NOT_LEARNED = "†"
@@ -82,7 +82,7 @@ def evaluate(
                 _refuse_untested(shown, folder / FILE)
                 correct = shown.logits.argmax(axis=1) == shown.labels
                 place = {"run": run, "protocol": protocol, "fold": fold, "seed": seed}
-                counts.append(_counts(place, shown.trajectory, correct, trajectories))
+                counts.append(by_trajectory(place, shown.trajectory, correct, trajectories))
                 for unit in UNITS:
                     scored, by_class = _score(shown, unit, video)
                     fold_rows.append({**place, "unit": unit, **scored})
@@ -92,25 +92,6 @@ def evaluate(
         pd.DataFrame(recall_rows),
         pd.concat(counts, ignore_index=True),
         tuple(categories),
-    )
-
-
-def _counts(
-    place: Mapping[str, Any], trajectory: np.ndarray, correct: np.ndarray, table: pd.DataFrame
-) -> pd.DataFrame:
-    """Test segments of each trajectory of a fold, and those classified correctly."""
-    tested = np.bincount(trajectory, minlength=len(table))
-    (there,) = np.nonzero(tested)
-    owners = table.iloc[there]
-    return pd.DataFrame(
-        {
-            **place,
-            "category": owners["category"].astype(str).to_numpy(),
-            "video": owners["video"].astype(str).to_numpy(),
-            "trajectory": there,
-            "tested": tested[there],
-            "correct": np.bincount(trajectory[correct], minlength=len(table))[there],
-        }
     )
 
 
@@ -196,11 +177,9 @@ def accuracy_table(
             paper = printed_table(1).get(name, {})
             score = over_folds(group, "balanced_accuracy")
             own = counts.balanced_accuracy(name)
-            interval, low_high = bounds(own), {"low": np.nan, "high": np.nan}
-            difference = np.nan
+            paired = Estimate(np.nan, np.nan)
             if baseline in counts.tested and name != baseline:
                 paired = counts.balanced_accuracy(name, baseline)
-                difference, low_high = paired.value, bounds(paired)
             rows.append(
                 {
                     "run": name,
@@ -217,14 +196,13 @@ def accuracy_table(
                     "paper_std": paper.get("std", np.nan),
                     "seeds": group["seed"].nunique(),
                     "balanced_accuracy_std_seeds": score["std_seeds"],
-                    "interval_low": interval["low"],
-                    "interval_high": interval["high"],
+                    **bounds(own, "interval"),
                     "trajectories": own.trajectories,
                     "balanced_accuracy_common": common.balanced_accuracy(name).value,
                     "common_trajectories": int(shared.any(axis=(0, 1)).sum()),
-                    "difference_to_baseline": difference,
-                    "difference_low": low_high["low"],
-                    "difference_high": low_high["high"],
+                    "difference_to_baseline": paired.value,
+                    **bounds(paired, "difference"),
+                    "difference_trajectories": paired.trajectories,
                     "classes": group["classes"].max(),
                     "learned": has_learned(group, learned),
                 }
@@ -293,11 +271,13 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
                 map(spread, table["balanced_accuracy_mean"], table["balanced_accuracy_std"])
             ),
             "95 % interval": ranges(table["interval_low"], table["interval_high"]),
+            "Trajectories": table["trajectories"],
             "On common trajectories": table["balanced_accuracy_common"].map(unsigned),
             f"Minus {baseline}": table["difference_to_baseline"].map(signed),
             "95 % interval of it": ranges(
                 table["difference_low"], table["difference_high"], "+.4f"
             ),
+            "On trajectories": table["difference_trajectories"].replace(0, "-"),
             "Paper (HR-Crime)": [
                 spread(mean, std)
                 for mean, std in zip(table["paper_mean"], table["paper_std"], strict=True)
@@ -321,9 +301,9 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
     ]
     if not table["learned"].all():
         notes.append(
-            f"{NOT_LEARNED} has not learned: in some fold, balanced accuracy is below three times "
-            "chance (with 13 classes) or fewer than half of the classes are predicted. Its number "
-            "says nothing about the model; see history.csv of its folds."
+            f"{NOT_LEARNED} has not learned: in some fold, balanced accuracy is too near to chance "
+            "(docs/fidelity.md), or fewer than half of the classes are predicted. Its number says "
+            "nothing about the model; see history.csv of its folds."
         )
     return render("Table 1: balanced accuracy", shown, notes)
 

@@ -11,6 +11,7 @@ from sklearn.metrics import silhouette_samples
 from bptubeformer.data.trajectories import read_trajectories
 from bptubeformer.evaluation.inspection import Embeddings
 from bptubeformer.evaluation.tables import write_table
+from bptubeformer.evaluation.uncertainty import by_trajectory
 
 BY_CLASS, BY_CLUSTER = "true class", "k-means cluster"
 """The two readings of Fig. 5b: the paper does not say what its silhouettes group."""
@@ -79,7 +80,7 @@ def silhouettes_table(shown: Embeddings, seed: int) -> pd.DataFrame:
 
 
 def silhouette_counts(folds: Sequence[Embeddings], store: Path) -> pd.DataFrame:
-    """Silhouettes by true class, summed up by trajectory: what intervals are made of.
+    """Sum up silhouettes by true class for each trajectory; intervals are made of these sums.
 
     Args:
         folds: embeddings of the test segments of each fold.
@@ -93,23 +94,9 @@ def silhouette_counts(folds: Sequence[Embeddings], store: Path) -> pd.DataFrame:
     rows = []
     for fold, shown in enumerate(folds):
         values = silhouettes(shown.embedding, shown.label)
-        there, index = np.unique(shown.trajectory, return_inverse=True)
-        owners = trajectories.iloc[there]
-        for run, scores in ((MEAN, values), (POSITIVE, (values > 0).astype(float))):
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "run": run,
-                        "fold": fold,
-                        "seed": 0,
-                        "category": owners["category"].astype(str).to_numpy(),
-                        "video": owners["video"].astype(str).to_numpy(),
-                        "trajectory": there,
-                        "tested": np.bincount(index),
-                        "correct": np.bincount(index, scores),
-                    }
-                )
-            )
+        for run, scores in ((MEAN, values), (POSITIVE, values > 0)):
+            place = {"run": run, "fold": fold, "seed": 0}
+            rows.append(by_trajectory(place, shown.trajectory, scores, trajectories))
     return pd.concat(rows, ignore_index=True)
 
 

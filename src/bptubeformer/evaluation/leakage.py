@@ -8,7 +8,7 @@ import pandas as pd
 
 from bptubeformer.evaluation.accuracy import Evaluation, over_folds
 from bptubeformer.evaluation.tables import ranges, render, signed, spread, write_table
-from bptubeformer.evaluation.uncertainty import Counts, bounds
+from bptubeformer.evaluation.uncertainty import Counts, Estimate, bounds
 from bptubeformer.places import fold_folders
 from bptubeformer.reading import reading
 
@@ -41,12 +41,10 @@ def leakage_table(results: Path, evaluation: Evaluation) -> pd.DataFrame:
         ]
         best = [history.loc[history["validation_loss"].idxmin()] for history in histories]
         score = over_folds(group, "balanced_accuracy")
-        own = bounds(counts.balanced_accuracy((protocol, run)))
-        gap, gap_bounds = np.nan, {"low": np.nan, "high": np.nan}
+        gap = Estimate(np.nan, np.nan)
         if protocol != REFERENCE and (REFERENCE, run) in counts.tested:
             # Each protocol has test sets of its own.
-            found = counts.balanced_accuracy((protocol, run), (REFERENCE, run), common=False)
-            gap, gap_bounds = found.value, bounds(found)
+            gap = counts.balanced_accuracy((protocol, run), (REFERENCE, run), common=False)
         rows.append(
             {
                 "run": run,
@@ -54,11 +52,9 @@ def leakage_table(results: Path, evaluation: Evaluation) -> pd.DataFrame:
                 "folds": folds,
                 "balanced_accuracy_mean": score["mean"],
                 "balanced_accuracy_std": score["std"],
-                "interval_low": own["low"],
-                "interval_high": own["high"],
-                "gap": gap,
-                "gap_low": gap_bounds["low"],
-                "gap_high": gap_bounds["high"],
+                **bounds(counts.balanced_accuracy((protocol, run)), "interval"),
+                "gap": gap.value,
+                **bounds(gap, "gap"),
                 "validation_accuracy": np.mean([epoch["validation_accuracy"] for epoch in best]),
                 "test_accuracy": group["accuracy"].mean(),
             }

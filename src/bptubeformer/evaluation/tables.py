@@ -30,14 +30,19 @@ def write_table(
         write_text(path.with_suffix(".html"), html or page(markdown))
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """What ``write_table`` wrote; a class or run may be named NA or null.
+def read_table(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
+    """Read what ``write_table`` wrote; a class or run may be named NA or null.
+
+    Args:
+        path: of the CSV.
+        texts: columns that hold names, which may look like numbers.
 
     Raises:
         InputError: the file is no table.
     """
     with reading(path, "a table of results", "snakemake"):
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        kinds = dict.fromkeys(texts, str)
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=kinds)
 
 
 def render(title: str, shown: pd.DataFrame, notes: Sequence[str]) -> str:

@@ -10,11 +10,14 @@ all runs of a study. Letters: F folds, S seeds, N trajectories, V videos, C clas
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
+
+from bptubeformer.evaluation.tables import read_table
 
 CONFIDENCE = 0.95
 POWER = 0.8
@@ -256,8 +259,42 @@ class Counts:
         return covariance, float(freedom)
 
 
-def bounds(estimate: Estimate) -> dict[str, Any]:
-    """Ends of the interval, as columns of a table; NaN where the error is not known."""
-    low, high = estimate.interval()
-    known = np.isfinite(estimate.error)
-    return {"low": low if known else np.nan, "high": high if known else np.nan}
+def by_trajectory(
+    place: Mapping[str, Any], trajectory: np.ndarray, score: np.ndarray, trajectories: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the rows of one model in a table that ``Counts.of`` reads.
+
+    Args:
+        place: run, fold, seed and the like: columns of one value.
+        trajectory: int64 (n,), trajectory of each test segment.
+        score: (n,): whether it is classified correctly, or another score.
+        trajectories: of the frame store.
+    """
+    there, index = np.unique(trajectory, return_inverse=True)
+    owners = trajectories.iloc[there]
+    correct = np.bincount(index, score)
+    return pd.DataFrame(
+        {
+            **place,
+            "category": owners["category"].astype(str).to_numpy(),
+            "video": owners["video"].astype(str).to_numpy(),
+            "trajectory": there,
+            "tested": np.bincount(index),
+            "correct": correct.astype(np.int64) if score.dtype == bool else correct,
+        }
+    )
+
+
+def read_counts(path: Path) -> pd.DataFrame:
+    """Read a table of counts; names of categories and videos stay texts, whatever they look like.
+
+    Raises:
+        InputError: the file is not a table.
+    """
+    return read_table(path, texts=("category", "video"))
+
+
+def bounds(estimate: Estimate, name: str) -> dict[str, float]:
+    """Columns ``<name>_low`` and ``<name>_high`` of a table; NaN where the error is not known."""
+    ends = estimate.interval() if np.isfinite(estimate.error) else (np.nan, np.nan)
+    return dict(zip((f"{name}_low", f"{name}_high"), ends, strict=True))

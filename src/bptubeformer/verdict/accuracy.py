@@ -30,15 +30,13 @@ def _difference(evidence: Evidence, run: str, minus: str) -> tuple[Estimate, str
     return paired, f"{text} on {paired.trajectories} trajectories"
 
 
-def _below_resolution(claim: Claim, pairs: Sequence[tuple[str, str]], least: float | None) -> str:
-    """Say that the paper's own difference is smaller than what can be resolved here."""
-    printed = printed_table(1)
-    shown = [printed[a]["mean"] - printed[b]["mean"] for a, b in pairs if {a, b} <= set(printed)]
-    if "percent" in claim.arguments:
-        shown.append(claim.arguments["percent"] / 100)
-    if least is None or not shown or min(map(abs, shown)) >= least:
-        return ""
-    return f"the paper's difference, {min(shown, key=abs):+.4f}, is below it"
+def _printed(claim: Claim, pair: tuple[str, str]) -> float | None:
+    """The paper's own difference of two runs, from Table 1 or its text; None where it has none."""
+    table = printed_table(1)
+    if set(pair) <= set(table):
+        return table[pair[0]]["mean"] - table[pair[1]]["mean"]
+    percent = claim.arguments.get("percent")
+    return None if percent is None else percent / 100
 
 
 def _ordered(claim: Claim, evidence: Evidence, pairs: Sequence[tuple[str, str]]) -> Outcome:
@@ -46,18 +44,21 @@ def _ordered(claim: Claim, evidence: Evidence, pairs: Sequence[tuple[str, str]])
     found = [_difference(evidence, *pair) for pair in pairs]
     estimates = [estimate for estimate, _ in found]
     holds, note = evidence.rules.positive(estimates)
+    if holds is None and not evidence.rules.too_few(estimates):
+        sizes = [_printed(claim, pair) for pair in pairs]
+        known = [(size, e) for size, e in zip(sizes, estimates, strict=True) if size]
+        if known:
+            size, estimate = min(known, key=lambda pair: abs(pair[0]))
+            note = "; ".join(filter(None, [note, evidence.rules.needed_for(estimate, size)]))
     least = largest_resolvable(estimates)
-    if holds is None:
-        note = "; ".join(filter(None, [note, _below_resolution(claim, pairs, least)]))
     return Outcome(holds, closest(found), evidence.counts_file, None, least, note)
 
 
 def closest(found: Sequence[tuple[Estimate, str]], shown: int = 3) -> str:
-    """Comparisons in words; of many, those that speak least for the claim."""
-    worst = sorted(found, key=lambda pair: pair[0].interval()[0])[:shown]
-    chosen = [text for estimate, text in found if any(estimate is other for other, _ in worst)]
+    """Put comparisons in words; of many, those that speak least for the claim."""
+    worst = sorted(range(len(found)), key=lambda place: found[place][0].interval()[0])[:shown]
     of = f" (least clear of {len(found)} pairs)" if len(found) > shown else ""
-    return "; ".join(chosen) + of
+    return "; ".join(found[place][1] for place in sorted(worst)) + of
 
 
 @decides(Kind.RESULTS)
@@ -155,6 +156,18 @@ def accuracy_here(claim: Claim, evidence: Evidence) -> Outcome:
     """Show the balanced accuracy of runs; decides nothing."""
     shown = [f"{run} {evidence.mean_of(run):.4f}" for run in claim.arguments["runs"]]
     return Outcome(None, ", ".join(shown), evidence.accuracy_file)
+
+
+@decides(Kind.RESULTS)
+def common_here(claim: Claim, evidence: Evidence) -> Outcome:
+    """Show runs on the trajectories that all runs test, beside their own; decides nothing."""
+    rows = [evidence.accuracy_of(run) for run in claim.arguments["runs"]]
+    shown = [
+        f"{row.name} {row['balanced_accuracy_mean']:.4f} on {row['trajectories']} trajectories, "
+        f"{row['balanced_accuracy_common']:.4f} on the {row['common_trajectories']} of all runs"
+        for row in rows
+    ]
+    return Outcome(None, "; ".join(shown), evidence.accuracy_file)
 
 
 @decides(Kind.RESULTS)

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from bptubeformer.claims import Claim
 from bptubeformer.data.trajectories import read_trajectories
 from bptubeformer.evaluation.clusters import ALL, BY_CLASS, BY_CLUSTER, MEAN, POSITIVE
-from bptubeformer.evaluation.uncertainty import Counts, Estimate
+from bptubeformer.evaluation.uncertainty import Counts, Estimate, read_counts
 from bptubeformer.reading import reading
 from bptubeformer.skeleton import PARTS
 from bptubeformer.verdict.accuracy import interval_text
@@ -27,10 +27,10 @@ def _counts(claim: Claim, evidence: Evidence) -> Counts:
     evidence.check_shown(claim.arguments["run"])
     _, categories = read_trajectories(evidence.file("data/frames.safetensors"))
     # One run has few folds: its variance over them is pooled over the classes.
-    table = evidence.table(SILHOUETTE_COUNTS)
+    table = read_counts(evidence.file(SILHOUETTE_COUNTS))
     counts = Counts.of(table, categories)
     for category in claim.arguments.get("categories", ()):
-        if category not in set(table["category"].astype(str)):
+        if category not in set(table["category"]):
             raise NotRun(f"no test segment of {category}")
     return replace(counts, pool_classes=True)
 
@@ -49,7 +49,7 @@ def _shares(names: Sequence[str], found: Sequence[Estimate]) -> str:
 def mean_silhouette(claim: Claim, evidence: Evidence) -> Outcome:
     """The mean over all segments, by true class, is the printed one within the margin."""
     counts = _counts(claim, evidence)
-    tested = np.nansum([counts.tested[MEAN].sum(axis=(0, 1))], axis=0)
+    tested = counts.tested[MEAN].sum(axis=(0, 1))
     labels = counts.labels[counts.video]
     weights = np.bincount(labels, tested, minlength=len(counts.categories)) / tested.sum()
     estimate = counts.contrast({MEAN: weights})

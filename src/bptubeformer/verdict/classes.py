@@ -10,6 +10,9 @@ from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
 from bptubeformer.verdict.rules import largest_resolvable
 
+ROUNDING = 1e-9
+"""A recall of exactly 50 % is not above 50 %, and sums of shares are rounded."""
+
 
 def _recall(evidence: Evidence, weights: Mapping[tuple[str, str], float]) -> Estimate:
     """A weighted sum of recalls, by run and category."""
@@ -51,7 +54,7 @@ def classes_above(claim: Claim, evidence: Evidence) -> Outcome:
     ends = [estimate.interval(1 - 0.05 / len(names)) for estimate in found]
     above, below = (
         sum(low > share for low, _ in ends),
-        sum(high <= share for _, high in ends),
+        sum(high <= share + ROUNDING for _, high in ends),
     )
     count = int(claim.value)
     holds = above == count if above + below == len(names) else None

@@ -13,7 +13,7 @@ from bptubeformer.claims import papers_runs
 from bptubeformer.data.trajectories import read_trajectories
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.tables import read_table
-from bptubeformer.evaluation.uncertainty import Counts
+from bptubeformer.evaluation.uncertainty import Counts, read_counts
 from bptubeformer.places import fold_folders
 from bptubeformer.reading import reading
 from bptubeformer.verdict import gate
@@ -63,7 +63,7 @@ class Evidence:
     @cached_property
     def counts(self) -> Counts:
         """Tested and correct segments of all runs under the first protocol."""
-        table = self.table(self.counts_file)
+        table = read_counts(self.file(self.counts_file))
         _, categories = read_trajectories(self.file("data/frames.safetensors"))
         return Counts.of(table[table["protocol"] == self.protocol], categories)
 

@@ -30,13 +30,6 @@ TOTAL_TOLERANCE, CLASS_TOLERANCE = 0.15, 0.6
 SHORTEST = 24
 """Rows; shorter trajectories are left out, also of the printed windows."""
 
-PAPERS = {
-    "protocols.0": "as-published",
-    "split.folds": 3,
-    "split.minimum_rows": 24,
-    "windows.step": 1,
-}
-"""Settings of all runs."""
 BATCH_SIZES = (1000, 500, 100)
 OF_A_RUN = {"learning_rate": 0.001, "early_stopping_patience": 3}
 LEAST_EPOCHS = 100
@@ -54,7 +47,7 @@ def closed_by(config: Mapping[str, Any], trajectories: pd.DataFrame) -> list[str
 
 
 def content(trajectories: pd.DataFrame) -> list[str]:
-    """What of the data is not HR-Crime's."""
+    """Name what of the data is not HR-Crime's."""
     found = []
     categories = sorted(map(str, trajectories["category"].unique()))
     if categories != sorted(WINDOWS):
@@ -82,18 +75,21 @@ def content(trajectories: pd.DataFrame) -> list[str]:
 
 
 def settings(config: Mapping[str, Any]) -> list[str]:
-    """Settings that are not the paper's, with their values; more seeds are no difference."""
-    found = []
-    for key, papers in PAPERS.items():
-        section, name = key.split(".")
-        value = config[section][int(name) if name.isdigit() else name]
-        if value != papers:
-            label = section if name.isdigit() else key
-            found.append(f"{label} = {value}, the paper's is {papers}")
+    """Name settings that are not the paper's, with their values; more seeds are welcome."""
+    of_all_runs = {
+        "protocols": (config["protocols"][0], "as-published"),
+        "split.folds": (config["split"]["folds"], 3),
+        "split.minimum_rows": (config["split"]["minimum_rows"], SHORTEST),
+        "windows.step": (config["windows"]["step"], 1),
+    }
+    found = [
+        f"{key} = {value}, the paper's is {papers}"
+        for key, (value, papers) in of_all_runs.items()
+        if value != papers
+    ]
     different: dict[str, list[str]] = {}
-    for run in papers_runs():
-        if run not in config["runs"]:
-            continue
+    trained = [run for run in papers_runs() if run in config["runs"]]
+    for run in trained:
         training = training_of(config, run)
         for name, papers in OF_A_RUN.items():
             if training[name] != papers:
@@ -104,7 +100,6 @@ def settings(config: Mapping[str, Any]) -> list[str]:
         if training["max_epochs"] < LEAST_EPOCHS:
             text = f"max_epochs = {training['max_epochs']}, less than {LEAST_EPOCHS}"
             different.setdefault(text, []).append(run)
-    trained = [run for run in papers_runs() if run in config["runs"]]
     for text, runs in different.items():
         found.append(text if runs == trained else f"{text} ({', '.join(runs)})")
     return found

@@ -62,7 +62,7 @@ def verdict_markdown(
         [
             render(TITLE, summary, [resolution(whole), about(evidence)]),
             *(render(LEADING, rows, []) for rows in [shown[leading]] if len(rows)),
-            render("Claim by claim", shown, notes),
+            render("Claim by claim", shown[~leading], notes),
         ]
     )
 
@@ -159,12 +159,23 @@ def about(evidence: Evidence) -> str:
         closed = evidence.closed_by
     except NotRun as missing:
         closed = [str(missing)]
+    text += _reached(evidence)
     if closed:
         text += (
             " Claims about results are not testable here, and the numbers beside them only show "
             f"what this run reached: {'; '.join(closed)}."
         )
     return text
+
+
+def _reached(evidence: Evidence) -> str:
+    """Say in how many trainings the last epoch allowed was reached; it does not close the gate."""
+    try:
+        records = [record for of_run in evidence.records.values() for record in of_run]
+    except NotRun:
+        return ""
+    ended = sum(record["epochs"] >= record["training"]["max_epochs"] for record in records)
+    return f" {ended} of {len(records)} trainings reached max_epochs before they stopped early."
 
 
 def _differences(table: pd.DataFrame) -> list[str]:

@@ -33,7 +33,10 @@ class Rules:
         fewest = min(estimate.fewest_videos for estimate in estimates)
         if fewest >= self.minimum_videos:
             return ""
-        return f"a class has {fewest} test videos in a fold, at least {self.minimum_videos} needed"
+        return (
+            f"a class has too few test videos in a fold: {fewest}, "
+            f"at least {self.minimum_videos} are needed"
+        )
 
     def within(self, estimate: Estimate, target: float = 0.0) -> tuple[bool | None, str]:
         """Two-sided equivalence: the interval lies within ``target`` +- margin.
@@ -57,32 +60,26 @@ class Rules:
         return None, self.needed(estimate)
 
     def needed(self, estimate: Estimate) -> str:
-        """Say with how many videos and seeds equivalence could be decided; empty where it can be.
+        """Say what equivalence would need; empty where a true claim is confirmed often enough.
 
-        The rule needs an error with which a claim that is exactly true is confirmed in half of
+        The interval of a number that is exactly as claimed then lies within the margin in half of
         all repetitions.
         """
         power = float(ndtri((1 + LEAST_POWER) / 2))
-        allowed = self.margin / (quantile(CONFIDENCE, estimate.freedom) + power)
-        if estimate.error <= allowed:
+        if estimate.error <= self.margin / (quantile(CONFIDENCE, estimate.freedom) + power):
             return ""
-        # With more data the degrees of freedom grow too: the quantile of the normal distribution.
-        allowed = self.margin / (quantile(CONFIDENCE, math.inf) + power)
-        videos, training = estimate.video_variance, estimate.training_variance
-        half = allowed**2 / 2
-        share = allowed**2
-        if training < half:
-            more_videos, more_trainings = videos / (share - training), 1.0
-        elif videos < half:
-            more_videos, more_trainings = 1.0, training / (share - videos)
-        else:
-            more_videos, more_trainings = videos / half, training / half
-        parts = [
-            f"{math.ceil(factor)} times the {name}"
-            for factor, name in ((more_videos, "test videos"), (more_trainings, "folds or seeds"))
-            if factor > 1
-        ]
-        return f"{CANNOT} within {self.margin:g}; it could with {' and '.join(parts)}"
+        more = _more(estimate, self.margin / (quantile(CONFIDENCE, math.inf) + power))
+        return f"{CANNOT} within {self.margin:g}; it could with {more}"
+
+    def needed_for(self, estimate: Estimate, difference: float) -> str:
+        """Say what a true difference of this size would need to be decided in half of all cases.
+
+        Empty where this run can decide it.
+        """
+        if abs(difference) >= estimate.error * quantile(CONFIDENCE, estimate.freedom):
+            return ""
+        more = _more(estimate, abs(difference) / quantile(CONFIDENCE, math.inf))
+        return f"{CANNOT} if the paper's {difference:+.4f} is true; it could with {more}"
 
     def positive(self, estimates: Sequence[Estimate]) -> tuple[bool | None, str]:
         """All true differences are above 0: orderings, "lower", "higher".
@@ -110,3 +107,24 @@ def largest_resolvable(estimates: Sequence[Estimate]) -> float | None:
     """Smallest difference that every comparison can resolve; None where one has no error."""
     value = max(estimate.resolvable for estimate in estimates)
     return float(value) if np.isfinite(value) else None
+
+
+def _more(estimate: Estimate, allowed: float) -> str:
+    """How many times the test videos and the trainings bring an error down to what is allowed.
+
+    With more data the degrees of freedom grow too, so that ``allowed`` is for the normal
+    distribution.
+    """
+    videos, training, whole = estimate.video_variance, estimate.training_variance, allowed**2
+    if training < whole / 2:
+        factors = videos / (whole - training), 1.0
+    elif videos < whole / 2:
+        factors = 1.0, training / (whole - videos)
+    else:
+        factors = videos / (whole / 2), training / (whole / 2)
+    names = ("test videos", "folds or seeds")
+    return " and ".join(
+        f"{math.ceil(factor)} times the {name}"
+        for factor, name in zip(factors, names, strict=True)
+        if factor > 1
+    )
