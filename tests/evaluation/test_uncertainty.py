@@ -85,14 +85,19 @@ def test_recalls_of_classes_are_weighted():
     assert SIMPLE.recall({("r0", "c0"): 1.0, ("r0", "c1"): -1.0}).value == pytest.approx(0.3)
 
 
-def test_a_class_with_one_video_has_no_known_error():
-    one = counts([[[10, 10, 10]] * 3], [[[8, 6, 3]] * 3], [0, 1, 2], [0, 0, 1])
-    own = one.balanced_accuracy("r0")
-    assert (own.error, own.fewest_videos) == (np.inf, 1)
-    assert np.isnan(list(bounds(own, "interval").values())).all()
-    assert one.recall({("r0", "c0"): 1.0}).error < np.inf
+def test_a_class_with_one_video_gets_the_mean_variance_of_the_others():
+    three = counts([[[10] * 5] * 3], [[[8, 6, 3, 5, 9]] * 3], range(5), [0, 0, 1, 1, 2], 3)
+    own = three.balanced_accuracy("r0")
+    assert own.fewest_videos == 1
+    others = three.recall({("r0", "c0"): 1 / 3, ("r0", "c1"): 1 / 3}).video_variance
+    assert own.video_variance == pytest.approx(1.5 * others)
+    alone = three.recall({("r0", "c2"): 1.0})
+    assert (alone.value, alone.error) == (0.9, np.inf)
+    assert np.isnan(list(bounds(alone, "interval").values())).all()
     none = counts([[[10, 10, 0]] * 3], [[[8, 6, 0]] * 3], [0, 1, 2], [0, 0, 1])
-    assert np.isnan(none.balanced_accuracy("r0").value)
+    untested = none.balanced_accuracy("r0")
+    assert np.isnan(untested.value)
+    assert (untested.error, untested.fewest_videos) == (np.inf, 0)
 
 
 def test_names_that_look_like_numbers_stay_names(tmp_path):

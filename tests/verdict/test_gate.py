@@ -84,6 +84,14 @@ def test_a_setting_of_one_run_names_the_run(config):
     ]
 
 
+def test_of_many_runs_three_are_named(config):
+    for run in ("ST-Tran", "BPT-V1", "BPT-V2", "BPT-V3", "BPT-V4"):
+        config["runs"][run]["training"] = {"batch_size": 16}
+    assert gate.settings(config) == [
+        "batch_size = 16, not one of (1000, 500, 100) (ST-Tran, BPT-V1, BPT-V2 and 2 more)"
+    ]
+
+
 def test_more_seeds_smaller_batches_and_fewer_runs_are_no_difference(config):
     config["seeds"] = [0, 1, 2]
     config["runs"]["BPT-8-V2"]["training"] = {"batch_size": 100, "max_epochs": 200}

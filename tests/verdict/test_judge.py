@@ -382,7 +382,7 @@ def test_choices_show_the_configuration(evidence):
 def test_contradictions_show_what_was_computed_but_are_not_decided_by_it(evidence):
     row = judge(CLAIMS["K02"], evidence)
     assert row["verdict"] == CONTRADICTED
-    assert row["here"] == "BPT-V2-replicate 0.4790"
+    assert row["here"] == "BPT-V2-replicate 0.4782"
     assert "over 2 seeds 0.0030" in judge(CLAIMS["K22"], evidence)["here"]
     assert "BPT-8-V2 92 tubelets" in judge(CLAIMS["K09"], evidence)["here"]
     assert "ST-Tran 613.5" in judge(CLAIMS["K10"], evidence)["here"]

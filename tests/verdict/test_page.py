@@ -57,7 +57,7 @@ def test_the_page_says_how_many_trainings_reached_their_last_epoch(evidence):
         path.write_text(path.read_text().replace('"epochs": 10', '"epochs": 100'))
     fresh = Evidence(evidence.results, evidence.config)
     assert "3 of 48 trainings reached max_epochs" in about(fresh)
-    assert "reached" not in about(Evidence(evidence.results / "none", evidence.config))
+    assert "reached max_epochs" not in about(Evidence(evidence.results / "none", evidence.config))
 
 
 def test_another_dataset_is_named_at_the_top(evidence, monkeypatch):

@@ -294,7 +294,7 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
         f"Balanced accuracy on {dataset}: mean ± sample standard deviation (n - 1) over {over}, by "
         f"segment; chance is {1 / classes:.4f} ({classes} classes). Intervals count the "
         "videos of the test sets (jackknife within classes) and trainings (folds, pooled over "
-        "runs); `-`: a class has fewer than two test videos in some fold.",
+        "runs). A class with one test video gets the mean variance of the others.",
         f"On common trajectories: the same number on the {common} trajectories that all runs test. "
         "Runs with longer segments are tested on fewer trajectories. A difference to "
         f"{baseline} is taken on the trajectories that both runs test.",

@@ -20,6 +20,8 @@ from scipy.special import ndtri, stdtrit
 from bptubeformer.evaluation.tables import read_table
 
 CONFIDENCE = 0.95
+LEAST_VIDEOS = 2
+"""Test videos of a class from which its variance can be estimated."""
 POWER = 0.8
 """Share of repetitions in which the smallest resolvable difference is decided."""
 
@@ -174,55 +176,74 @@ class Counts:
             common: count only trajectories that all these runs test, fold by fold.
         """
         shared = self.common(list(weights)) if common and len(weights) > 1 else None
-        value = 0.0
         needed = np.any([row != 0 for row in weights.values()], axis=0)
-        change = np.zeros(len(self.labels))
-        members = np.full(len(self.labels), np.iinfo(np.int64).max)
-        fewest = members[0] if len(members) else 0
-        there = np.zeros(self.video.shape, dtype=bool)
+        value = 0.0
+        change, videos, there = [], [], []
         for run, row in weights.items():
             tested, correct = self.tested[run], self.correct[run]
             if shared is not None:
                 tested, correct = tested * shared, correct * shared
-            there |= (tested > 0).any(axis=(0, 1))
+            there.append((tested > 0).any(axis=(0, 1)))
+            # (F, S, N) -> (F * S, V)
             tested, correct = (
                 self._by_video(array).reshape(-1, len(self.labels)) for array in (tested, correct)
             )
             of_class = [array @ self._one_hot for array in (tested, correct)]
-            videos = (tested > 0) @ self._one_hot
-            fewest = min(fewest, int(videos[:, needed].min()))
-            if not (of_class[0][:, needed] > 0).all():
-                return Estimate(np.nan, np.inf, trajectories=int(there.sum()))
+            number = (tested > 0) @ self._one_hot
+            videos.append(np.where(tested > 0, number[:, self.labels], np.inf).min(axis=0))
             with np.errstate(invalid="ignore", divide="ignore"):
                 recall = of_class[1] / of_class[0]
-                left = of_class[0][:, self.labels] - tested
-                without = (of_class[1][:, self.labels] - correct) / left
-                each = np.where(tested > 0, without - recall[:, self.labels], 0.0).mean(axis=0)
-            moved = needed[self.labels]
+                without = (of_class[1][:, self.labels] - correct) / (
+                    of_class[0][:, self.labels] - tested
+                )
+            each = np.where(tested > 0, without - recall[:, self.labels], 0.0).mean(axis=0)
+            change.append(np.where(row[self.labels] != 0, row[self.labels] * each, 0.0))
             value += float(row[needed] @ recall.mean(axis=0)[needed])
-            change[moved] += (row[self.labels] * each)[moved]
-            present = np.where(tested > 0, videos[:, self.labels], members[0]).min(axis=0)
-            members = np.minimum(members, present)
-        if fewest < 2:
-            return Estimate(value, np.inf, 0.0, np.inf, int(there.sum()), fewest)
-        parts = np.square(change) * (members - 1) / members
-        by_class = np.bincount(self.labels, parts, minlength=len(self.categories))
-        free = np.bincount(self.labels, change != 0, minlength=len(self.categories)) - 1
-        of_videos = float(by_class.sum())
-        covariance, freedom = self._training
-        folds = {run: len(self.tested[run]) for run in weights}
-        of_training = sum(
-            float(row @ np.where(np.outer(row, row) != 0, covariance, 0.0) @ row) / folds[run]
-            for run, row in weights.items()
-        )
+        trajectories = int(np.any(there, axis=0).sum())
+        # Fewest test videos of a class, among all folds, seeds and runs in which a video is tested.
+        members = np.min(videos, axis=0)
+        classes = range(len(self.categories))
+        least = np.array([members[self.labels == c].min(initial=np.inf) for c in classes])
+        fewest = int(least[needed].min()) if np.isfinite(value) else 0
+        of_class_variance, freedoms = self._of_videos(np.sum(change, axis=0), members)
+        usable = needed & (least >= LEAST_VIDEOS)
+        if not np.isfinite(value) or not usable.any():
+            return Estimate(value, np.inf, 0.0, np.inf, trajectories, fewest)
+        # One video says nothing about the others of its class: the mean of the other classes.
+        of_class_variance[needed & ~usable] = of_class_variance[usable].mean()
+        of_training, freedom = self._of_training(weights)
         return Estimate(
             value,
-            of_videos,
+            float(of_class_variance[needed].sum()),
             of_training,
-            satterthwaite([*by_class, of_training], [*np.maximum(free, 1), freedom]),
-            int(there.sum()),
+            satterthwaite([*of_class_variance[usable], of_training], [*freedoms[usable], freedom]),
+            trajectories,
             fewest,
         )
+
+    def _of_videos(self, change: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Jackknife variance of each class, float64 (C,), and its degrees of freedom.
+
+        Args:
+            change: float64 (V,), of the number when a video is left out.
+            members: float64 (V,), test videos of the class in the fold that has fewest.
+        """
+        tested = np.isfinite(members)
+        factor = np.divide(members - 1, members, out=np.zeros(len(members)), where=tested)
+        parts = np.where(tested, np.square(change) * factor, 0.0)
+        size = len(self.categories)
+        moved = np.bincount(self.labels, tested & (change != 0), minlength=size)
+        return np.bincount(self.labels, parts, minlength=size), np.maximum(moved - 1, 1)
+
+    def _of_training(self, weights: Mapping[Any, np.ndarray]) -> tuple[float, float]:
+        """Variance of a weighted sum of recalls by training, and its degrees of freedom."""
+        covariance, freedom = self._training
+        total = 0.0
+        for run, row in weights.items():
+            pairs = np.outer(row, row)
+            terms = pairs * np.where(pairs != 0, covariance, 0.0)
+            total += float(terms.sum()) / len(self.tested[run])
+        return total, freedom
 
     def common(self, runs: Sequence[Hashable]) -> np.ndarray:
         """Trajectories that all these runs test, bool (F, S, N)."""

@@ -32,6 +32,8 @@ SHORTEST = 24
 
 BATCH_SIZES = (1000, 500, 100)
 OF_A_RUN = {"learning_rate": 0.001, "early_stopping_patience": 3}
+SHOWN = 3
+"""Runs that are named beside a setting of theirs."""
 LEAST_EPOCHS = 100
 """Fewer would cut short a training that early stopping has not ended."""
 
@@ -101,5 +103,6 @@ def settings(config: Mapping[str, Any]) -> list[str]:
             text = f"max_epochs = {training['max_epochs']}, less than {LEAST_EPOCHS}"
             different.setdefault(text, []).append(run)
     for text, runs in different.items():
-        found.append(text if runs == trained else f"{text} ({', '.join(runs)})")
+        more = f" and {len(runs) - SHOWN} more" if len(runs) > SHOWN else ""
+        found.append(text if runs == trained else f"{text} ({', '.join(runs[:SHOWN])}{more})")
     return found
