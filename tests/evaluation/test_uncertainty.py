@@ -77,6 +77,7 @@ def test_variance_over_folds_is_pooled_over_the_runs():
     assert folds.balanced_accuracy("r0", "r1").training_variance == pytest.approx(0.01 / 3)
     one = counts([[[10] * 4]], [[[5] * 4]], [0, 1, 2, 3], [0, 0, 1, 1])
     assert one.balanced_accuracy("r0").error == np.inf
+    assert one.recall({("r0", "c0"): 1.0, ("r0", "c1"): -1.0}).error == np.inf
 
 
 def test_recalls_of_classes_are_weighted():

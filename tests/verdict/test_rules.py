@@ -47,6 +47,14 @@ def test_what_a_difference_would_need_is_enough():
     assert RULES.needed_for(known(0.0, 0.02 / 16**0.5), -0.01) == ""
 
 
+def test_one_fold_needs_another():
+    alone = Estimate(0.0, 0.001, math.inf, 1.0, 10, 9)
+    note = f"{CANNOT} within 0.01; it could with at least two folds"
+    assert RULES.within(alone) == (None, note)
+    assert RULES.needed_for(alone, 0.02).endswith("it could with at least two folds")
+    assert RULES.positive([alone])[0] is None
+
+
 def test_orderings_need_every_pair_and_a_tie_favours_nothing():
     assert RULES.positive([known(0.1), known(0.2)]) == (True, "")
     assert RULES.positive([known(0.1), known(-0.2)])[0] is False

@@ -238,11 +238,13 @@ class Counts:
     def _of_training(self, weights: Mapping[Any, np.ndarray]) -> tuple[float, float]:
         """Variance of a weighted sum of recalls by training, and its degrees of freedom."""
         covariance, freedom = self._training
-        total = 0.0
-        for run, row in weights.items():
-            pairs = np.outer(row, row)
-            terms = pairs * np.where(pairs != 0, covariance, 0.0)
-            total += float(terms.sum()) / len(self.tested[run])
+        if not freedom:
+            return np.inf, 1.0
+        # Classes that no run tests have no covariance, and no weight.
+        known = np.nan_to_num(covariance)
+        total = sum(
+            float(row @ known @ row) / len(self.tested[run]) for run, row in weights.items()
+        )
         return total, freedom
 
     def common(self, runs: Sequence[Hashable]) -> np.ndarray:
@@ -271,9 +273,7 @@ class Counts:
         residuals = [self.recalls(run) for run in self.tested]
         residuals = [recalls - recalls.mean(axis=0) for recalls in residuals]
         freedom = sum(len(recalls) - 1 for recalls in residuals)
-        if not freedom:
-            return np.full((len(self.categories),) * 2, np.inf), 1.0
-        covariance = sum(recalls.T @ recalls for recalls in residuals) / freedom
+        covariance = sum(recalls.T @ recalls for recalls in residuals) / max(freedom, 1)
         if self.pool_classes:
             size = len(covariance)
             return np.eye(size) * np.nanmean(np.diag(covariance)), float(freedom * size)

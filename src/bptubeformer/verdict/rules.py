@@ -116,6 +116,8 @@ def _more(estimate: Estimate, allowed: float) -> str:
     distribution.
     """
     videos, training, whole = estimate.video_variance, estimate.training_variance, allowed**2
+    if not math.isfinite(estimate.error):
+        return "at least two folds"
     if training < whole / 2:
         factors = videos / (whole - training), 1.0
     elif videos < whole / 2:
