@@ -271,17 +271,21 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
                 map(spread, table["balanced_accuracy_mean"], table["balanced_accuracy_std"])
             ),
             "95 % interval": ranges(table["interval_low"], table["interval_high"]),
-            "Trajectories": table["trajectories"],
+            "Paper (HR-Crime)": [
+                spread(mean, std)
+                for mean, std in zip(table["paper_mean"], table["paper_std"], strict=True)
+            ],
+            f"Trajectories (with {baseline})": [
+                f"{own} ({both or '-'})"
+                for own, both in zip(
+                    table["trajectories"], table["difference_trajectories"], strict=True
+                )
+            ],
             "On common trajectories": table["balanced_accuracy_common"].map(unsigned),
             f"Minus {baseline}": table["difference_to_baseline"].map(signed),
             "95 % interval of it": ranges(
                 table["difference_low"], table["difference_high"], "+.4f"
             ),
-            "On trajectories": table["difference_trajectories"].replace(0, "-"),
-            "Paper (HR-Crime)": [
-                spread(mean, std)
-                for mean, std in zip(table["paper_mean"], table["paper_std"], strict=True)
-            ],
         }
     )
     if table["seeds"].max() > 1:
