@@ -1,16 +1,19 @@
 import subprocess
 import sys
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from bptubeformer.errors import InputError
+from bptubeformer.training import device
 from bptubeformer.training.device import (
     choose_device,
     claim_slot,
     count_gpus,
     processor,
+    runs_on,
     training_slots,
 )
 from conftest import REPOSITORY
@@ -22,8 +25,97 @@ def test_auto_takes_a_gpu_where_there_is_one():
 
 
 def test_a_gpu_that_is_not_there_is_refused():
-    with pytest.raises(InputError, match="cuda:99 is asked for, but torch sees"):
+    with pytest.raises(InputError, match=r"device: cuda:99 is asked for, but .*; set device to"):
         choose_device("cuda:99")
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """A machine with GPUs as torch and the driver would show them, and no slots taken."""
+
+    def show(capabilities, kernels, listed=None, driver=True):
+        monkeypatch.setattr(device, "count_gpus", lambda: len(listed or capabilities))
+        monkeypatch.setattr(device, "_chosen", {})
+        monkeypatch.setattr(device, "claim_slot", lambda names, slots: 0)
+        monkeypatch.setattr(torch.version, "cuda", "13.0")
+        for name, value in {
+            "is_available": driver,
+            "device_count": len(capabilities),
+            "get_arch_list": kernels.split(),
+            "set_device": None,
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+        for name, of_index in {
+            "get_device_capability": capabilities.__getitem__,
+            "get_device_name": "Card {}".format,
+            "get_device_properties": lambda index: SimpleNamespace(uuid=index),
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, of_index)
+
+    return show
+
+
+KERNELS = "sm_75 sm_80 sm_90 sm_100 compute_120"
+
+
+@pytest.mark.parametrize(
+    ("capability", "runs"),
+    [((7, 0), False), ((7, 5), True), ((8, 0), True), ((8, 9), True), ((9, 0), True),
+     ((10, 3), True), ((11, 0), False), ((12, 0), True), ((13, 0), True)],
+)  # fmt: skip
+def test_a_card_needs_machine_code_of_its_major_version_or_earlier_intermediate_code(
+    gpus, capability, runs
+):
+    gpus([capability], KERNELS)
+    assert runs_on(capability) is runs
+
+
+def test_auto_passes_over_a_card_that_this_torch_has_no_kernels_for(gpus, capsys):
+    gpus([(6, 1), (8, 6)], KERNELS)
+    assert choose_device("auto") == torch.device("cuda", 1)
+    gpus([(6, 1)], KERNELS)
+    assert choose_device("auto") == torch.device("cpu")
+    said = capsys.readouterr().out
+    assert "torch sees 1 GPUs: Card 0 (capability 6.1)" in said
+    assert said.endswith("set device to cpu to train on all cores\n")
+    with pytest.raises(InputError, match=r"cuda:0 is asked .* Card 0 \(capability 6.1\).* sm_75"):
+        choose_device("cuda:0")
+
+
+@pytest.mark.parametrize("wanted", ["cuda", "cuda:0"])
+def test_a_driver_that_is_too_old_is_one_line(gpus, wanted):
+    """The driver lists a GPU, torch counts it, and cannot open it."""
+    gpus([(8, 0)], KERNELS, driver=False)
+    with pytest.raises(InputError, match=r"lists 1 GPUs .* needs a driver for CUDA 13\.0"):
+        choose_device(wanted)
+
+
+def test_without_slots_nothing_is_waited_for(gpus, monkeypatch):
+    gpus([(8, 0)], KERNELS)
+
+    def claim(*_):
+        raise AssertionError("a slot was claimed")
+
+    monkeypatch.setattr(device, "claim_slot", claim)
+    assert choose_device("auto", slots_per_gpu=0) == torch.device("cuda", 0)
+
+
+DIVIDED = """GPU 0: NVIDIA H100 (UUID: GPU-1)
+  MIG 1g.10gb     Device  0: (UUID: MIG-1)
+  MIG 1g.10gb     Device  1: (UUID: MIG-2)
+GPU 1: NVIDIA H100 (UUID: GPU-2)
+"""
+
+
+def test_of_a_divided_gpu_a_process_uses_one_instance(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{DIVIDED}'\n")
+    program.chmod(0o755)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert count_gpus() == 1
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1,MIG-2")
+    assert count_gpus() == 1
 
 
 def test_gpus_are_counted_by_the_driver(tmp_path, monkeypatch):

@@ -107,7 +107,7 @@ def classify_trajectories(
         InputError: the model cannot be used, or there is nothing to classify.
     """
     torch.set_num_threads(threads)
-    device = choose_device(device_name)
+    device = choose_device(device_name, slots_per_gpu=0)
     model, run, categories, *_ = load_model(model_file)
     layout = find_unlabelled(source, left_out=output)
     store, rejected = ingest(layout, threads)
