@@ -16,6 +16,7 @@ import verdicts
 from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.training.device import processor
 from cases import CASES, ON_REQUEST
+from gpu import GPU_CASES
 from timing import Row
 
 HERE = Path(__file__).resolve().parent
@@ -56,9 +57,9 @@ def markdown(rows: Iterable[Row]) -> str:
 
 
 def main() -> None:
-    """Run what is asked for; without names, everything but what takes long."""
+    """Run what is asked for; without names, all that need no GPU and no long time."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    known = {**CASES, **ON_REQUEST}
+    known = {**CASES, **GPU_CASES, **ON_REQUEST}
     parser.add_argument(
         "names", nargs="*", metavar="name", help=f"of {', '.join(known)}; or verdicts"
     )

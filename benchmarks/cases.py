@@ -15,16 +15,14 @@ import pandas as pd
 import torch
 import yaml
 
-from bptubeformer.config import declared, model_of
+from bptubeformer.config import model_of
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import SplitSettings, make_splits
 from bptubeformer.data.synthetic import write_dataset
 from bptubeformer.data.trajectories import ingest
 from bptubeformer.data.windows import window_starts
-from bptubeformer.errors import InputError
 from bptubeformer.evaluation.complexity import complexity
-from bptubeformer.evaluation.cost import measure
 from bptubeformer.evaluation.metrics import scores
 from bptubeformer.models import build_model
 from bptubeformer.training.loop import (
@@ -35,7 +33,6 @@ from bptubeformer.training.loop import (
     train,
     train_epoch,
 )
-from bptubeformer.training.precision import PRECISIONS, check_precision
 from bptubeformer.training.step import Step
 from interruption import interruption
 from plain import lightning_epoch, loader, materialised, plain_epoch, plain_model
@@ -47,9 +44,6 @@ CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
 CLASSES = 13
 CPU = torch.device("cpu")
 THREADS = os.cpu_count() or 1
-HR_CRIME_TRAIN, HR_CRIME_VALIDATION = 2_300_000, 1_150_000
-"""Windows of 24 frames that a fold of HR-Crime has to train and to validate on."""
-
 DIGITS = {"two decimals": 2, "all digits of a double": None}
 CPU_SEGMENTS = {"BPT-V2": (1000, 3000), "ST-Tran": (100, 200), "M1.2": (1000, 10_000)}
 """Batch and windows of an epoch on a CPU; others: 200 and 600."""
@@ -119,7 +113,7 @@ def windows() -> Iterator[Row]:
         yield row("windows", f"a batch of 1000, T = {length}", seconds, "DataLoader", 1e3, "ms")
 
 
-def _segments(run: dict, count: int, device: torch.device) -> Segments:
+def random_segments(run: dict, count: int, device: torch.device) -> Segments:
     """Random windows of a store of the length that a run needs."""
     length = run["segment_length"]
     store = frame_store(np.full(-(-count // 200), 200 + length - 1))
@@ -135,7 +129,7 @@ def training(device: torch.device = CPU) -> Iterator[Row]:
     for name in CONFIG["runs"]:
         run = model_of(CONFIG, name)
         batch, count = CPU_SEGMENTS.get(name, (200, 600))
-        segments = _segments(run, count, device)
+        segments = random_segments(run, count, device)
         data = loader(materialised(segments), batch)
         ways = {
             "ours": own_epoch(run, segments, batch),
@@ -203,7 +197,7 @@ def precision() -> Iterator[Row]:
     torch.set_num_threads(THREADS)
     for name, count in (("BPT-V2", 1000), ("ST-Tran", 100)):
         run = model_of(CONFIG, name)
-        segments = _segments(run, count, CPU)
+        segments = random_segments(run, count, CPU)
         ways = {"ours": own_epoch(run, segments, count, "bf16"),
                 "fp32": own_epoch(run, segments, count)}  # fmt: skip
         seconds = in_turn(ways, repeats=5)
@@ -267,46 +261,6 @@ def start_up() -> Iterator[Row]:
     yield row("start-up", "start of the process to the first step", {"ours": seconds})
 
 
-def gpu() -> Iterator[Row]:
-    """An epoch of every run at HR-Crime's scale on a GPU, and the sweep that follows from it."""
-    if not torch.cuda.is_available():
-        yield Row("gpu", "no GPU on this machine: not measured", float("nan"), "", "")
-        return
-    device = torch.device("cuda")
-    store = frame_store(rows_of_trajectories())
-    for kind in PRECISIONS:
-        try:
-            check_precision(kind, device)
-        except InputError as error:
-            yield Row("gpu", f"{kind}: not measured", float("nan"), "", "", note=str(error))
-            continue
-        total = 0.0
-        for name in declared(CONFIG):
-            run, settings = model_of(CONFIG, name), TrainingSettings(precision=kind)
-            length = run["segment_length"]
-            windows_of = Segments.of(store, *window_starts(store.offsets, length), length, device)
-            speed = measure(run, settings, windows_of, CLASSES)
-            scale = len(windows_of) / len(window_starts(store.offsets, 24)[0])
-            epoch = scale * (HR_CRIME_TRAIN / speed.train + HR_CRIME_VALIDATION / speed.predict)
-            if name in CONFIG["runs"]:
-                total += CONFIG["split"]["folds"] * 15 * epoch
-            yield Row("gpu", f"epoch of {name}, {kind}", epoch, "", "s",
-                      note=f"batch {speed.batch_size}, {speed.memory / 1e9:.1f} GB")  # fmt: skip
-        yield Row("gpu", f"sweep of Table 1, 15 epochs a fold, {kind}", total / 3600, "", "h")
-    run, count, batch = model_of(CONFIG, "BPT-V2"), 100_000, 1000
-    segments = _segments(run, count, device)
-    ways = {
-        "ours": own_epoch(run, segments, batch),
-        "without a CUDA graph": own_epoch(run, segments, batch, captured=False),
-        "plain loop": plain_epoch(
-            plain_model(run, CLASSES).to(device), loader(materialised(segments), batch), device
-        ),
-    }
-    seconds = in_turn(ways, repeats=5)
-    for other in list(ways)[1:]:
-        yield row("gpu", "BPT-V2, fp32, batch 1000", seconds, other, 1e6 / count, "us a window")
-
-
 CASES = {
     "ingest": ingest_csv,
     "windows": windows,
@@ -314,7 +268,6 @@ CASES = {
     "training": training,
     "precision": precision,
     "start-up": start_up,
-    "gpu": gpu,
 }
 ON_REQUEST = {"interruption": interruption}
 """Those that take long, and run by name only."""

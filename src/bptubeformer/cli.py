@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 
 from bptubeformer.atomic import full_disk
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError, is_out_of_memory, shown
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -82,8 +82,6 @@ def _out_of_memory(error: Exception) -> str:
     Raises:
         Exception: the error itself, where it says something else.
     """
-    from bptubeformer.training.memory import is_out_of_memory
-
     if is_out_of_memory(error):
         return (
             "too little memory; let fewer jobs run at a time (--cores, slots_per_gpu), or use a "

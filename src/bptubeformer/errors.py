@@ -1,4 +1,4 @@
-"""The one exception for input that a person can put right, and how names stand in its message."""
+"""Errors: the exception for input that a person can correct, and its message."""
 
 from pathlib import PurePath
 
@@ -9,6 +9,20 @@ class InputError(Exception):
     The message says what is wrong, where it stands (file, row, key), what was expected and what
     to do. The command line prints the message alone, without a traceback.
     """
+
+
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+"""Texts of torch's allocator for the CPU, of the CUDA driver and of CUDA's libraries."""
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Return True if this error, or one in its chain, is an out-of-memory error."""
+    while error is not None:
+        text = str(error)
+        if isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def shown(name: PurePath | str) -> str:

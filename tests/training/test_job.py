@@ -2,11 +2,11 @@ import json
 
 import pandas as pd
 import pytest
-import torch
 
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint
 from bptubeformer.models import load_model
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.training import job, loop
 from bptubeformer.training.device import processor
 from bptubeformer.training.job import train_fold
@@ -50,7 +50,8 @@ def test_a_run_records_what_it_was(trained, store):
     assert record["versions"]["torch"].startswith("2.13.0")
     assert record["device"] == processor()
     assert record["best_epoch"] <= record["epochs"] == 2
-    assert record["batch_sizes_tried"] == [record["training"]["batch_size"]] == [16]
+    assert record["training"]["batch_size"] == record["micro_batch"] == 16
+    assert record["cuda_graphs"] is False
     assert record["seconds"] > record["seconds_before_first_epoch"] > 0
     assert record["peak_memory_mb"]["host"] > 0
 
@@ -70,62 +71,59 @@ def test_the_same_job_gives_the_same_bytes(trained, fold_files, tmp_path):
     assert (again / name).read_bytes() == (trained / name).read_bytes()
 
 
-def test_where_memory_is_short_the_batch_is_smaller_and_that_is_recorded(
+def short_of_memory_above(most, monkeypatch):
+    """Let a forward pass in training fail for more segments than ``most``."""
+    real = Classifier.forward
+
+    def forward(self, segments):
+        if self.training and len(segments) > most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return real(self, segments)
+
+    monkeypatch.setattr(Classifier, "forward", forward)
+
+
+def test_where_memory_is_short_the_batch_stays_and_the_micro_batch_is_recorded(
     fold_files, tmp_path, monkeypatch, capsys
 ):
-    """As in the paper, section 3: 1000, then 500, then 100; each begins anew."""
-    real = job.train
-
-    def short_of_memory(model, train_segments, validation_segments, settings, *others):
-        if settings.batch_size > 100:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
-        return real(model, train_segments, validation_segments, settings, *others)
-
-    monkeypatch.setattr(job, "train", short_of_memory)
-    settings = TrainingSettings(batch_size=1000, max_epochs=1)
+    settings = TrainingSettings(batch_size=200, max_epochs=1)
+    short_of_memory_above(110, monkeypatch)
     train_fold(*fold_files, RUN, settings, "cpu", 1, tmp_path / "short")
     record = json.loads((tmp_path / "short" / "run.json").read_text())
-    assert record["training"]["batch_size"] == 100
-    assert record["batch_sizes_tried"] == [1000, 500, 100]
-    assert "too little memory for batches of 1000 segments" in capsys.readouterr().out
-    monkeypatch.undo()
-    train_fold(*fold_files, RUN, TrainingSettings(batch_size=100, max_epochs=1), "cpu", 1,
-               tmp_path / "small")  # fmt: skip
-    name = "model.safetensors"
-    assert (tmp_path / "small" / name).read_bytes() == (tmp_path / "short" / name).read_bytes()
+    assert (record["training"]["batch_size"], record["micro_batch"]) == (200, 100)
+    said = capsys.readouterr().out
+    assert (
+        "short: too little memory for 200 segments at a time: going on with micro-batches" in said
+    )
 
 
-@pytest.mark.parametrize("short_again", [True, False])
-def test_a_training_in_smaller_batches_goes_on_in_them(
-    fold_files, tmp_path, monkeypatch, short_again
-):
-    """Memory got short in the second epoch; killed in the fourth; then there is enough, or not."""
+def test_a_training_in_smaller_micro_batches_goes_on_in_them(fold_files, tmp_path, monkeypatch):
+    """Memory is short in the first epoch; killed in the fourth; then there is enough."""
     settings = TrainingSettings(batch_size=200, max_epochs=5, early_stopping_patience=5)
-    real, calls = loop.train_epoch, []
+    real, epochs = loop.train_epoch, []
 
     def epoch(step, order):
-        calls.append(step.batch_size)
-        if step.batch_size > 100 and len(calls) == 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        if len(calls) == kill_at:
+        epochs.append(step.micro_batch)
+        if len(epochs) == kill_at:
             raise KeyboardInterrupt
         return real(step, order)
 
     monkeypatch.setattr(loop, "train_epoch", epoch)
     kill_at = None
-    train_fold(*fold_files, RUN, settings, "cpu", 1, tmp_path / "undisturbed")
-    assert calls == [200, 200, 100, 100, 100, 100, 100]
-    calls.clear()
-    kill_at = 6
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as short:
+        short_of_memory_above(110, short)
+        train_fold(*fold_files, RUN, settings, "cpu", 1, tmp_path / "undisturbed")
+    assert epochs == [200, 100, 100, 100, 100]
+    epochs.clear()
+    kill_at = 4
+    with monkeypatch.context() as short, pytest.raises(KeyboardInterrupt):
+        short_of_memory_above(110, short)
         train_fold(*fold_files, RUN, settings, "cpu", 1, tmp_path / "killed")
-    calls[:] = [200] if short_again else [0, 0]
     kill_at = None
     train_fold(*fold_files, RUN, settings, "cpu", 1, tmp_path / "killed")
-    assert calls[1 if short_again else 2 :] == [100, 100]
+    assert epochs == [200, 100, 100, 100, 100, 100]
     record = json.loads((tmp_path / "killed" / "run.json").read_text())
-    assert record["batch_sizes_tried"] == [200, 100]
-    assert record["resumed_after_epochs"] == [3]
+    assert (record["micro_batch"], record["resumed_after_epochs"]) == (100, [3])
     name = "model.safetensors"
     mine, undisturbed = (tmp_path / folder / name for folder in ("killed", "undisturbed"))
     assert mine.read_bytes() == undisturbed.read_bytes()

@@ -5,54 +5,16 @@ import sys
 import pytest
 import torch
 
-from bptubeformer.errors import InputError
+from bptubeformer.errors import is_out_of_memory
 from bptubeformer.models import build_model
-from bptubeformer.training.memory import batch_sizes, fitting_batch, is_out_of_memory, saved_bytes
+from bptubeformer.training.memory import saved_bytes
 from conftest import REPOSITORY
-
-
-@pytest.mark.parametrize(
-    ("first", "all_sizes"), [(1000, [1000, 500, 100]), (500, [500, 100]), (16, [16])]
-)
-def test_batches_become_smaller_as_in_the_paper(first, all_sizes):
-    assert batch_sizes(first) == all_sizes
-
-
-def work_that_fits(most):
-    def work(size):
-        if size > most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return f"done with {size}"
-
-    return work
-
-
-def test_the_first_size_that_fits_is_taken():
-    lines = []
-    assert fitting_batch(1000, work_that_fits(700), lines.append) == (
-        "done with 500", [1000, 500],
-    )  # fmt: skip
-    assert lines == ["too little memory for batches of 1000 segments"]
-
-
-def test_where_none_fits_the_message_says_what_to_do():
-    with pytest.raises(InputError, match=r"tried 1000, 500, 100\); let fewer jobs share"):
-        fitting_batch(1000, work_that_fits(10), lambda line: None)
-
-
-def test_other_errors_are_not_taken_for_a_lack_of_memory():
-    def broken(size):
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        fitting_batch(1000, broken, lambda line: None)
-
 
 OUT_OF_MEMORY = """
 import resource, sys
 sys.path.insert(0, "src")
 import torch
-from bptubeformer.training.memory import is_out_of_memory
+from bptubeformer.errors import is_out_of_memory
 resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 try:
     torch.empty(1 << 36)

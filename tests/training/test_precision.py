@@ -1,14 +1,17 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
 from bptubeformer.training.precision import (
-    PRECISIONS,
     check_precision,
     forward_in,
     products_in,
 )
+from conftest import REPOSITORY
 
 CPU = torch.device("cpu")
 RUNS = [
@@ -39,13 +42,44 @@ def test_bfloat16_is_refused_by_an_old_processor(monkeypatch):
         check_precision("bf16", CPU)
 
 
-def test_the_setting_of_torch_is_put_back():
-    before = torch.get_float32_matmul_precision()
-    for precision in PRECISIONS:
-        with products_in(precision):
-            expected = "high" if precision == "tf32" else "highest"
-            assert torch.get_float32_matmul_precision() == expected
-        assert torch.get_float32_matmul_precision() == before
+SETTINGS = """
+import sys
+sys.path.insert(0, "src")
+import torch
+from bptubeformer.training.precision import PRECISIONS, products_in
+exec(sys.argv[1])
+products = torch.backends.cuda.matmul
+before = products.fp32_precision, products.allow_bf16_reduced_precision_reduction
+for precision in PRECISIONS:
+    with products_in(precision):
+        print(precision, products.fp32_precision, products.allow_bf16_reduced_precision_reduction)
+    assert before == (products.fp32_precision, products.allow_bf16_reduced_precision_reduction)
+"""
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    ["pass", "torch.set_float32_matmul_precision('high')",
+     "torch.backends.cuda.matmul.fp32_precision = 'tf32'"],
+)  # fmt: skip
+def test_products_have_their_precision_whatever_the_process_set_before(earlier):
+    done = subprocess.run(
+        [sys.executable, "-c", SETTINGS, earlier], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.stdout == "fp32 ieee False\ntf32 tf32 False\nbf16 ieee False\n", done.stderr
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+@pytest.mark.parametrize(
+    ("precision", "least", "most"), [("fp32", 0, 1e-6), ("tf32", 1e-5, 1e-3), ("bf16", 1e-3, 1e-2)]
+)
+def test_products_on_a_gpu_are_as_exact_as_they_should_be(precision, least, most):
+    torch.manual_seed(0)
+    one, other = torch.rand(2, 512, 4096, device="cuda") - 0.5
+    exact = one.double() @ other.double().T
+    with products_in(precision), forward_in(precision, one.device):
+        found = (one @ other.T).double()
+    assert least <= (found - exact).norm() / exact.norm() <= most
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run["model"])

@@ -18,13 +18,13 @@ from bptubeformer.evaluation.tables import render
 from bptubeformer.models import build_model
 from bptubeformer.training.device import name_of
 from bptubeformer.training.loop import TrainingSettings, make_optimiser, predict
-from bptubeformer.training.memory import bytes_of_segment, fitting_batch, release_memory
+from bptubeformer.training.memory import bytes_of_segment, release_memory
 from bptubeformer.training.precision import check_precision
 from bptubeformer.training.step import EAGER_STEPS, Step
 
 WARM_UP_STEPS = EAGER_STEPS + 2
 """Steps before time is taken; a CUDA graph is captured within them."""
-MEASURED_SECONDS = 2.0
+MEASURED_SECONDS = 1.0
 """Steps are measured for at least so long, and at least so many:"""
 MEASURED_STEPS = 3
 FORWARD_AND_BACKWARD = 3
@@ -36,8 +36,9 @@ each of the forward pass."""
 class Speed:
     """How fast a run's model is on a device, and what it takes."""
 
-    batch_size: int
-    """Segments of a batch: the run's, or less where memory is too short."""
+    micro_batch: int
+    """Segments of which gradients are computed at a time; less than a batch where memory is short
+    (a GPU) or caches are small (a CPU)."""
     train: float
     """Segments a second, trained."""
     predict: float
@@ -57,22 +58,9 @@ def measure(
         segments: on the device where the sweep is to run.
         classes: number of classes.
     """
-    (speed, _) = fitting_batch(
-        settings.batch_size, lambda size: _measure(run, settings, segments, classes, size)
-    )
-    return speed
-
-
-def _measure(
-    run: Mapping[str, Any],
-    settings: TrainingSettings,
-    segments: Segments,
-    classes: int,
-    batch_size: int,
-) -> Speed:
     device = segments.frames.device
     model = build_model(run, classes).to(device).train()
-    size = max(min(batch_size, len(segments)), 2)
+    size = min(settings.batch_size, len(segments))
     step = Step(model, make_optimiser(model, settings), segments, size, settings.precision)
     if device.type == "cpu":
         # On a CPU a batch is a sum of micro-batches: one of them tells the speed of all.
@@ -84,7 +72,8 @@ def _measure(
     for _ in range(WARM_UP_STEPS if device.type == "cuda" else 1):
         step(index)
     # The last batch of an epoch is smaller: on a GPU, it has memory of its own beside the graph's.
-    step(index[:-1])
+    if size > 1:
+        step(index[:-1])
     trained, seconds = 0, 0.0
     while trained < MEASURED_STEPS or seconds < MEASURED_SECONDS:
         seconds += _seconds(lambda: step(index), device)
@@ -97,7 +86,7 @@ def _measure(
                     segments.length)  # fmt: skip
     predict(model, some, settings.precision)
     classified = _seconds(lambda: predict(model, some, settings.precision), device)
-    return Speed(batch_size, trained * size / seconds, size / classified, memory)
+    return Speed(step.micro_batch, trained * size / seconds, size / classified, memory)
 
 
 def _seconds(work: Any, device: torch.device) -> float:
@@ -131,10 +120,10 @@ def cost_table(
         epochs: epochs of a training, which nobody knows before; at most a run's ``max_epochs``.
 
     Returns:
-        a row a run: run, section (runs or controls), segment_length, batch_size, precision,
-        train_windows, validation_windows, test_windows (of fold 0 under the first protocol),
-        macs_epoch (10^12, forward and backward), seconds_epoch, epochs, trainings, hours,
-        memory_gb.
+        a row a run: run, section (runs or controls), segment_length, batch_size, micro_batch,
+        precision, train_windows, validation_windows, test_windows (of fold 0 under the first
+        protocol), macs_epoch (10^12, forward and backward), seconds_epoch, epochs, trainings,
+        hours, memory_gb.
     """
     rows = []
     for name in declared(config):
@@ -160,7 +149,8 @@ def cost_table(
                 "run": name,
                 "section": "runs" if name in config["runs"] else "controls",
                 "segment_length": length,
-                "batch_size": speed.batch_size,
+                "batch_size": settings.batch_size,
+                "micro_batch": speed.micro_batch,
                 "precision": settings.precision,
                 **{f"{part}_windows": count for part, count in counts.items()},
                 "macs_epoch": passes
@@ -192,6 +182,7 @@ def cost_markdown(table: pd.DataFrame, dataset: str, device: torch.device, jobs:
             "to validate": table["validation_windows"].map("{:,}".format),
             "to test": table["test_windows"].map("{:,}".format),
             "Batch": table["batch_size"],
+            "Micro-batch": table["micro_batch"],
             "MACs an epoch": table["macs_epoch"].map("{:,.2f}".format),
             "Seconds an epoch": table["seconds_epoch"].map("{:,.1f}".format),
             "Trainings": table["trainings"],

@@ -19,6 +19,14 @@ EPSILON = 1e-6
 FEW_TOKENS = 32
 """Up to so many tokens, plain matrix products are faster on a CPU than its fused attention."""
 
+FEW_TOKENS_GPU, NARROW_HEAD_GPU = 64, 4
+"""Up to so many tokens in heads so wide, they are faster on a GPU: its fused kernels compute tiles
+of 64 tokens and 32 channels whatever is needed."""
+
+SLICES_GPU = 40
+"""On a GPU, the gradient of stacked weights is summed over so many slices of a batch: for one
+product per group, it has more cores than the product has tiles."""
+
 
 class Stacked(nn.Module):
     """A layer whose parameters are stacked: along the first dimension, one set a group."""
@@ -41,8 +49,13 @@ class StackedLinear(Stacked):
         self.initialise_bias(inputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(G, ..., inputs) -> (G, ..., outputs)."""
+        """(G, B, ..., inputs) -> (G, B, ..., outputs)."""
         weight, bias = self.weight.transpose(1, 2), self.bias.unsqueeze(1)
+        if x.is_cuda:
+            slices = math.gcd(x.shape[1], SLICES_GPU)
+            rows = x.unflatten(1, (slices, -1)).flatten(2, -2)
+            mapped = rows @ weight.unsqueeze(1) + bias.unsqueeze(1)
+            return mapped.reshape(*x.shape[:-1], -1)
         return torch.baddbmm(bias, x.flatten(1, -2), weight).unflatten(1, x.shape[1:-1])
 
 
@@ -90,7 +103,12 @@ class ScaledDotProduct(nn.Module):
         Returns:
             (B, H, N, d)
         """
-        if weights is None and not (q.is_cpu and q.shape[-2] <= FEW_TOKENS):
+        tokens, width = q.shape[-2:]
+        if q.is_cpu:
+            plain = tokens <= FEW_TOKENS
+        else:
+            plain = tokens <= FEW_TOKENS_GPU and width <= NARROW_HEAD_GPU
+        if weights is None and not plain:
             return F.scaled_dot_product_attention(q, k, v)
         # Keys stand first: over a short last dimension, torch's softmax is several times slower.
         by_key = (k @ (q * q.shape[-1] ** -0.5).transpose(-2, -1)).softmax(dim=-2)

@@ -27,14 +27,11 @@ class Checkpoint:
 
     settings: Mapping[str, Any]
     """Everything that the numbers of a training depend on; a file of other settings is stale."""
-    batch_sizes: list[int]
-    """Batch sizes that the training has come to; memory was too short for all but the last."""
 
     def __init__(self, path: Path, report: Callable[[str], None] = print):
         self.path = path
         self.report = report
         self.settings = {}
-        self.batch_sizes = []
 
     @property
     def key(self) -> str:
@@ -49,16 +46,12 @@ class Checkpoint:
             state: everything else, as JSON has it.
         """
         on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        state = {**state, "batch_sizes": self.batch_sizes}
         about = {"key": self.key, "state": state, "content": content_of(on_cpu, state)}
         with replacing(self.path) as partial:
             save_file(on_cpu, partial, metadata=pack(about))
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Tensors and state of the file; None where there is none of this training.
-
-        The state names, besides what was saved, the ``batch_sizes`` it was saved with.
-        """
+        """Tensors and state of the file; None where there is none of this training."""
         if not self.path.exists():
             return None
         try:

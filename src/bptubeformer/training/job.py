@@ -8,7 +8,6 @@ import resource
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,10 @@ from bptubeformer.training.checkpoint import FILE, Checkpoint
 from bptubeformer.training.device import choose_device, name_of
 from bptubeformer.training.loop import (
     Epoch,
-    Training,
     TrainingSettings,
     seed_everything,
     train,
 )
-from bptubeformer.training.memory import fitting_batch
 from bptubeformer.training.precision import check_precision
 
 LOCK = ".training.lock"
@@ -55,8 +52,8 @@ def train_fold(
 ) -> None:
     """Train a model and write ``model.safetensors``, ``history.csv`` and ``run.json``.
 
-    Where memory is too short for the batch, the training begins anew with the next smaller batch
-    size, as in the paper (section 3); ``run.json`` says which were tried.
+    Where memory is too short for a batch, its gradients are summed over smaller micro-batches;
+    ``run.json`` records their size.
 
     Args:
         store_file: the frame store.
@@ -70,7 +67,7 @@ def train_fold(
 
     Raises:
         InputError: the device or the precision is not there, the split is not of the store, memory
-            is too short for the smallest batch, the loss is no longer finite, or another process
+            is too short for one segment, the loss is no longer finite, or another process
             trains the same fold.
     """
     began = time.perf_counter()
@@ -102,28 +99,6 @@ def train_fold(
             flush=True,
         )
 
-    def attempt(batch_size: int) -> tuple[Classifier, Training, float]:
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        seed_everything(settings.seed)
-        model = built(run, len(store.categories)).to(device)
-        model.adapt(
-            train_segments[slice(first, first + batch_size)][0]
-            for first in range(0, len(train_segments), batch_size)
-        )
-        ready = time.perf_counter() - began
-        checkpoint.batch_sizes = [*checkpoint.batch_sizes, batch_size]
-        training = train(
-            model,
-            train_segments,
-            validation_segments,
-            replace(settings, batch_size=batch_size),
-            report,
-            checkpoint,
-            begun if checkpoint.batch_sizes == tried_before else None,
-        )
-        return model, training, ready
-
     def say(line: str) -> None:
         print(f"{label}: {line}", flush=True)
 
@@ -141,10 +116,17 @@ def train_fold(
     }
     with alone_in(output):
         begun = checkpoint.load()
-        tried_before = begun[1]["batch_sizes"] if begun else []
-        checkpoint.batch_sizes = tried_before[:-1]
-        (model, training, ready), tried = fitting_batch(
-            settings.batch_size, attempt, say, tried_before
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        seed_everything(settings.seed)
+        model = built(run, len(store.categories)).to(device)
+        model.adapt(
+            train_segments[slice(first, first + settings.batch_size)][0]
+            for first in range(0, len(train_segments), settings.batch_size)
+        )
+        ready = time.perf_counter() - began
+        training = train(
+            model, train_segments, validation_segments, settings, report, checkpoint, begun, say
         )
         model.load_state_dict(training.weights)
         save_model(
@@ -157,8 +139,9 @@ def train_fold(
         earlier = sum(epoch.seconds for epoch in training.history[:kept])
         record = {
             "run": dict(run),
-            "training": vars(settings) | {"batch_size": tried[-1]},
-            "batch_sizes_tried": tried,
+            "training": vars(settings),
+            "micro_batch": training.micro_batch,
+            "cuda_graphs": training.captured,
             "split": str(split_file),
             "segments": {"train": len(train_segments), "validation": len(validation_segments)},
             "epochs": len(training.history),
@@ -227,5 +210,7 @@ def built(run: Mapping[str, Any], classes: int) -> Classifier:
 def _peak_memory_mb(device: torch.device) -> dict[str, float]:
     peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
     if device.type == "cuda":
-        peak["device"] = torch.cuda.max_memory_allocated(device) / 1e6
+        peak["device_allocated"] = torch.cuda.max_memory_allocated(device) / 1e6
+        # Memory of CUDA graphs is reserved, not allocated.
+        peak["device_reserved"] = torch.cuda.max_memory_reserved(device) / 1e6
     return peak

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bptubeformer.data.segments import Segments
-from bptubeformer.errors import LARGEST_SEED, InputError, between, within
+from bptubeformer.errors import LARGEST_SEED, InputError, between, is_out_of_memory, within
 from bptubeformer.training.checkpoint import Checkpoint
-from bptubeformer.training.memory import is_out_of_memory, release_memory
+from bptubeformer.training.memory import release_memory
 from bptubeformer.training.precision import forward_in, products_in
 from bptubeformer.training.step import Step
 
@@ -81,6 +81,10 @@ class Training:
     history: list[Epoch] = field(default_factory=list)
     resumed_after: list[int] = field(default_factory=list)
     """Epochs after which a process went on where another was interrupted."""
+    micro_batch: int = 0
+    """Segments of which gradients are computed at a time; those of a batch are summed."""
+    captured: bool = False
+    """Whether steps were replayed as CUDA graphs."""
 
     @property
     def best(self) -> Epoch:
@@ -108,9 +112,16 @@ class Trainer:
         model: on the device of the segments; trained in place.
         segments: the training segments.
         settings: of the optimiser, the schedule and the stopping.
+        say: called with a line where memory is too short or a CUDA graph fails.
     """
 
-    def __init__(self, model: nn.Module, segments: Segments, settings: TrainingSettings):
+    def __init__(
+        self,
+        model: nn.Module,
+        segments: Segments,
+        settings: TrainingSettings,
+        say: Callable[[str], None] = print,
+    ):
         device = segments.frames.device
         self.model = model
         self.settings = settings
@@ -120,7 +131,9 @@ class Trainer:
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimiser, factor=settings.plateau_factor, patience=settings.plateau_patience
         )
-        self.step = Step(model, self.optimiser, segments, settings.batch_size, settings.precision)
+        self.step = Step(
+            model, self.optimiser, segments, settings.batch_size, settings.precision, report=say
+        )
 
     @property
     def done(self) -> bool:
@@ -186,6 +199,7 @@ class Trainer:
             "resumed_after": self.training.resumed_after,
             "schedule": {name: getattr(self.schedule, name) for name in SCHEDULE_STATE},
             "learning_rate": float(self.optimiser.param_groups[0]["lr"]),
+            "micro_batch": self.step.micro_batch,
         }
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -211,6 +225,7 @@ class Trainer:
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
         self.schedule.load_state_dict(state["schedule"])
+        self.step.micro_batch = state["micro_batch"]
         if isinstance(rate, Tensor):
             rate = rate.fill_(state["learning_rate"])
         else:
@@ -238,6 +253,7 @@ def train(
     report: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Checkpoint | None = None,
     begun: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None = None,
+    say: Callable[[str], None] = print,
 ) -> Training:
     """Train until the validation loss has not fallen for ``early_stopping_patience`` epochs.
 
@@ -253,11 +269,13 @@ def train(
         checkpoint: where each epoch leaves the state of the training.
         begun: what an interrupted training left there, as ``Checkpoint.load`` gives it; this one
             goes on from it. On a CPU with as many threads, to the bit.
+        say: called with a line where memory is too short or a CUDA graph fails.
 
     Raises:
-        InputError: the loss is no longer finite. The checkpoint holds the epoch before.
+        InputError: the loss is no longer finite, or memory is too short for one segment. The
+            checkpoint holds the epoch before.
     """
-    trainer = Trainer(model, train_segments, settings)
+    trainer = Trainer(model, train_segments, settings, say)
     if begun is not None:
         trainer.restore(*begun)
     while not trainer.done:
@@ -265,6 +283,8 @@ def train(
         if checkpoint:
             checkpoint.save(*trainer.state())
         report(epoch)
+    trainer.training.micro_batch = trainer.step.micro_batch
+    trainer.training.captured = bool(trainer.step.replays)
     return trainer.training
 
 
@@ -319,26 +339,34 @@ def predict(model: nn.Module, segments: Segments, precision: str = "fp32") -> Te
         segments: to be classified.
         precision: of the matrix products.
     """
-    with products_in(precision), forward_in(precision, segments.frames.device):
-        return in_batches(lambda batch: model(batch).float(), model, segments)
+    return in_batches(lambda batch: model(batch).float(), model, segments, precision)
 
 
 @torch.inference_mode()
-def in_batches(compute: Callable[[Tensor], Tensor], model: nn.Module, segments: Segments) -> Tensor:
+def in_batches(
+    compute: Callable[[Tensor], Tensor],
+    model: nn.Module,
+    segments: Segments,
+    precision: str = "fp32",
+) -> Tensor:
     """What a model in evaluation mode makes of all segments, in their order, without gradients.
 
     Args:
         compute: of a batch of segments float32 (B, T, 34), a tensor (B, ...).
         model: what ``compute`` uses.
         segments: all that are to be computed.
+        precision: of the matrix products.
     """
     model.eval()
-    size = INFERENCE_BATCH[segments.frames.device.type]
+    device = segments.frames.device
+    size = INFERENCE_BATCH[device.type]
     results: list[Tensor] = []
     done = 0
     while done < len(segments):
         try:
-            results.append(compute(segments[slice(done, done + size)][0]))
+            batch, _ = segments[slice(done, done + size)]
+            with products_in(precision), forward_in(precision, device):
+                results.append(compute(batch))
             done += size
             continue
         except (RuntimeError, MemoryError) as error:

@@ -44,12 +44,14 @@ def check_precision(precision: str, device: torch.device) -> None:
 @contextmanager
 def products_in(precision: str) -> Iterator[None]:
     """Compute products of float32 matrices in a precision, forward and backward."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    products = torch.backends.cuda.matmul
+    before = products.fp32_precision, products.allow_bf16_reduced_precision_reduction
+    products.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    products.allow_bf16_reduced_precision_reduction = False
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        products.fp32_precision, products.allow_bf16_reduced_precision_reduction = before
 
 
 def forward_in(precision: str, device: torch.device) -> AbstractContextManager:
