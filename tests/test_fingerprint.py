@@ -1,3 +1,4 @@
+import ast
 import json
 import shutil
 import subprocess
@@ -5,8 +6,10 @@ import sys
 
 import pytest
 
+from bptubeformer.cli import COMMANDS
 from bptubeformer.fingerprint import command_fingerprint, fingerprint, reached
 from conftest import REPOSITORY
+from messages import is_sentence, makes_exception
 
 PRINT = "import sys; sys.path.insert(0, sys.argv[1]); from bptubeformer.fingerprint import *; "
 
@@ -35,6 +38,89 @@ def test_comments_and_docstrings_do_not_count(copy):
     path = package / "models" / "sttran.py"
     path.write_text(path.read_text().replace("Spatial-temporal transformer.", "Something else."))
     assert fingerprint_of("train", "sttran") == before
+
+
+class Reworded(ast.NodeTransformer):
+    """Every text that ``tests/messages.py`` takes for a message, with other words."""
+
+    def __init__(self, results):
+        self.results = results
+        self.count = 0
+        self.inside = False
+
+    def visit(self, node):
+        before = self.inside
+        refuses = isinstance(node, ast.Raise) or makes_exception(node)
+        prints = isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "print"
+        self.inside = before or refuses or prints
+        node = super().visit(node)
+        self.inside = before
+        return node
+
+    def visit_Constant(self, node):
+        text = node.value
+        if isinstance(text, str) and (
+            (self.inside and len(text.split()) > 1) or (not self.results and is_sentence(text))
+        ):
+            self.count += 1
+            return ast.Constant(f"{text} in other words")
+        return node
+
+
+STAGES = {
+    name: ("sttran", "m12") if name in ("train", "test", "embed", "attend", "complexity", "cost")
+    else () for name in COMMANDS
+}  # fmt: skip
+
+
+def test_rewording_every_message_plans_no_job(copy):
+    """A changed constant changes the stages that compute with it, and no others."""
+    package, _ = copy
+    code = PRINT + (
+        "import json; print(json.dumps({n: command_fingerprint(n, *m) for n, m in "
+        f"{STAGES!r}.items()}} | {{'package': package_fingerprint()}}))"
+    )
+
+    def all_of_them():
+        command = [sys.executable, "-c", code, str(package.parent)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    before, reworded = all_of_them(), 0
+    for path in package.rglob("*.py"):
+        results = path.relative_to(package).parts[0] in (
+            "claims.py", "evaluation", "figures", "provenance", "verdict",
+        )  # fmt: skip
+        words = Reworded(results)
+        tree = words.visit(ast.parse(path.read_text()))
+        path.write_text(ast.unparse(ast.fix_missing_locations(tree)))
+        reworded += words.count
+    assert reworded > 300
+    assert all_of_them() == before
+    layers = package / "models" / "layers.py"
+    layers.write_text(layers.read_text().replace("EPSILON = 1e-06", "EPSILON = 1e-05"))
+    after = all_of_them()
+    changed = {name for name in before if after[name] != before[name]}
+    assert {"train", "test", "embed", "attend"} <= changed
+    assert not changed & {"acquire", "ingest", "split", "accuracy", "leakage", "verdict"}
+
+
+def test_fingerprints_are_kept_for_the_next_process_until_a_file_changes(copy):
+    package, fingerprint_of = copy
+    kept = package.parents[1] / ".snakemake" / "fingerprints.json"
+    first = fingerprint_of("split")
+    assert not kept.exists()  # where Snakemake has no folder
+    kept.parent.mkdir()
+    assert fingerprint_of("split") == first
+    known = json.loads(kept.read_text())
+    assert first.strip() in known.values()
+    kept.write_text(json.dumps({**known, "bptubeformer.cli:split": "kept"}))
+    assert fingerprint_of("split") == "kept\n"
+    append(package / "figures" / "style.py", "\nNEW = 1\n")
+    assert fingerprint_of("split") == first
+    for broken in ("", "[]", "{", '{"files": 5}'):
+        kept.write_text(broken)
+        assert fingerprint_of("split") == first
 
 
 def test_the_version_does_not_count(copy):

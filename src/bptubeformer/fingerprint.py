@@ -1,20 +1,31 @@
 """Fingerprints of what code means, so that a run is repeated when its meaning has changed.
 
 A fingerprint is a hash over the syntax trees of everything inside this package that a piece of
-code reaches by import, with comments, docstrings and layout left out. Editing a docstring keeps
-it; editing a model changes it for the commands that run this model, and for no others.
+code reaches by import, without comments, docstrings, layout and the texts of messages. Editing a
+docstring or a message keeps it; editing a model changes it for the commands that run this model,
+and for no others.
 """
 
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 PACKAGE = __name__.split(".")[0]
 ROOT = Path(__file__).resolve().parent
+CACHE = ROOT.parents[1] / ".snakemake" / "fingerprints.json"
+"""Fingerprints by the content of all files: every job of a cluster parses the Snakefile again."""
+SPEAKING = ("print", "say", "report", "exit", "error", "warn", "option", "argument", "output",
+            "reading")  # fmt: skip
+"""Functions whose texts people read: messages, progress and the help of the command line."""
+RESULTS = ("claims", "evaluation", "figures", "provenance", "verdict")
+"""Parts of the package whose sentences are results: notes of tables, captions, findings."""
+WORDS_OF_A_SENTENCE = 3
 DATA = (".yaml", ".j2")
 """Files of the package that hold what the paper says, and how the verdicts are shown."""
 
@@ -29,10 +40,47 @@ def fingerprint(*roots: str) -> str:
     Returns:
         16 hexadecimal digits.
     """
+    known = _known()
+    key = " ".join(f"{root} {_hash(Path(root))}" if _is_notebook(root) else root for root in roots)
+    if key not in known:
+        digest = hashlib.sha256()
+        for name, text in sorted(reached(*roots).items()):
+            digest.update(f"{name}\n{text}\n".encode())
+        known[key] = digest.hexdigest()[:16]
+        _keep(known)
+    return known[key]
+
+
+def _is_notebook(root: str) -> bool:
+    return root.endswith(".ipynb")
+
+
+def _hash(*paths: Path) -> str:
     digest = hashlib.sha256()
-    for name, text in sorted(reached(*roots).items()):
-        digest.update(f"{name}\n{text}\n".encode())
-    return digest.hexdigest()[:16]
+    for path in paths:
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _known() -> dict[str, str]:
+    """Read the fingerprints that an earlier process found for the same files, by their roots."""
+    files = sorted(path for path in ROOT.rglob("*") if path.suffix in (".py", *DATA))
+    known = {"files": _hash(*files)}
+    with suppress(OSError, ValueError):
+        kept = json.loads(CACHE.read_text(encoding="utf-8"))
+        if isinstance(kept, dict) and kept.get("files") == known["files"]:
+            return kept
+    return known
+
+
+def _keep(known: dict[str, str]) -> None:
+    """Write the fingerprints for the next process, where Snakemake has its folder."""
+    if CACHE.parent.is_dir():
+        with suppress(OSError):
+            partial = CACHE.with_suffix(f".{os.getpid()}")
+            partial.write_text(json.dumps(known), encoding="utf-8")
+            partial.replace(CACHE)
 
 
 def package_fingerprint(root: Path = ROOT) -> str:
@@ -45,7 +93,8 @@ def package_fingerprint(root: Path = ROOT) -> str:
     for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", *DATA)):
         content = path.read_bytes()
         if path.suffix == ".py":
-            content = _text(_meaning(ast.parse(content))).encode()
+            module = ".".join([PACKAGE, *path.relative_to(root).with_suffix("").parts])
+            content = _text(_meaning(ast.parse(content), module)).encode()
         digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + content)
     return digest.hexdigest()[:16]
 
@@ -56,8 +105,8 @@ def reached(*roots: str) -> dict[str, str]:
     waiting: list[str] = []
     for root in roots:
         trees: list[ast.AST] = []
-        if root.endswith(".ipynb"):
-            trees += [_meaning(tree) for tree in _notebook(root)]
+        if _is_notebook(root):
+            trees += [_meaning(tree, PACKAGE) for tree in _notebook(root)]
             found[Path(root).name] = "\n".join(map(_text, trees))
         elif ":" in root:
             module, name = root.split(":")
@@ -103,7 +152,7 @@ def _parse(module: str) -> ast.Module:
     path = _path(module)
     if path is None:
         raise ValueError(f"{module} is no module of {PACKAGE}")
-    return _meaning(ast.parse(path.read_text(encoding="utf-8")))
+    return _meaning(ast.parse(path.read_text(encoding="utf-8")), module)
 
 
 def _notebook(path: str) -> Iterator[ast.Module]:
@@ -112,13 +161,37 @@ def _notebook(path: str) -> Iterator[ast.Module]:
             yield ast.parse("".join(cell["source"]))
 
 
-def _meaning(tree: ast.Module) -> ast.Module:
-    """The tree without docstrings and other strings that stand alone."""
+def _meaning(tree: ast.Module, module: str) -> ast.Module:
+    """Remove docstrings, other strings that stand alone, and the texts of messages.
+
+    A message is a text in a ``raise``, an exception or a call of ``SPEAKING``. Outside of
+    ``RESULTS``, so is every sentence: helpers put messages together.
+    """
+    results = module.split(".")[1:2] in [[part] for part in RESULTS]
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             body[:] = [line for line in body if not _is_text(line)] or [ast.Pass()]
+        speaks = isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and _speaks(node))
+        if speaks or (isinstance(node, ast.JoinedStr) and not results):
+            _blank(node, words=2)
+        elif isinstance(node, ast.Constant) and not results:
+            _blank(node, words=WORDS_OF_A_SENTENCE)
     return tree
+
+
+def _blank(node: ast.AST, words: int) -> None:
+    """Blank every text in a node that has so many words; a word alone may be a value."""
+    texts = (inside for inside in ast.walk(node) if isinstance(inside, ast.Constant))
+    for text in texts:
+        if isinstance(text.value, str) and len(text.value.split(" ")) >= words:
+            text.value = ""
+
+
+def _speaks(call: ast.Call) -> bool:
+    """Return True for a call that prints a text or makes an exception."""
+    name = ast.unparse(call.func).rpartition(".")[2]
+    return name in SPEAKING or name.endswith("Error") or name in ("Rejected", "NotRun", "Damaged")
 
 
 def _text(node: Any) -> str:

@@ -46,8 +46,10 @@ class Embeddings:
         Raises:
             InputError: the file holds no embeddings.
         """
-        kind = "a file of embeddings"
-        with reading(path, kind, "bptubeformer embed"), safe_open(path, framework="np") as file:
+        with (
+            reading(path, "a file of embeddings", "bptubeformer embed"),
+            safe_open(path, framework="np") as file,
+        ):
             found = cls(
                 embedding=file.get_tensor("embedding"),
                 label=file.get_tensor("label"),
@@ -103,8 +105,10 @@ class SegmentAttention:
         Raises:
             InputError: the file holds no attention.
         """
-        kind = "the attention of a segment"
-        with reading(path, kind, "bptubeformer attend"), safe_open(path, framework="np") as file:
+        with (
+            reading(path, "the attention of a segment", "bptubeformer attend"),
+            safe_open(path, framework="np") as file,
+        ):
             names = [name for name in file.keys() if name.startswith("attention ")]  # noqa: SIM118
             found = cls(
                 segment=file.get_tensor("segment"),

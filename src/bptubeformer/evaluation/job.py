@@ -183,19 +183,19 @@ def check_model(
     Raises:
         InputError: says what it is, and what was expected.
     """
-    again = "train it again with: bptubeformer train"
     if tuple(trained.categories) != store.categories:
         raise InputError(
             f"{model_file}: trained for the classes {', '.join(trained.categories)}, but the data "
-            f"has {', '.join(store.categories)}; {again}"
+            f"has {', '.join(store.categories)}; train it again with: bptubeformer train"
         )
     if trained.data != store.fingerprint:
         raise InputError(
             f"{model_file}: trained on other data ({trained.data}) than this store "
-            f"({store.fingerprint}); {again}, or use it on any data with: bptubeformer predict"
+            f"({store.fingerprint}); train it again with: bptubeformer train, or use it on any "
+            "data with: bptubeformer predict"
         )
     if run and dict(run) != trained.run:
         raise InputError(
             f"{model_file}: a model of another run: it is {trained.run}, expected {dict(run)}; "
-            f"{again}"
+            "train it again with: bptubeformer train"
         )
