@@ -55,7 +55,7 @@ from bptubeformer.training.device import count_gpus, training_slots
 
 try:
     config.update(settle_runs(config, Path(workflow.basedir, "config.yaml")))
-    check_config(config, Path(workflow.basedir, "workflow/schemas/config.schema.yaml"))
+    config.update(check_config(config))
     SOURCE_STATE = folder_state(config["dataset"]["source"])
 except InputError as error:
     raise WorkflowError(str(error)) from None

@@ -1,8 +1,8 @@
-"""Write what of this folder is made from the code: the configuration and the picture of the rules.
+"""Write what is made from the code: the configuration's page and schema, the picture of the rules.
 
     uv run python docs/reference.py
 
-The picture needs ``dot`` of Graphviz; a test compares both with the code and needs nothing.
+The picture needs ``dot`` of Graphviz; tests compare all with the code and need nothing.
 """
 
 import ast
@@ -16,9 +16,13 @@ from typing import Any
 import networkx
 import yaml
 
+from bptubeformer.models import available, kinds_of
+from bptubeformer.schema import Configuration
+
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
 CONFIGURATION, PICTURE = HERE / "configuration.md", HERE / "pictures" / "rules.svg"
+SCHEMA = CHECKOUT / "workflow" / "schemas" / "config.schema.yaml"
 STAGES = {
     "data": "#cfe3f5", "training": "#f9d5c2", "evaluation": "#d6ecd2", "figures": "#e6dcf2",
     "verdict": "#fbe8b0", "extended": "#e8e8e8", "provenance": "#f5d3e0",
@@ -28,9 +32,9 @@ MODELS = CHECKOUT / "src" / "bptubeformer" / "models"
 INTRODUCTION = """\
 # The configuration, key by key
 
-Made from `workflow/schemas/config.schema.yaml`, `config.yaml` and the models by
-`docs/reference.py`; a test finds out when it no longer fits. What is not named here is refused. Lay
-a file of your own over `config.yaml`: `snakemake --configfile mine.yaml`.
+Made from `src/bptubeformer/schema.py`, the models and `config.yaml` by `docs/reference.py`; a test
+compares them. Other keys are refused. Lay a file of your own over `config.yaml`:
+`snakemake --configfile mine.yaml`.
 
 A source is the section or table of the paper that states the value, or "not stated" where
 [fidelity.md](fidelity.md) says what was chosen and why.
@@ -57,9 +61,7 @@ def configuration() -> str:
     """The page about the configuration, as Markdown."""
     text = (CHECKOUT / "config.yaml").read_text(encoding="utf-8")
     config, comments = yaml.safe_load(text), dict(_comments(text))
-    schema = yaml.safe_load(
-        (CHECKOUT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8")
-    )
+    schema = json_schema()
     lines, single = [INTRODUCTION], ["## Single values\n", *_head()]
     for name, section in schema["properties"].items():
         if name in ("runs", "controls"):
@@ -70,6 +72,8 @@ def configuration() -> str:
             continue
         lines += [f"## {name}\n", *_head()]
         for key, of_key in inside.items():
+            if name == "architecture" and key not in config[name]:
+                continue
             value = config.get(name, {}).get(key)
             lines.append(_row(f"{name}.{key}", value, of_key, comments, schema))
         lines.append("")
@@ -84,6 +88,27 @@ def configuration() -> str:
     return "\n".join(lines)
 
 
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of ``config.yaml``, hyperparameters of all models included."""
+    schema = Configuration.model_json_schema()
+    shared = {
+        key: kind.json_schema()
+        for model in reversed(available())
+        for key, kind in kinds_of(model).items()
+    }
+    for section in ("Architecture", "Run"):
+        described = schema["$defs"][section]
+        described["properties"] = {**shared, **described.get("properties", {})}
+        described["additionalProperties"] = False
+    return schema
+
+
+def schema_file() -> str:
+    """Return the text of the file with the JSON schema."""
+    head = "# Made from src/bptubeformer/schema.py and the models by docs/reference.py.\n"
+    return head + yaml.safe_dump(json_schema(), sort_keys=False, width=100)
+
+
 def _head() -> list[str]:
     return ["| key | in config.yaml | expected | source, or what it is |", "|---|---|---|---|"]
 
@@ -95,13 +120,21 @@ def _row(
     comments: Mapping[str, str],
     schema: Mapping[str, Any],
 ) -> str:
-    expected = _resolved(of_key, schema)["description"]
+    expected = _expected(_resolved(of_key, schema))
     shown = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
     if len(shown) > 60:
         shown = "see there"
     given = "" if value is None and key not in comments else f"`{shown}`"
     cells = [f"`{key}`", given, expected, comments.get(key, "")]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _expected(of_key: Mapping[str, Any]) -> str:
+    if of_key.get("type") == "null":
+        return "null"
+    if "description" in of_key:
+        return str(of_key["description"])
+    return " or ".join(_expected(one) for one in of_key["anyOf"])
 
 
 def _resolved(of_key: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -183,4 +216,5 @@ def drawn(svg: str) -> set[tuple[str, str]]:
 
 if __name__ == "__main__":
     CONFIGURATION.write_text(configuration(), encoding="utf-8")
+    SCHEMA.write_text(schema_file(), encoding="utf-8")
     PICTURE.write_text(draw(rules()), encoding="utf-8")

@@ -2,6 +2,7 @@ import copy
 import inspect
 import json
 import re
+from typing import get_args
 
 import pytest
 import yaml
@@ -26,10 +27,10 @@ from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.m12 import M12
 from bptubeformer.models.sttran import STTran
 from bptubeformer.models.ttubeformer import TTubeFormer
+from bptubeformer.schema import Protocol
 from bptubeformer.training.loop import TrainingSettings
 from conftest import REPOSITORY
 
-SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 BASE = REPOSITORY / "config.yaml"
 
 
@@ -54,11 +55,11 @@ def overlay(config, changes):
 
 
 def test_the_paper_is_valid(config):
-    check_config(config, SCHEMA)
+    check_config(config)
 
 
 def test_the_demonstration_is_valid(config):
-    check_config(overlay(config, yaml.safe_load((REPOSITORY / "demo.yaml").read_text())), SCHEMA)
+    check_config(overlay(config, yaml.safe_load((REPOSITORY / "demo.yaml").read_text())))
 
 
 def test_the_runs_of_table_1_are_declared(config):
@@ -89,7 +90,20 @@ def test_the_controls_undo_what_the_paper_confounds(config):
     [
         ({"trainig": {}}, ["config: trainig = {}", "did you mean training"]),
         ({"training": {"learning_rat": 1}}, ["training.learning_rat = 1", "learning_rate?"]),
-        ({"training": {"epsilon": "1e-9"}}, ["training.epsilon", "1.0e-9"]),
+        ({"training": {"epsilon": "tiny"}}, ["training.epsilon = tiny", "such as 1e-9"]),
+        ({"training": {"batch_size": "5"}}, ["training.batch_size", "a whole number"]),
+        ({"training": {"batch_size": "1e-3"}}, ["training.batch_size", "a whole number"]),
+        ({"runs": {"bpt-v2": {"model": "m12", "experiment": "x", "segment_length": 24}}},
+         ["runs.bpt-v2", "runs.BPT-V2 has the same name (case is ignored); rename"]),
+        ({"runs": {"ST-Tran": {"depth": "four"}}}, ["runs.ST-Tran.depth = four", "whole number"]),
+        ({"runs": {"ST-Tran": {"heads": 0}}}, ["runs.ST-Tran.heads = 0", "at least 1"]),
+        ({"runs": {"ST-Tran": {"dropout": 1.0}}}, ["runs.ST-Tran.dropout = 1.0", "below 1"]),
+        ({"runs": {"ST-Tran": {"training": {"betas": [0.9, 2]}}}},
+         ["runs.ST-Tran.training.betas.1 = 2", "from 0 to below 1"]),
+        ({"runs": {"ST-Tran": {"training": {"speed": 2}}}},
+         ["runs.ST-Tran.training.speed = 2", "unknown key"]),
+        ({"architecture": {"colour": 2}}, ["architecture.colour = 2", "unknown key"]),
+        ({"architecture": {"padding": "zero"}}, ["architecture.padding = zero", "replicate"]),
         ({"training": {"batch_size": 0}}, ["training.batch_size = 0", "at least 1"]),
         (
             {"runs": {"BPT-V2": {"kernel": [25, 3, 3]}}},
@@ -154,7 +168,7 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"seeds": [1, 1]}, ["seeds = [1, 1]", "different"]),
         ({"complexity": {"runs": {"BPT-V2": {"model": "m12", "experiment": "x",
                                              "segment_length": 24}}}},
-         ["complexity.runs.BPT-V2", "a run of this name is trained; rename one"]),
+         ["complexity.runs.BPT-V2", "runs.BPT-V2 has the same name"]),
         ({"statistics": {"learned": 1.5}}, ["learned = 1.5", "a number between 0 and 1, or null"]),
         ({"statistics": {"minimum_videos": 1}}, ["minimum_videos = 1", "at least 2"]),
         ({"statistics": {"bootstrap_samples": 10}}, ["bootstrap_samples = 10", "at least 100"]),
@@ -163,17 +177,43 @@ def test_the_controls_undo_what_the_paper_confounds(config):
 )  # fmt: skip
 def test_what_cannot_run_is_refused_in_one_line(config, changes, words):
     with pytest.raises(InputError) as refusal:
-        check_config(overlay(config, changes), SCHEMA)
+        check_config(overlay(config, changes))
     message = str(refusal.value)
     assert "\n" not in message
     for word in words:
         assert word in message, message
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [("1e-3", 0.001), ("1E-3", 0.001), (".5", 0.5), ("1e-03", 0.001), ("2.5e-1", 0.25)],
+)
+def test_numbers_are_read_as_people_write_them(config, written, expected):
+    """YAML 1.1 takes 1e-3 for a text; so does ``--config``."""
+    given = overlay(config, yaml.safe_load(f"training: {{learning_rate: {written}}}"))
+    assert check_config(given)["training"]["learning_rate"] == expected
+    given = overlay(config, yaml.safe_load("training: {batch_size: 1e2}"))
+    batch_size = check_config(given)["training"]["batch_size"]
+    assert (batch_size, type(batch_size)) == (100, int)
+    run = overlay(config, {"runs": {"ST-Tran": {"dropout": written, "training": {
+        "learning_rate": written, "max_epochs": "1e1"}}}})  # fmt: skip
+    entry = check_config(run)["runs"]["ST-Tran"]
+    assert (entry["dropout"], entry["training"]) == (
+        expected, {"learning_rate": expected, "max_epochs": 10},
+    )  # fmt: skip
+
+
+def test_a_valid_configuration_stays_as_it_is(config):
+    checked = check_config(config)
+    assert checked == config
+    assert json.dumps(checked) == json.dumps(check_config(checked))
+    assert list(checked["runs"]) == list(config["runs"])
+
+
 def test_an_overlay_leaves_a_run_out_with_null(config):
     merged = overlay(config, {"runs": {"ST-Tran": None}})
     merged.update(settle_runs(merged, BASE))
-    check_config(merged, SCHEMA)
+    check_config(merged)
     assert next(iter(merged["runs"])) == "M1.2"
     assert merged["leakage"] == {"runs": ["BPT-V2"]}
 
@@ -211,8 +251,7 @@ def test_defaults_of_the_code_are_the_values_of_the_paper(config):
 
 
 def test_protocols_have_the_same_names_everywhere():
-    schema = yaml.safe_load(SCHEMA.read_text())
-    assert tuple(schema["properties"]["protocols"]["items"]["enum"]) == PROTOCOLS
+    assert get_args(get_args(Protocol)[0]) == PROTOCOLS
     (choices,) = [o["choices"] for flag, o in COMMANDS["split"][1] if flag == "--protocol"]
     assert choices == PROTOCOLS
     rules = (REPOSITORY / "workflow" / "rules" / "common.smk").read_text()
@@ -223,7 +262,7 @@ def test_protocols_have_the_same_names_everywhere():
 def test_a_missing_section_is_named(config):
     del config["training"]
     with pytest.raises(InputError, match="training is missing"):
-        check_config(config, SCHEMA)
+        check_config(config)
 
 
 def test_a_run_takes_from_architecture_what_its_model_has(config):
@@ -266,7 +305,7 @@ RUN = {"model": "sttran", "experiment": "x", "segment_length": 24}
 def test_names_become_folders_and_hold_nothing_else(config, name):
     for changes in ({"dataset": {"name": name}}, {"runs": {name: RUN}}, {"controls": {name: RUN}}):
         with pytest.raises(InputError, match="a name of at most 100 letters") as refusal:
-            check_config(overlay(config, changes), SCHEMA)
+            check_config(overlay(config, changes))
         assert "\n" not in str(refusal.value)
 
 
@@ -275,7 +314,7 @@ def test_names_become_folders_and_hold_nothing_else(config, name):
 def test_any_other_name_is_made_of_what_is_allowed(name):
     base = yaml.safe_load(BASE.read_text())
     try:
-        check_config(overlay(base, {"dataset": {"name": name}}), SCHEMA)
+        check_config(overlay(base, {"dataset": {"name": name}}))
     except InputError:
         assert not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name)
     else:
@@ -297,7 +336,7 @@ def test_whatever_stands_in_the_configuration_it_is_valid_or_refused_in_one_line
         place, key = place[key], data.draw(st.sampled_from(sorted(place[key])))
     place[key] = data.draw(LEAVES)
     try:
-        check_config(base | settle_runs(base, BASE), SCHEMA)
+        check_config(base | settle_runs(base, BASE))
     except InputError as error:
         assert str(error).startswith("config: ")
         assert "\n" not in str(error)
@@ -313,7 +352,7 @@ def test_whatever_stands_in_the_configuration_it_is_valid_or_refused_in_one_line
 )  # fmt: skip
 def test_a_secret_in_an_address_is_refused_and_not_repeated(config, key, address):
     with pytest.raises(InputError, match=rf"config: dataset\.{key}: .* password or tok") as refusal:
-        check_config(overlay(config, {"dataset": {key: address}}), SCHEMA)
+        check_config(overlay(config, {"dataset": {key: address}}))
     assert "secret" not in str(refusal.value)
 
 

@@ -16,6 +16,10 @@ def test_the_configuration_is_described_as_it_is():
     assert reference.CONFIGURATION.read_text() == reference.configuration(), AGAIN
 
 
+def test_the_schema_is_that_of_the_code():
+    assert reference.SCHEMA.read_text() == reference.schema_file(), AGAIN
+
+
 def test_every_key_of_the_configuration_is_described():
     page = reference.CONFIGURATION.read_text()
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())

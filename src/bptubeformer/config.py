@@ -1,25 +1,25 @@
 """Meaning and validation of ``config.yaml``, before any job starts.
 
-Needs only what comes with Snakemake itself (YAML, JSON Schema): the models' hyperparameters are
-read from their source, so that a clean checkout is checked before any environment is made.
+Needs only what comes with Snakemake itself (YAML, pydantic): the models' hyperparameters are read
+from their source, so that a clean checkout is checked before any environment is made.
 """
 
 import difflib
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
+from pydantic import ValidationError
 
 from bptubeformer.data.addresses import refuse_secrets
 from bptubeformer.data.layout import is_file, is_folder, plain
 from bptubeformer.errors import InputError, shown
-from bptubeformer.models import available, hyperparameters
+from bptubeformer.models import available, check_hyperparameter, hyperparameters
 from bptubeformer.models.geometry import GRID_OF, check_heads, tubelet_grid
+from bptubeformer.schema import Configuration, Section, Training
 
 SYNTHETIC = "synthetic"
 """``dataset.source`` of the demonstration dataset, made instead of acquired."""
@@ -33,71 +33,56 @@ SECTIONS = ("runs", "controls")
 """Where runs are declared: those of the paper, and those that its comparisons need besides."""
 
 
-def _is_whole(_: Any, value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(_: Any, value: Any) -> bool:
-    return _is_whole(_, value) or (isinstance(value, float) and math.isfinite(value))
-
-
-VALIDATOR = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator,
-    # JSON Schema takes 3.0 for a whole number, which becomes "3.0" in a file name, and knows
-    # nothing of NaN and infinity, which YAML has.
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"integer": _is_whole, "number": _is_number}
-    ),
-)
-
-
-def check_config(config: Mapping[str, Any], schema: Path) -> None:
-    """Refuse a configuration that cannot run.
+def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration that can run: as given, with numbers where texts such as 1e-3 stood.
 
     Args:
         config: ``config.yaml`` with everything laid over it.
-        schema: the JSON schema, ``workflow/schemas/config.schema.yaml``.
 
     Raises:
         InputError: one line: the key, its value, and what to do.
     """
     _check_names(config)
-    validator = VALIDATOR(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
-    fault = jsonschema.exceptions.best_match(validator.iter_errors(config))
-    if fault is not None:
-        raise InputError(_explain(fault))
-    _check_source(config["dataset"])
-    for name, categories in config["categories"].items():
+    checked = _checked(Configuration, config, "")
+    _check_source(checked["dataset"])
+    for name, categories in checked["categories"].items():
         if len(set(map(plain, categories))) < len(categories):
             raise _wrong(
                 f"categories.{name}", categories,
                 "two names are one but for case, spaces, hyphens and underscores; rename one",
             )  # fmt: skip
-    for name in declared(config):
-        _check_run(config, name)
-    for name in config["complexity"]["runs"]:
-        if name in declared(config):
-            raise _wrong(
-                f"complexity.runs.{name}", config["complexity"]["runs"][name],
-                "a run of this name is trained; rename one",
-            )  # fmt: skip
-        _check_run({**config, "controls": config["complexity"]["runs"]}, name)
-    figures = config["figures"]
-    if figures["run"] not in config["runs"]:
+    checked["architecture"] = _shared_hyperparameters(checked["architecture"])
+    sections = {section: checked[section] for section in SECTIONS}
+    sections["complexity.runs"] = checked["complexity"]["runs"]
+    for section, runs in sections.items():
+        for name in runs:
+            runs[name] = _checked_run(checked, f"{section}.{name}", runs[name])
+    seen: dict[str, str] = {}
+    for section, runs in sections.items():
+        for name in runs:
+            if name.lower() in seen:
+                raise _wrong(
+                    f"{section}.{name}", runs[name],
+                    f"{seen[name.lower()]} has the same name (case is ignored); rename one",
+                )  # fmt: skip
+            seen[name.lower()] = f"{section}.{name}"
+    figures = checked["figures"]
+    if figures["run"] not in checked["runs"]:
         raise _wrong(
-            "figures.run", figures["run"], f"no such run; one of {', '.join(config['runs'])}"
+            "figures.run", figures["run"], f"no such run; one of {', '.join(checked['runs'])}"
         )
-    if config["runs"][figures["run"]]["model"] != "bptubeformer":
+    if checked["runs"][figures["run"]]["model"] != "bptubeformer":
         raise _wrong(
             "figures.run", figures["run"],
             "the attention figures need tubelets of body parts; give a run of the model "
             "bptubeformer",
         )  # fmt: skip
-    if figures["fold"] >= config["split"]["folds"]:
+    if figures["fold"] >= checked["split"]["folds"]:
         raise _wrong(
             "figures.fold", figures["fold"],
-            f"folds are counted from 0; use at most {config['split']['folds'] - 1}",
+            f"folds are counted from 0; use at most {checked['split']['folds'] - 1}",
         )  # fmt: skip
+    return checked
 
 
 def declared(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +95,10 @@ def model_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
 
     What the run's entry leaves out comes from ``architecture``, as far as the model has it.
     """
-    entry = declared(config)[name]
+    return _with_shared(config, declared(config)[name])
+
+
+def _with_shared(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     known = hyperparameters(entry["model"])
     shared = {key: value for key, value in config["architecture"].items() if key in known}
     own = {key: value for key, value in entry.items() if key not in NOT_OF_THE_MODEL}
@@ -254,9 +242,24 @@ def _check_source(dataset: Mapping[str, Any]) -> None:
     )  # fmt: skip
 
 
-def _check_run(config: Mapping[str, Any], name: str) -> None:
-    section = next(section for section in SECTIONS if name in config[section])
-    key, entry = f"{section}.{name}", config[section][name]
+def _shared_hyperparameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check ``architecture``: each key by the first model that has it."""
+    known = {key: model for model in reversed(available()) for key in hyperparameters(model)}
+    for key, value in given.items():
+        if key not in known:
+            raise _wrong(f"architecture.{key}", value, f"unknown key; {_nearest(key, known)}")
+    return {key: _hyperparameter(known[key], "architecture", key, v) for key, v in given.items()}
+
+
+def _hyperparameter(model: str, section: str, key: str, value: Any) -> Any:
+    try:
+        return check_hyperparameter(model, key, value)
+    except ValueError as error:
+        raise _wrong(f"{section}.{key}", value, str(error)) from None
+
+
+def _checked_run(config: Mapping[str, Any], key: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Check an entry of ``runs`` or ``controls`` by the constructor of its model."""
     if entry["model"] not in available():
         raise _wrong(
             f"{key}.model", entry["model"], f"no such model; one of {', '.join(available())}"
@@ -267,7 +270,16 @@ def _check_run(config: Mapping[str, Any], name: str) -> None:
             f"{key}.{unknown}", entry[unknown],
             f"{entry['model']} has no such key; {_nearest(unknown, known)}",
         )  # fmt: skip
-    model = model_of(config, name)
+    checked = {
+        name: value if name in NOT_OF_THE_MODEL
+        else _hyperparameter(entry["model"], key, name, value)
+        for name, value in entry.items()
+    }  # fmt: skip
+    if "training" in entry:
+        whole = {**config["training"], **entry["training"]}
+        of_run = _checked(Training, whole, f"{key}.training")
+        checked["training"] = {name: of_run[name] for name in entry["training"]}
+    model = _with_shared(config, checked)
     for needed in ("kernel", "stride"):
         if needed in known and needed not in model:
             raise InputError(f"config: {key}.{needed} is missing; {entry['model']} needs it")
@@ -279,30 +291,41 @@ def _check_run(config: Mapping[str, Any], name: str) -> None:
         except ValueError as error:
             raise _wrong(f"{key}.kernel", model["kernel"], str(error)) from error
     for width in ("token_width", "body_part_width"):
-        if model.get(width) is not None:
+        if model.get(width) is not None and model.get("heads") is not None:
             try:
                 check_heads(model[width], model["heads"])
             except ValueError as error:
                 place = key if width in entry else "architecture"
                 raise _wrong(f"{place}.{width}", model[width], str(error)) from error
+    return checked
 
 
-def _explain(fault: jsonschema.ValidationError) -> str:
-    schema: Mapping[str, Any] = fault.schema  # type: ignore[assignment]  # set on every real fault
-    wanted: Any = fault.validator_value
-    instance: Any = fault.instance
-    path = ".".join(map(str, fault.absolute_path))
-    if fault.validator == "additionalProperties":
-        known = list(schema.get("properties", {}))
-        unknown = next(key for key in instance if key not in known)
-        where = f"{path}.{unknown}" if path else str(unknown)
-        return str(_wrong(where, instance[unknown], f"unknown key; {_nearest(unknown, known)}"))
-    if fault.validator == "required":
-        missing = next(key for key in wanted if key not in instance)
-        where = f"{path}.{missing}" if path else missing
-        return f"config: {where} is missing; add it (config.yaml shows every key)"
-    expected = schema.get("description", f"{fault.validator}: {wanted}")
-    return str(_wrong(path or "the configuration", instance, f"expected {expected}"))
+def _checked(description: type[Section], given: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return a section as its description accepts it, and only the keys that were given.
+
+    Raises:
+        InputError: names the outermost key that is wrong.
+    """
+    try:
+        accepted = description.model_validate(given)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        fault = min(faults, key=lambda fault: len(fault["loc"]))
+        raise _explained(description, fault, place) from None
+    return accepted.model_dump(mode="json", exclude_unset=True)
+
+
+def _explained(description: type[Section], fault: Any, place: str) -> InputError:
+    parts = [str(part) for part in fault["loc"] if part != "[key]"]
+    where = ".".join([*([place] if place else []), *parts]) or "the configuration"
+    if fault["type"] == "missing":
+        return InputError(f"config: {where} is missing; add it (config.yaml shows every key)")
+    if fault["type"] == "extra_forbidden":
+        for part in parts[:-1]:
+            description = description.model_fields[part].annotation  # type: ignore[assignment]
+        known = description.model_fields
+        return _wrong(where, fault["input"], f"unknown key; {_nearest(parts[-1], known)}")
+    return _wrong(where, fault["input"], fault["msg"])
 
 
 def _wrong(key: str, value: Any, remedy: str) -> InputError:

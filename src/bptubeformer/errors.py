@@ -37,10 +37,6 @@ def shown(name: PurePath | str) -> str:
     )
 
 
-LARGEST_SEED = 2**32 - 1
-"""Of NumPy's generators."""
-
-
 def within(name: str, value: float, least: float, most: float) -> None:
     """Refuse a setting below ``least`` or above ``most``.
 

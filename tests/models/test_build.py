@@ -1,4 +1,7 @@
 import json
+import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -14,15 +17,14 @@ from bptubeformer.models import (
     save_model,
 )
 from bptubeformer.models.layers import Stacked
+from conftest import REPOSITORY
 
 SMALL = {
-    "bptubeformer": {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1},
-    "m12": {"model": "m12", "segment_length": 6, "global_width": 4, "local_width": 8},
-    "sttran": {"model": "sttran", "segment_length": 6, "token_width": 8, "depth": 1},
-    "ttran": {"model": "ttran", "segment_length": 6, "token_width": 8, "depth": 1},
-    "ttubeformer": {"model": "ttubeformer", "segment_length": 6, "token_width": 8, "depth": 1},
+    name: {"model": name, "segment_length": 6}
+    | {key: n for key, n in {"token_width": 8, "depth": 1}.items() if key in hyperparameters(name)}
+    for name in available()
 }
-DROPS_OUT = [name for name in SMALL if name != "m12"]
+DROPS_OUT = [name for name in SMALL if "dropout" in hyperparameters(name)]
 CLASSES = ["a", "b", "c"]
 
 
@@ -48,8 +50,81 @@ def segments():
     return 100 * torch.rand(5, 6, 34, generator=torch.Generator().manual_seed(0))
 
 
-def test_every_model_is_tested_here():
-    assert available() == sorted(SMALL)
+NEW_MODEL = """
+\"\"\"A model with hyperparameters of every kind.\"\"\"
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from bptubeformer.kinds import Count
+from bptubeformer.models.classifier import Classifier
+
+__all__ = ["Every"]
+
+
+class Every(Classifier):
+    stages = {"tokeniser": [], "first transformer": [], "second transformer": []}
+
+    def __init__(
+        self, *, classes: int, segment_length: Count = 24, rate: float = 0.5, flag: bool = False,
+        offset: int = 0, mode: Literal["a", "b"] = "a", widths: list[Count] = (1,),
+        limit: Count | None = None, title: str = "x",
+    ):
+        super().__init__()
+        self.given = (rate, flag, offset, mode, list(widths), limit, title)
+        self.head = nn.Linear(34, classes)
+
+    def embed(self, segments: Tensor, attention=None) -> Tensor:
+        return segments.mean(1)
+"""
+CHECK = """
+import sys, json
+sys.path.insert(0, sys.argv[1])
+import yaml
+from bptubeformer.config import check_config, model_of
+from bptubeformer.errors import InputError
+from bptubeformer.models import build_model
+config = yaml.safe_load(open("config.yaml"))
+config["runs"]["New"] = {
+    "model": "every", "experiment": "x", "segment_length": 24, **json.loads(sys.argv[2])}
+try:
+    checked = check_config(config)
+except InputError as error:
+    print(error)
+else:
+    print(build_model(model_of(checked, "New"), 3).given)
+"""
+RIGHT = {"rate": 0.5, "flag": True, "offset": 0, "mode": "b", "widths": [4, 8], "limit": None}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (RIGHT, "(0.5, True, 0, 'b', [4, 8], None, 'x')"),
+        ({"rate": "1e-3", "limit": 7, "title": "1e-3"}, "(0.001, False, 0, 'a', [1], 7, '1e-3')"),
+        ({"rate": "fast"}, "config: runs.New.rate = fast: expected a finite number"),
+        ({"rate": True}, "config: runs.New.rate = true: expected a finite number"),
+        ({"flag": 1}, "config: runs.New.flag = 1: expected true or false"),
+        ({"offset": 0.5}, "config: runs.New.offset = 0.5: expected a whole number"),
+        ({"offset": False}, "config: runs.New.offset = false: expected a whole number"),
+        ({"mode": "c"}, "config: runs.New.mode = c: expected one of a, b"),
+        ({"widths": [4, 0]}, "config: runs.New.widths = [4, 0]: value 1: expected a whole number"),
+        ({"widths": 4}, "config: runs.New.widths = 4: expected a list"),
+        ({"limit": "none"}, "config: runs.New.limit = none: expected a whole number of at least 1"),
+        ({"title": 5}, "config: runs.New.title = 5: expected a text"),
+    ],
+)
+def test_a_new_model_is_one_file_and_one_entry(tmp_path, given, expected):
+    """Whatever the kinds of its hyperparameters; another value is refused before any job."""
+    shutil.copytree(REPOSITORY / "src", tmp_path / "src")
+    (tmp_path / "src" / "bptubeformer" / "models" / "every.py").write_text(NEW_MODEL)
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, str(tmp_path / "src"), json.dumps(given)],
+        cwd=REPOSITORY, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.startswith(expected), done.stdout + done.stderr
 
 
 def test_keys_of_a_run_are_the_arguments_of_its_model():
@@ -132,7 +207,7 @@ def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(InputError, match="not a model"):
         load_model(path)
-    width = "local_width" if "local_width" in run else "token_width"
+    width = "token_width" if "token_width" in run else "local_width"
     save(path, model, {**run, width: 16})
     with pytest.raises(InputError, match=r"its weight \S+ is F32 of .*, that of the \w+ it"):
         load_model(path)

@@ -94,7 +94,7 @@ MODULES = {
     "adjusttext": "adjustText",
 }  # fmt: skip
 OPTIONAL = (
-    "torch", "thop", "pooch", "yaml", "rocrate", "jsonschema", "filelock", "seaborn",
+    "torch", "thop", "pooch", "yaml", "rocrate", "pydantic", "filelock", "seaborn",
     "matplotlib", "papermill", "nbconvert", "sklearn", "jinja2", "tensorboard", "tabulate",
     "adjustText", "mistune",
 )  # fmt: skip
@@ -134,7 +134,7 @@ def test_the_snakefile_needs_only_what_comes_with_snakemake():
     text = (REPOSITORY / "Snakefile").read_text()
     code = "\n".join(re.findall(r"^from bptubeformer[^(\n]*(?:\([^)]*\))?", text, re.M))
     assert "check_config" in code
-    optional = [name for name in OPTIONAL if name not in ("yaml", "jsonschema")]
+    optional = [name for name in OPTIONAL if name not in ("yaml", "pydantic")]
     hidden = [*optional, "numpy", "pandas", "pyarrow", "safetensors", "scipy"]
     done = subprocess.run([sys.executable, "-c", HIDE.format(hidden=hidden) + code],
                           cwd=REPOSITORY, capture_output=True, text=True)  # fmt: skip

@@ -22,7 +22,8 @@ import pandas as pd
 from bptubeformer.atomic import replacing
 from bptubeformer.data.trajectories import FrameStore, video_of
 from bptubeformer.data.windows import window_starts
-from bptubeformer.errors import LARGEST_SEED, InputError, between, within
+from bptubeformer.errors import InputError, between, within
+from bptubeformer.kinds import LARGEST_SEED
 from bptubeformer.reading import reading
 
 PROTOCOLS = ("as-published", "trajectory", "video")

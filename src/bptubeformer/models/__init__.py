@@ -2,6 +2,8 @@
 
 A model file exports one class by ``__all__``. Its constructor takes keyword arguments only:
 ``classes``, ``segment_length`` and whatever hyperparameters it has, which are then keys of a run.
+Their annotations (``kinds.py``, ``bool``, ``int``, ``float``, ``str``, ``Literal``, lists of them,
+``| None``) say which values a run may give.
 Every model is a ``classifier.Classifier``: it says how segments are embedded (the class token,
 where there is one), and which of its modules are the ``tokeniser``, the ``first transformer`` and
 the ``second transformer``, so that costs of different models can be compared stage by stage.
@@ -13,9 +15,13 @@ environment with torch is needed.
 import ast
 import importlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
+from bptubeformer import kinds
 from bptubeformer.atomic import replacing
 from bptubeformer.metadata import content_of, pack, unpack
 from bptubeformer.reading import reading
@@ -24,10 +30,8 @@ if TYPE_CHECKING:
     from bptubeformer.models.classifier import Classifier
 
 HERE = Path(__file__).parent
-FRACTIONS = ("dropout",)
-"""Hyperparameters that need not be whole numbers."""
-LARGEST = 100_000
-"""Largest hyperparameter that a model file may name: a number of frames, tokens or channels."""
+PLAIN = {"bool": kinds.Flag, "int": kinds.Whole, "float": kinds.Number, "str": kinds.Text}
+"""Kinds of the types that are not kinds themselves."""
 
 
 def available() -> list[str]:
@@ -38,9 +42,55 @@ def available() -> list[str]:
 
 
 def hyperparameters(model: str) -> list[str]:
-    """What the constructor of a model takes besides ``classes``: the keys of its runs."""
-    names = _constructor(HERE / f"{model}.py") or []
-    return [name for name in names if name != "classes"]
+    """Return the keys of a model's runs: the arguments of its constructor but ``classes``."""
+    return list(kinds_of(model))
+
+
+@cache
+def kinds_of(model: str) -> dict[str, TypeAdapter[Any]]:
+    """Return what validates each hyperparameter of a model, by its name."""
+    annotations = _constructor(HERE / f"{model}.py") or {}
+    return {key: TypeAdapter(_kind(node)) for key, node in annotations.items() if key != "classes"}
+
+
+def check_hyperparameter(model: str, key: str, value: Any) -> Any:
+    """Return the value of a hyperparameter, a number where it is a text such as 1e-3.
+
+    Args:
+        model: one of ``available()``.
+        key: one of its ``hyperparameters``.
+        value: as somebody wrote it.
+
+    Raises:
+        ValueError: the value is of another kind; says what is expected.
+    """
+    try:
+        return kinds_of(model)[key].validate_python(value)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = "".join(f" {part}" for part in fault["loc"] if isinstance(part, int))
+        raise ValueError(f"{f'value{place}: ' if place else ''}{fault['msg']}") from None
+
+
+def _kind(annotation: ast.expr) -> Any:
+    """Return the type that an annotation of a constructor names, without importing its file."""
+    match annotation:
+        case ast.Name(id=name):
+            return PLAIN.get(name) or getattr(kinds, name)
+        case ast.Constant(value=None):
+            return None
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _kind(left) | _kind(right)
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            words = [ast.literal_eval(choice) for choice in _items(choices)]
+            return Annotated[Literal[tuple(words)], kinds.Kind(f"one of {', '.join(words)}")]
+        case ast.Subscript(value=ast.Name(id=("list" | "Sequence")), slice=item):
+            return Annotated[list[_kind(item)], kinds.Kind("a list")]  # type: ignore[misc]
+    raise TypeError(f"a hyperparameter of the type {ast.unparse(annotation)}; use a kind")
+
+
+def _items(node: ast.expr) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple) else [node]
 
 
 def build_model(run: Mapping[str, Any], classes: int) -> "Classifier":
@@ -66,17 +116,14 @@ def _check_run(run: Mapping[str, Any]) -> None:
         raise ValueError(f"model {run.get('model')!r} is not one of {', '.join(available())}")
     known = hyperparameters(run["model"])
     for key, value in run.items():
-        if key != "model" and key not in known:
+        if key == "model":
+            continue
+        if key not in known:
             raise ValueError(f"{run['model']} has no {key}; it has {', '.join(known)}")
-        numbers = value if isinstance(value, (list, tuple)) else [value]
-        whole = [n for n in numbers if isinstance(n, int)]
-        if any(isinstance(n, bool) or n < (0 if key == "dropout" else 1) for n in whole):
-            raise ValueError(f"{key} {value!r} is no number of at least 1")
-        broken = [n for n in numbers if isinstance(n, float)]
-        if broken and key not in FRACTIONS:
-            raise ValueError(f"{key} {value!r} is no whole number")
-        if key == "dropout" and not 0 <= value < 1:
-            raise ValueError(f"dropout {value!r} is no number from 0 to below 1")
+        try:
+            check_hyperparameter(run["model"], key, value)
+        except ValueError as error:
+            raise ValueError(f"{key} {value!r}: {error}") from None
 
 
 class TrainedModel(NamedTuple):
@@ -169,8 +216,7 @@ def _check_weights(
     import torch
 
     _check_run(run)
-    numbers = [n for value in run.values() for n in (value if isinstance(value, list) else [value])]
-    if any(isinstance(n, int) and n > LARGEST for n in numbers) or run.get("depth", 0) > len(found):
+    if run.get("depth", 0) > len(found):
         raise ValueError(f"its architecture is larger than its weights: {dict(run)}")
     with torch.device("meta"):
         expected = build_model(run, classes).state_dict()
@@ -187,8 +233,9 @@ def _form(shape: tuple[int, ...], kind: str) -> str:
     return f"{kind} of {' x '.join(map(str, shape)) or 'one value'}"
 
 
-def _constructor(path: Path) -> list[str] | None:
-    """Keyword arguments of the one class that a file exports; None where it exports none."""
+@cache
+def _constructor(path: Path) -> dict[str, ast.expr] | None:
+    """Return the annotation of each keyword argument of the one class that a file exports."""
     if not path.is_file():
         return None
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -201,5 +248,6 @@ def _constructor(path: Path) -> list[str] | None:
         if isinstance(node, ast.ClassDef) and exported == [[node.name]]:
             for item in node.body:
                 if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-                    return [argument.arg for argument in item.args.kwonlyargs]
+                    arguments = item.args.kwonlyargs
+                    return {one.arg: one.annotation for one in arguments if one.annotation}
     return None

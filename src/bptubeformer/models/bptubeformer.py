@@ -5,11 +5,11 @@ e token width, D body-part width, n * e in the paper.
 """
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
 
+from bptubeformer.kinds import Count, Padding, Share, Triple
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
 from bptubeformer.models.tubelets import TubeletConvolution, TubeletEmbedding
@@ -50,16 +50,16 @@ class BPTubeFormer(Classifier):
         self,
         *,
         classes: int,
-        segment_length: int = 24,
-        kernel: Sequence[int] = (2, 3, 3),
-        stride: Sequence[int] = (2, 3, 3),
-        padding: str = "constant",
-        token_width: int = 32,
-        depth: int = 4,
-        heads: int = 8,
-        mlp_ratio: int = 2,
-        dropout: float = 0.1,
-        body_part_width: int | None = None,
+        segment_length: Count = 24,
+        kernel: Triple = (2, 3, 3),
+        stride: Triple = (2, 3, 3),
+        padding: Padding = "constant",
+        token_width: Count = 32,
+        depth: Count = 4,
+        heads: Count = 8,
+        mlp_ratio: Count = 2,
+        dropout: Share = 0.1,
+        body_part_width: Count | None = None,
     ):
         super().__init__()
         parts = part_grids(padding)

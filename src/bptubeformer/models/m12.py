@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from bptubeformer.kinds import Count
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import initialise
 from bptubeformer.skeleton import JOINTS, VALUES
@@ -42,9 +43,9 @@ class M12(Classifier):
         self,
         *,
         classes: int,
-        segment_length: int = 24,
-        global_width: int = 32,
-        local_width: int = 128,
+        segment_length: Count = 24,
+        global_width: Count = 32,
+        local_width: Count = 128,
     ):
         super().__init__()
         self.register_buffer("extent", torch.ones(2))

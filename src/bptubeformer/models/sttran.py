@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from bptubeformer.kinds import Count, Share
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import (
     EPSILON,
@@ -50,12 +51,12 @@ class STTran(Classifier):
         self,
         *,
         classes: int,
-        segment_length: int = 60,
-        token_width: int = 32,
-        depth: int = 4,
-        heads: int = 8,
-        mlp_ratio: int = 2,
-        dropout: float = 0.1,
+        segment_length: Count = 60,
+        token_width: Count = 32,
+        depth: Count = 4,
+        heads: Count = 8,
+        mlp_ratio: Count = 2,
+        dropout: Share = 0.1,
     ):
         super().__init__()
         width = len(JOINTS) * token_width

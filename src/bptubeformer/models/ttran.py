@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from bptubeformer.kinds import Count, Share
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import (
     EPSILON,
@@ -49,12 +50,12 @@ class TTran(Classifier):
         self,
         *,
         classes: int,
-        segment_length: int = 24,
-        token_width: int = 256,
-        depth: int = 4,
-        heads: int = 8,
-        mlp_ratio: int = 2,
-        dropout: float = 0.1,
+        segment_length: Count = 24,
+        token_width: Count = 256,
+        depth: Count = 4,
+        heads: Count = 8,
+        mlp_ratio: Count = 2,
+        dropout: Share = 0.1,
     ):
         super().__init__()
         self.embedding = nn.Linear(VALUES, token_width)

@@ -5,11 +5,11 @@ is not stated there, see docs/fidelity.md. Letters: B segments, T frames, n tube
 """
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
 
+from bptubeformer.kinds import Count, Share, Triple
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
 from bptubeformer.models.tubelets import TubeletConvolution
@@ -46,14 +46,14 @@ class TTubeFormer(Classifier):
         self,
         *,
         classes: int,
-        segment_length: int = 24,
-        kernel: Sequence[int] = (5, 2, 2),
-        stride: Sequence[int] = (5, 2, 2),
-        token_width: int = 256,
-        depth: int = 4,
-        heads: int = 8,
-        mlp_ratio: int = 2,
-        dropout: float = 0.1,
+        segment_length: Count = 24,
+        kernel: Triple = (5, 2, 2),
+        stride: Triple = (5, 2, 2),
+        token_width: Count = 256,
+        depth: Count = 4,
+        heads: Count = 8,
+        mlp_ratio: Count = 2,
+        dropout: Share = 0.1,
     ):
         super().__init__()
         self.embedding = TubeletConvolution(

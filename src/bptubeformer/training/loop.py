@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bptubeformer.data.segments import Segments
-from bptubeformer.errors import LARGEST_SEED, InputError, between, is_out_of_memory, within
+from bptubeformer.errors import InputError, between, is_out_of_memory, within
+from bptubeformer.kinds import LARGEST_SEED
 from bptubeformer.training.checkpoint import Checkpoint
 from bptubeformer.training.memory import release_memory
 from bptubeformer.training.precision import forward_in, products_in

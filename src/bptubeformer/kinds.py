@@ -1,0 +1,97 @@
+"""Kinds of values that people write: what each accepts, and the words for it in a message.
+
+A kind annotates a type for pydantic: ``Annotated[int, whole(1)]``. Its words are both the text of
+the message that refuses another value and the description in the schema. Numbers are read as
+people write them: YAML 1.1 takes ``1e-3`` for a text. ``true`` is not a number, and ``3.0`` is not
+a whole number: it would become "3.0" in the name of a folder.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, get_origin
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+LARGEST = 100_000
+"""Largest count: no memory holds a model of more frames, tokens or channels."""
+LARGEST_SEED = 2**32 - 1
+"""Of NumPy's generators."""
+SCIENTIFIC = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+|[-+]?\.\d+")
+"""Numbers that YAML 1.1 takes for texts, such as 1e-3."""
+
+
+def number_of(value: Any) -> Any:
+    """Return the number that a text of YAML 1.1 stands for; any other value as it is."""
+    if not isinstance(value, str) or not SCIENTIFIC.fullmatch(value):
+        return value
+    number = float(value)
+    return int(number) if number.is_integer() else number
+
+
+class Kind:
+    """The bounds of a type, and the words for them.
+
+    Args:
+        expected: what stands behind "expected" in a message.
+        different: of a list: no value is there twice.
+        bounds: of ``pydantic.Field``: ``ge``, ``lt``, ``pattern``, ``min_length``, ...
+    """
+
+    def __init__(self, expected: str, *, different: bool = False, **bounds: Any):
+        self.expected = expected
+        self.different = different
+        self.bounds = bounds
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        strict = {} if get_origin(source) in (Literal, Sequence) else {"strict": True}
+        bounded = Annotated[source, Field(**strict, **self.bounds)]
+        return core_schema.no_info_wrap_validator_function(
+            self.check, handler.generate_schema(bounded)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        unique = {"uniqueItems": True} if self.different else {}
+        return {**handler(schema), **unique, "description": self.expected}
+
+    def check(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        """Return an accepted value; pydantic calls it."""
+        given = number_of(value)
+        for candidate in (value, given) if given is not value else (value,):
+            try:
+                accepted = handler(candidate)
+            except ValidationError as error:
+                # An item's own kind says what is wrong within a list.
+                if any(fault["loc"] for fault in error.errors(include_url=False)):
+                    raise
+            else:
+                items = accepted if self.different else ()
+                if len({repr(item) for item in items}) == len(items):
+                    # A whole number stays one where any number is accepted.
+                    return candidate if isinstance(candidate, int) else accepted
+        raise PydanticCustomError("expected", "expected {text}", {"text": self.expected})
+
+
+def whole(least: int, most: int = LARGEST) -> Kind:
+    """Return the kind of a whole number within bounds."""
+    return Kind(f"a whole number of at least {least}, at most {most}", ge=least, le=most)
+
+
+Flag = Annotated[bool, Kind("true or false")]
+Text = Annotated[str, Kind("a text")]
+Whole = Annotated[int, Kind(f"a whole number of at most {LARGEST}", ge=-LARGEST, le=LARGEST)]
+Number = Annotated[float, Kind("a finite number", allow_inf_nan=False)]
+Count = Annotated[int, whole(1)]
+Seed = Annotated[int, Kind(f"a whole number from 0 to {LARGEST_SEED}", ge=0, le=LARGEST_SEED)]
+Fraction = Annotated[float, Kind("a number between 0 and 1", gt=0, lt=1)]
+Share = Annotated[float, Kind("a number from 0 to below 1", ge=0, lt=1)]
+Positive = Annotated[float, Kind("a number above 0", gt=0, allow_inf_nan=False)]
+Triple = Annotated[
+    Sequence[Count],
+    Kind("three whole numbers: frames, rows, columns", min_length=3, max_length=3),
+]
+Padding = Annotated[Literal["constant", "replicate"], Kind("constant or replicate")]

@@ -1,0 +1,208 @@
+"""Every key of ``config.yaml`` and the kind of its value: the one description of a configuration.
+
+The JSON schema (``workflow/schemas``) and ``docs/configuration.md`` are made from it. The
+hyperparameters of runs are described by the constructors of the models (``models.kinds_of``).
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+from bptubeformer.kinds import Count, Fraction, Kind, Positive, Seed, Share, whole
+
+Name = Annotated[
+    str,
+    Kind(
+        "a name of at most 100 letters, digits, dots, underscores and hyphens (it becomes a "
+        "folder)",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=100,
+    ),
+]
+RunName = Annotated[str, Kind("the name of a run")]
+Protocol = Annotated[
+    Literal["as-published", "trajectory", "video"], Kind("as-published, trajectory or video")
+]
+
+
+class Section(BaseModel):
+    """A mapping with known keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    expected: ClassVar[str] = "a mapping"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("expected", "expected {text}", {"text": cls.expected})
+        return value
+
+
+class Dataset(Section):
+    """``dataset``."""
+
+    expected = "a mapping with name and source"
+    name: Name
+    source: Annotated[
+        str,
+        Kind("doi:..., an http(s) address, an archive, a folder, or the word synthetic",
+             min_length=1),
+    ]  # fmt: skip
+    server: Annotated[
+        str,
+        Kind("the http(s) address of the Dataverse installation that holds a doi source",
+             pattern=r"^https?://[^/?#\s]"),
+    ]  # fmt: skip
+    checksum: Annotated[
+        str | None,
+        Kind("algorithm:digest of the file at an http(s) address, or null",
+             pattern="^(md5|sha1|sha256|sha512):[0-9a-fA-F]+$"),
+    ]  # fmt: skip
+    max_gigabytes: Annotated[float, Kind("a number above 0, at most 1000000", gt=0, le=1e6)]
+    max_rejected: Share
+
+
+class Synthetic(Section):
+    """``synthetic``."""
+
+    expected = "a mapping with seed and size, for the source synthetic"
+    seed: Seed = 0
+    size: Annotated[
+        float, Kind("a factor above 0, at most 1000, on the number of videos", gt=0, le=1000)
+    ] = 1.0
+
+
+class Split(Section):
+    """``split``."""
+
+    folds: Annotated[int, whole(2, 1000)]
+    seed: Seed
+    minimum_rows: Count
+    test_fraction: Fraction
+    validation_fraction: Fraction
+
+
+class Windows(Section):
+    """``windows``."""
+
+    step: Count
+
+
+class Training(Section):
+    """``training``."""
+
+    expected = "a mapping of training settings"
+    learning_rate: Positive
+    batch_size: Count
+    max_epochs: Count
+    early_stopping_patience: Count
+    betas: Annotated[list[Share], Kind("two numbers from 0 to below 1", min_length=2, max_length=2)]
+    epsilon: Annotated[float, Kind("a number above 0, such as 1e-9", gt=0, allow_inf_nan=False)]
+    plateau_patience: Annotated[int, whole(0)]
+    plateau_factor: Fraction
+    precision: Annotated[Literal["fp32", "tf32", "bf16"], Kind("fp32, tf32 or bf16")]
+
+
+class Run(Section):
+    """An entry of ``runs`` or ``controls``; other keys are hyperparameters of its model.
+
+    Its ``training`` names what it changes; the whole is checked as a ``Training``.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    expected = "a mapping with model, experiment, segment_length and hyperparameters"
+    model: Annotated[str, Kind("the name of a model")]
+    experiment: Annotated[str, Kind("the experiment of the paper that the run belongs to")]
+    segment_length: Count
+    training: Annotated[dict[str, Any], Kind("a mapping of training settings")] = {}
+
+
+Runs = Annotated[dict[Name, Run], Kind("a mapping of run names to runs")]
+
+
+class Architecture(Section):
+    """``architecture``: hyperparameters that all runs share, as far as their models have them."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    expected = "a mapping of hyperparameters that all runs share"
+
+
+class Leakage(Section):
+    """``leakage``."""
+
+    expected = "a mapping with runs"
+    runs: Annotated[
+        list[RunName],
+        Kind("a list of names of runs; an empty one leaves the table out", different=True),
+    ]
+
+
+class Statistics(Section):
+    """``statistics``."""
+
+    baseline: RunName
+    margin: Fraction
+    minimum_videos: Annotated[int, whole(2)]
+    learned: Annotated[float | None, Kind("a number between 0 and 1, or null", gt=0, lt=1)]
+    bootstrap_samples: Annotated[int, whole(100, 1_000_000)]
+    bootstrap_seed: Seed
+
+
+class Complexity(Section):
+    """``complexity``."""
+
+    batch_size: Count
+    runs: Runs
+
+
+class Figures(Section):
+    """``figures``."""
+
+    run: RunName
+    fold: Annotated[int, whole(0)]
+    category: Annotated[str, Kind("a category name")]
+    per_class: Count
+    perplexity: Positive
+    seed: Seed
+
+
+Category = Annotated[str, Kind("a category name, in one line", pattern=r"^[^\x00-\x1f\x7f]+$")]
+Categories = Annotated[
+    list[Category],
+    Kind("a list of at least two different category names", min_length=2, different=True),
+]
+
+
+class Configuration(Section):
+    """``config.yaml`` with everything laid over it."""
+
+    dataset: Dataset
+    synthetic: Synthetic = Synthetic()
+    categories: Annotated[dict[Name, Categories], Kind("lists of category names, by dataset name")]
+    protocols: Annotated[
+        list[Protocol],
+        Kind("a list of one or more of as-published, trajectory, video", min_length=1,
+             different=True),
+    ]  # fmt: skip
+    split: Split
+    windows: Windows
+    training: Training
+    seeds: Annotated[
+        list[Seed],
+        Kind("a list of one or more different whole numbers from 0", min_length=1,
+             different=True),
+    ]  # fmt: skip
+    device: Annotated[
+        str, Kind("auto, cpu, cuda or cuda:<n>", pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")
+    ]
+    slots_per_gpu: Count
+    architecture: Architecture
+    runs: Annotated[dict[Name, Run], Kind("a mapping of run names to runs", min_length=1)]
+    controls: Runs
+    leakage: Leakage
+    statistics: Statistics
+    complexity: Complexity
+    figures: Figures
