@@ -14,6 +14,7 @@ from bptubeformer.data.splits import SplitSettings, make_splits
 from bptubeformer.data.synthetic import write_dataset
 from bptubeformer.data.trajectories import FrameStore, ingest
 from checkout import REPOSITORY, copy_checkout, snakemake
+from environments import hiding
 from killable import Commands
 from killable import start as killable_process
 
@@ -50,9 +51,13 @@ def fold_files(store: FrameStore, tmp_path_factory: pytest.TempPathFactory) -> t
 def finished(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Path, subprocess.CompletedProcess]:
-    """A checkout in which the workflow has run, crate included, and what it printed."""
+    """A checkout in which the workflow has run, crate included, and what it printed.
+
+    Each stage found only the modules that its conda environment has.
+    """
     checkout = copy_checkout(tmp_path_factory.mktemp("checkout") / "bptubeformer")
-    done = snakemake(checkout, "--configfile", "small.yaml", "--", "all", "crate")
+    hide = hiding(tmp_path_factory.mktemp("hidden"))
+    done = snakemake(checkout, "--configfile", "small.yaml", "--", "all", "crate", **hide)
     assert done.returncode == 0, done.stdout + done.stderr
     return checkout, done
 

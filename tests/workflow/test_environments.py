@@ -1,7 +1,6 @@
 """The conda environments: versions of uv.lock, and all that their stages import."""
 
-import ast
-import json
+import os
 import re
 import subprocess
 import sys
@@ -11,22 +10,17 @@ import pytest
 import yaml
 from packaging.markers import Marker
 
+from bptubeformer.cli import COMMANDS
 from conftest import REPOSITORY
-
-ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
-PYPI_NAMES = {
-    "pytorch-cpu": "torch", "pytorch-gpu": "torch", "matplotlib-base": "matplotlib",
-}  # fmt: skip
-
-
-def pinned(path):
-    """Package and version of every line, by the names of the package index."""
-    pins = {}
-    for line in yaml.safe_load(path.read_text())["dependencies"]:
-        for entry in line["pip"] if isinstance(line, dict) else [line]:
-            name, _, version = re.sub("=+", "=", entry.replace(" ", "")).partition("=")
-            pins[PYPI_NAMES.get(name, name)] = version
-    return pins
+from environments import (
+    ENVIRONMENTS,
+    declared,
+    environments,
+    hiding,
+    imports,
+    modules_of,
+    pinned,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,30 +68,71 @@ def test_the_environments_for_training_differ_in_the_build_of_torch_alone():
     assert one.replace("pytorch-cpu", "pytorch-gpu") == other
 
 
-TRAINING = (
-    "from bptubeformer import cli\nfrom bptubeformer.training import job\n"
-    "from bptubeformer.evaluation import accuracy, clusters, complexity, job, leakage, movement\n"
-    "from bptubeformer.evaluation import classify, pages\n"
-    "from bptubeformer.verdict import judge, page, summary"
-)
-IMPORTS = {
-    "data": "from bptubeformer import cli\n"
-    "from bptubeformer.data import acquire, layout, splits, synthetic, trajectories",
-    "training-cpu": TRAINING,
-    "training-cuda": TRAINING,
-    "figures": "from bptubeformer import cli\nfrom bptubeformer.figures import execute, projector",
-    "provenance": "from bptubeformer import cli\nfrom bptubeformer.provenance import crate",
-}
-# What a stage may import from outside, as module names, is what its environment declares.
-MODULES = {
-    "pyyaml": "yaml", "scikit-learn": "sklearn", "setuptools": "distutils",
-    "adjusttext": "adjustText",
+INDIRECT = {
+    "python": "the interpreter", "pip": "installs thop", "ipykernel": "executes notebooks",
+    "setuptools": "thop imports distutils", "tabulate": "DataFrame.to_markdown",
 }  # fmt: skip
-OPTIONAL = (
-    "torch", "thop", "pooch", "yaml", "rocrate", "pydantic", "filelock", "seaborn",
-    "matplotlib", "papermill", "nbconvert", "sklearn", "jinja2", "tensorboard", "tabulate",
-    "adjustText", "mistune",
-)  # fmt: skip
+"""Packages that an environment names though no stage imports them, and why."""
+TOGETHER = {"pydantic_core": "pydantic"}
+"""Modules of packages that come with another, in one version."""
+
+
+def test_every_stage_has_an_environment():
+    without = {"check", "predict"}  # for people, after a run
+    assert set(environments()) == set(COMMANDS) - without
+
+
+@pytest.mark.parametrize("stage", environments())
+def test_an_environment_names_what_its_stages_import(stage):
+    needed = {TOGETHER.get(name, name) for name in imports(stage, certain=True)}
+    for path in environments()[stage]:
+        assert needed <= declared(path), f"{path.name} lacks {sorted(needed - declared(path))}"
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_an_environment_names_nothing_else(path):
+    used = set().union(
+        *(imports(stage) for stage, paths in environments().items() if path in paths)
+    )
+    idle = {name for name in pinned(path) if not modules_of({name}) & used}
+    assert idle <= set(INDIRECT)
+
+
+FAULTS = {
+    "InputError('x.csv: wrong')": "bptubeformer: x.csv: wrong",
+    "MemoryError()": "bptubeformer: too little memory; let fewer jobs run at a time",
+    "RuntimeError('CUDA out of memory')": "bptubeformer: too little memory",
+    "FileNotFoundError(2, 'No such file', 'x')": "bptubeformer: x: no such file",
+    "OSError(28, 'No space left')": "bptubeformer: the disk is full",
+    "PermissionError(13, 'Permission denied', 'x')": "bptubeformer: x: Permission denied",
+    "KeyboardInterrupt()": "bptubeformer: interrupted",
+    "RuntimeError('of the library')": "RuntimeError: of the library",
+}
+FAIL = """
+import sys
+sys.path.insert(0, "src")
+from bptubeformer import cli
+from bptubeformer.errors import InputError
+def fail(**_):
+    raise {fault}
+cli.COMMANDS[{stage!r}] = (fail, ())
+cli.main([{stage!r}])
+"""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("stage", ["ingest", "train", "notebook", "crate"])
+def test_every_fault_is_told_with_what_the_environment_has(stage, fault, tmp_path):
+    """One stage of each environment; what its environment lacks cannot be imported."""
+    code = FAIL.format(fault=fault, stage=stage)
+    # As ``python src <stage>``, for what hides modules.
+    command = [sys.executable, "-c", code, "src", stage]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True,
+        env={**os.environ, **hiding(tmp_path)},
+    )  # fmt: skip
+    assert FAULTS[fault] in done.stderr.strip().splitlines()[-1], done.stderr
+    assert done.returncode == 1
 
 
 HIDE = """
@@ -111,31 +146,12 @@ sys.meta_path.insert(0, Hidden())
 """
 
 
-@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
-def test_a_stage_imports_only_what_its_environment_has(path):
-    """The stage's modules are imported with everything hidden that the environment lacks."""
-    code = IMPORTS[path.stem]
-    if path.stem == "figures":
-        for notebook in (REPOSITORY / "notebooks").glob("*.ipynb"):
-            for cell in json.loads(notebook.read_text())["cells"]:
-                source = "".join(cell["source"]) if cell["cell_type"] == "code" else ""
-                for node in ast.parse(source).body:
-                    if isinstance(node, ast.Import | ast.ImportFrom):
-                        code += "\n" + ast.unparse(node)
-    has = {MODULES.get(name, name) for name in pinned(path)}
-    hidden = [name for name in OPTIONAL if name not in has]
-    hide = HIDE.format(hidden=hidden)
-    done = subprocess.run([sys.executable, "-c", hide + code], cwd=REPOSITORY, capture_output=True,
-                          text=True)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-
-
 def test_the_snakefile_needs_only_what_comes_with_snakemake():
     text = (REPOSITORY / "Snakefile").read_text()
     code = "\n".join(re.findall(r"^from bptubeformer[^(\n]*(?:\([^)]*\))?", text, re.M))
     assert "check_config" in code
-    optional = [name for name in OPTIONAL if name not in ("yaml", "pydantic")]
-    hidden = [*optional, "numpy", "pandas", "pyarrow", "safetensors", "scipy"]
+    outside = set().union(*map(imports, environments()))
+    hidden = sorted(outside - {"yaml", "pydantic", "pydantic_core", "jinja2"})
     done = subprocess.run([sys.executable, "-c", HIDE.format(hidden=hidden) + code],
                           cwd=REPOSITORY, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
