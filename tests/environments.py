@@ -149,14 +149,15 @@ def hidden() -> dict[str, list[str]]:
 
 HIDE = """
 import json, os, sys
+from importlib.machinery import PathFinder
 stage = dict(zip(sys.orig_argv, sys.orig_argv[1:])).get("src")
 with open(os.environ["BPTUBEFORMER_HIDDEN"]) as file:
     hidden = json.load(file).get(stage, [])
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in hidden:
-            raise ModuleNotFoundError("No module named " + name + " in the environment of " + stage)
-sys.meta_path.insert(0, Hidden())
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.split(".")[0] in hidden else super().find_spec(name, path, target)
+sys.meta_path = [Without if finder is PathFinder else finder for finder in sys.meta_path]
 """
 
 

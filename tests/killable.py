@@ -72,7 +72,7 @@ def run(request):
             os._exit(status)
     os.close(writer)
     if request["kill_after"] is not None:
-        alarm = threading.Timer(request["kill_after"], os.kill, (process, signal.SIGKILL))
+        alarm = threading.Timer(request["kill_after"], os.kill, (process, request["signal"]))
         alarm.start()
     _, status = os.waitpid(process, 0)
     if request["kill_after"] is not None:
@@ -97,13 +97,14 @@ class Commands:
     def __init__(self, folder, process):
         self.folder, self.process = folder, process
 
-    def __call__(self, *arguments, kill_at=None, kill_after=None):
+    def __call__(self, *arguments, kill_at=None, kill_after=None, kill_signal=signal.SIGKILL):
         """Run one command.
 
         Args:
             arguments: of the command line.
             kill_at: touch of the folder that it does not live to see.
             kill_after: seconds that it lives.
+            kill_signal: what ends it after these seconds.
 
         Returns:
             ``status`` (negative: the signal that ended it), ``printed`` and ``touches``.
@@ -111,12 +112,13 @@ class Commands:
         request = {
             "arguments": list(map(str, arguments)), "folder": str(self.folder),
             "log": str(self.folder.with_name("printed.txt")),
-            "kill_at": kill_at, "kill_after": kill_after,
+            "kill_at": kill_at, "kill_after": kill_after, "signal": int(kill_signal),
         }  # fmt: skip
         print(json.dumps(request), file=self.process.stdin, flush=True)
         answer = json.loads(self.process.stdout.readline())
-        killed = -signal.SIGKILL
-        expected = {0} if kill_at is kill_after is None else {killed} if kill_at else {0, killed}
+        # Told to stop, a process may end by itself, with status 1.
+        killed = {-kill_signal} if kill_signal == signal.SIGKILL else {-kill_signal, 1}
+        expected = {0} if kill_at is kill_after is None else killed if kill_at else {0, *killed}
         assert answer["status"] in expected, answer["printed"]
         return answer
 

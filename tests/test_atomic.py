@@ -87,7 +87,7 @@ WRITERS = {
     "model.safetensors": lambda path: save_model(
         path, TrainedModel(torch.nn.Linear(1000, 1000), {}, ["a"], "abc")
     ),
-    "checkpoint.safetensors": lambda path: Checkpoint(path).save({"x": torch.zeros(N, 4)}, {}),
+    "checkpoint.safetensors": lambda path: Checkpoint(path).keep({"x": torch.zeros(N, 4)}, {}),
     "figure.svg": figure_of_noise,
 }
 

@@ -237,7 +237,8 @@ def test_a_run_that_is_named_must_be_known(config, changes, words):
 
 
 def test_defaults_of_the_code_are_the_values_of_the_paper(config):
-    assert settings_of(TrainingSettings, config["training"], "training") == TrainingSettings()
+    training = training_of(config, "BPT-V2")
+    assert settings_of(TrainingSettings, training, "training") == TrainingSettings()
     assert settings_of(SplitSettings, config["split"], "split") == SplitSettings()
     models = {"ST-Tran": STTran, "BPT-V2": BPTubeFormer, "M1.2": M12, "TTubeFormer": TTubeFormer}
     for name, model in models.items():

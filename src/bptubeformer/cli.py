@@ -363,21 +363,29 @@ def split(
     SPLIT,
     RUN,
     option("--training", "training settings, as in config.yaml", type=mapping, default="{}"),
+    option(
+        "--checkpoint-seconds",
+        "between checkpoints; 0 for one after each epoch",
+        type=natural,
+        default=0,
+    ),
     DEVICE,
     SLOTS,
     THREADS,
     output("folder for model.safetensors, history.csv and run.json"),
 )
 def train(
-    store: Path, split: Path, run: Mapping[str, Any], training: Mapping[str, Any], device: str,
-    slots_per_gpu: int, threads: int, output: Path,
+    store: Path, split: Path, run: Mapping[str, Any], training: Mapping[str, Any],
+    checkpoint_seconds: int, device: str, slots_per_gpu: int, threads: int, output: Path,
 ) -> None:  # fmt: skip
     """Train one run on one fold."""
     from bptubeformer.training.job import train_fold
     from bptubeformer.training.loop import TrainingSettings
 
     settings = settings_of(TrainingSettings, training, "training")
-    train_fold(store, split, run, settings, device, threads, output, slots_per_gpu)
+    train_fold(
+        store, split, run, settings, device, threads, output, slots_per_gpu, checkpoint_seconds
+    )
 
 
 @command(

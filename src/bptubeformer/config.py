@@ -129,13 +129,18 @@ def told(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def judged(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration as verdicts are given it: the same on any machine, and in one order."""
-    anywhere = {**told(config), "device": "auto", "slots_per_gpu": 1}
+    training = {**config["training"], "checkpoint_seconds": 0}
+    anywhere = {**told(config), "device": "auto", "slots_per_gpu": 1, "training": training}
     return json.loads(json.dumps(anywhere, sort_keys=True))
 
 
 def training_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A run's training settings: those of all runs, and what its entry changes."""
-    return {**config["training"], **declared(config)[name].get("training", {})}
+    """A run's training settings: those of all runs, and what its entry changes.
+
+    Without the interval of checkpoints, which changes no result.
+    """
+    settings = {**config["training"], **declared(config)[name].get("training", {})}
+    return {key: value for key, value in settings.items() if key != "checkpoint_seconds"}
 
 
 EVERY_PROTOCOL = ("as-published", "trajectory", "video")

@@ -104,6 +104,7 @@ class Training(Section):
     plateau_patience: Annotated[int, whole(0)]
     plateau_factor: Fraction
     precision: Annotated[Literal["fp32", "tf32", "bf16"], Kind("fp32, tf32 or bf16")]
+    checkpoint_seconds: Annotated[int, whole(0)]
 
 
 class Run(Section):

@@ -4,6 +4,8 @@ import json
 import os
 import random
 import re
+import signal
+import time
 
 import pandas as pd
 import pytest
@@ -29,10 +31,11 @@ def train(killable, fold_files, tmp_path_factory):
     folder.mkdir()
     commands = killable(folder)
 
-    def run(output, **settings):
+    def run(output, checkpoint_seconds=0, **settings):
         return commands(
             "train", "--store", store, "--split", split, "--run", json.dumps(RUN), "--training",
-            json.dumps(SETTINGS), "--device", "cpu", "--output", output, **settings,
+            json.dumps(SETTINGS), "--device", "cpu", "--output", output,
+            "--checkpoint-seconds", checkpoint_seconds, **settings,
         )  # fmt: skip
 
     return run
@@ -93,6 +96,53 @@ def test_killed_twenty_times_it_loses_no_epoch_but_the_one_that_ran(
         same(output, undisturbed)
 
 
+def test_told_to_stop_it_loses_only_the_epoch_that_ran_whatever_the_interval(
+    train, undisturbed, seconds, tmp_path
+):
+    """SIGTERM at random moments, five times at least after an epoch; the interval is 30 s."""
+    moments, output, stops, kept, status = random.Random(1), tmp_path / "fold0", 0, 0, None
+    while status != 0:
+        moment = moments.uniform(seconds / 20, seconds / 5) if stops < 5 else None
+        answer = train(output, 30, kill_after=moment, kill_signal=signal.SIGTERM)
+        status = answer["status"]
+        trained, after = epochs(answer["printed"])
+        assert kept <= after <= kept + 1 or not trained
+        kept = max([kept, after, *trained])
+        stops += status != 0 and bool(trained)
+    same(output, undisturbed)
+
+
+def test_killed_it_loses_no_more_than_the_interval(train, undisturbed, seconds, tmp_path):
+    """Killed within 30 s nothing is kept; the outcome is that of an undisturbed training."""
+    output = tmp_path / "fold0"
+    train(output, 10_000, kill_after=seconds / 2)
+    assert not (output / FILE).exists()
+    answer = train(output, 10_000)
+    assert epochs(answer["printed"])[1] == 0
+    same(output, undisturbed)
+
+
+def test_an_epoch_is_written_when_the_interval_is_over(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    checkpoint, weights = Checkpoint(tmp_path / FILE, seconds=30), torch.zeros(2)
+    kept = []
+    for epoch, second in enumerate([10, 29, 31, 40, 60, 62], start=1):
+        now[0] = 100.0 + second
+        weights.fill_(epoch)
+        checkpoint.keep({"a": weights}, {"history": [epoch]})
+        loaded = checkpoint.load()
+        kept.append(loaded and loaded[1]["history"][0])
+    assert kept == [None, None, 3, 3, 3, 6]
+    weights.fill_(-1)  # what was taken is a copy
+    now[0] += 1
+    checkpoint.keep({"a": torch.full((2,), 7.0)}, {"history": [7]})
+    with pytest.raises(ZeroDivisionError), checkpoint.written_at_the_end():
+        raise ZeroDivisionError
+    tensors, state = checkpoint.load()
+    assert (state["history"], tensors["a"].tolist()) == ([7], [7.0, 7.0])
+
+
 @pytest.fixture
 def interrupted(fold_files, tmp_path, monkeypatch):
     """A fold whose training stopped in its third epoch, with a loss that is not finite."""
@@ -151,7 +201,7 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     checkpoint = Checkpoint(tmp_path / FILE)
     assert checkpoint.load() is None
     tensors, state = {"a": torch.rand(3).double()}, {"history": [], "lowest": float("inf")}
-    checkpoint.save(tensors, state)
+    checkpoint.keep(tensors, state)
     loaded = checkpoint.load()
     assert torch.equal(loaded[0]["a"], tensors["a"])
     assert loaded[1] == state
@@ -164,7 +214,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(fold_files, undisturbed, sm
     disk = small_disk(16)
     output, held = disk / "fold0", disk / "held"
     settings = TrainingSettings(**SETTINGS)
-    real = Checkpoint.save
+    real = Checkpoint.keep
 
     def then_full(self, tensors, state):
         real(self, tensors, state)
@@ -173,7 +223,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(fold_files, undisturbed, sm
             held.write_bytes(b"x" * (free - 8192))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Checkpoint, "save", then_full)
+        patch.setattr(Checkpoint, "keep", then_full)
         with pytest.raises(InputError, match=rf"{FILE}: the disk is full; nothing half-"):
             train_fold(*fold_files, RUN, settings, "cpu", 1, output)
     assert {path.name for path in output.iterdir()} == {FILE}

@@ -15,11 +15,12 @@ rule train:
         f"{RESULTS}/benchmarks/train/{FOLD_NAME}.tsv"
     conda:
         f"../../envs/{TRAINING}.yaml"
-    # The device is no param: another one does not train again.
+    # `device` and `checkpoint` are resources, not params: changing them triggers no rerun.
     resources:
         gpu=1,
         device=config["device"],
         slots=config["slots_per_gpu"],
+        checkpoint=config["training"]["checkpoint_seconds"],
     params:
         folder=subpath(output.model, parent=True),
         run=lambda wildcards: in_order(model_of(config, wildcards.run)),
@@ -33,7 +34,7 @@ rule train:
         "Train {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
         "python src train --store {input.store:q} --split {input.split:q} --run {params.run:q} "
-        "--training {params.training:q} --device {resources.device:q} "
+        "--training {params.training:q} --checkpoint-seconds {resources.checkpoint:q} --device {resources.device:q} "
         "--slots-per-gpu {resources.slots:q} --threads {threads:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 

@@ -49,6 +49,7 @@ def train_fold(
     threads: int,
     output: Path,
     slots_per_gpu: int = 1,
+    checkpoint_seconds: float = 0,
 ) -> None:
     """Train a model and write ``model.safetensors``, ``history.csv`` and ``run.json``.
 
@@ -64,6 +65,7 @@ def train_fold(
         threads: CPU threads of torch.
         output: the fold's folder; its last three names label the progress lines.
         slots_per_gpu: jobs that share a GPU.
+        checkpoint_seconds: after which the state of the training is written, when an epoch ends.
 
     Raises:
         InputError: the device or the precision is not there, the split is not of the store, memory
@@ -104,7 +106,7 @@ def train_fold(
 
     fingerprints = {"data": store.fingerprint, "code": command_fingerprint("train", run["model"])}
     output.mkdir(parents=True, exist_ok=True)
-    checkpoint = Checkpoint(output / FILE, say)
+    checkpoint = Checkpoint(output / FILE, say, checkpoint_seconds)
     checkpoint.settings = {
         "run": dict(run),
         "training": vars(settings),

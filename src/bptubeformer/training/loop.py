@@ -4,6 +4,7 @@ import copy
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from math import inf
 from typing import Any
@@ -267,7 +268,7 @@ def train(
         validation_segments: what decides when to stop and which weights to keep.
         settings: of the optimiser, the schedule and the stopping.
         report: called after each epoch.
-        checkpoint: where each epoch leaves the state of the training.
+        checkpoint: where the training leaves its state.
         begun: what an interrupted training left there, as ``Checkpoint.load`` gives it; this one
             goes on from it. On a CPU with as many threads, to the bit.
         say: called with a line where memory is too short or a CUDA graph fails.
@@ -279,11 +280,12 @@ def train(
     trainer = Trainer(model, train_segments, settings, say)
     if begun is not None:
         trainer.restore(*begun)
-    while not trainer.done:
-        epoch = trainer.epoch(validation_segments)
-        if checkpoint:
-            checkpoint.save(*trainer.state())
-        report(epoch)
+    with checkpoint.written_at_the_end() if checkpoint else nullcontext():
+        while not trainer.done:
+            epoch = trainer.epoch(validation_segments)
+            if checkpoint:
+                checkpoint.keep(*trainer.state())
+            report(epoch)
     trainer.training.micro_batch = trainer.step.micro_batch
     trainer.training.captured = bool(trainer.step.replays)
     return trainer.training
