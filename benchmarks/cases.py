@@ -17,10 +17,10 @@ import yaml
 
 from bptubeformer.config import model_of
 from bptubeformer.data.layout import find_trajectories
+from bptubeformer.data.reader import ingest
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import SplitSettings, make_splits
 from bptubeformer.data.synthetic import write_dataset
-from bptubeformer.data.trajectories import ingest
 from bptubeformer.data.windows import window_starts
 from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.metrics import scores

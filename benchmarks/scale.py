@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
+from bptubeformer.data.store import FrameStore
 from bptubeformer.data.synthetic import HEIGHT_PX, MOVEMENTS, WIDTH_PX
-from bptubeformer.data.trajectories import FrameStore
 from bptubeformer.skeleton import COLUMNS, VALUES
 
 TRAJECTORIES, ROWS, VIDEOS = 14_500, 4_600_000, 789

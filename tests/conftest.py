@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from bptubeformer.data.layout import find_trajectories
+from bptubeformer.data.reader import ingest
 from bptubeformer.data.splits import SplitSettings, make_splits
+from bptubeformer.data.store import FrameStore
 from bptubeformer.data.synthetic import write_dataset
-from bptubeformer.data.trajectories import FrameStore, ingest
 from checkout import REPOSITORY, copy_checkout, snakemake
 from environments import hiding
 from killable import Commands

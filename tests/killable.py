@@ -20,7 +20,7 @@ PRELOADED = (
     "torch._dynamo", "sklearn.model_selection", "sklearn.cluster", "sklearn.metrics", "scipy.stats",
     "pandas", "pyarrow.parquet", "pyarrow.csv", "matplotlib.pyplot", "safetensors.torch", "thop",
     "papermill", "nbconvert", "tensorboard.plugins.projector",
-    "bptubeformer.data.acquire", "bptubeformer.data.trajectories", "bptubeformer.data.splits",
+    "bptubeformer.data.acquire", "bptubeformer.data.reader", "bptubeformer.data.splits",
     "bptubeformer.training.job", "bptubeformer.evaluation.job", "bptubeformer.evaluation.accuracy",
     "bptubeformer.evaluation.complexity", "bptubeformer.verdict.judge", "bptubeformer.cli",
 )  # fmt: skip

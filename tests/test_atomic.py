@@ -13,7 +13,7 @@ import torch
 
 from bptubeformer.atomic import full_disk, replacing, write_csv, write_text
 from bptubeformer.data.splits import Split
-from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
 from bptubeformer.evaluation.predictions import Predictions

@@ -305,7 +305,7 @@ def ingest(
     from bptubeformer.atomic import write_csv
     from bptubeformer.data.acquire import manifest_folders
     from bptubeformer.data.layout import find_trajectories
-    from bptubeformer.data.trajectories import check_rejected, ingest
+    from bptubeformer.data.reader import check_rejected, ingest
 
     layout = find_trajectories(manifest_folders(manifest), categories or None)
     store, rejected = ingest(layout, threads)
@@ -346,7 +346,7 @@ def split(
     """Cut the windows into training, validation and test, fold by fold."""
     from bptubeformer.atomic import write_csv
     from bptubeformer.data.splits import SplitSettings, make_splits, summarise
-    from bptubeformer.data.trajectories import FrameStore
+    from bptubeformer.data.store import FrameStore
 
     frames = FrameStore.load(store)
     how = settings_of(SplitSettings, settings, "split")
@@ -479,7 +479,7 @@ def leakage(
 )
 def complexity(store: Path, runs: Mapping[str, Any], batch_size: int, output: Path) -> None:
     """Table 2: MACs and parameters of all runs, beside the paper's, and where they arise."""
-    from bptubeformer.data.trajectories import read_trajectories
+    from bptubeformer.data.store import read_trajectories
     from bptubeformer.evaluation.complexity import write_complexity
 
     _, categories = read_trajectories(store)
@@ -504,7 +504,7 @@ def cost(
     """What the runs will cost on this device, before any training: windows, MACs, time, memory."""
     import torch
 
-    from bptubeformer.data.trajectories import FrameStore
+    from bptubeformer.data.store import FrameStore
     from bptubeformer.evaluation.cost import cost_markdown, cost_table
     from bptubeformer.evaluation.tables import write_table
     from bptubeformer.training.device import choose_device

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bptubeformer.data.layout import find_trajectories
-from bptubeformer.data.trajectories import ingest
+from bptubeformer.data.reader import ingest
 from conftest import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))

@@ -11,7 +11,7 @@ import signal
 import numpy as np
 import pytest
 
-from bptubeformer.data.trajectories import Rejected, read_trajectories_of, read_trajectory
+from bptubeformer.data.reader import Rejected, read_trajectories_of, read_trajectory
 from conftest import trajectory_rows
 
 FILES = 100_000

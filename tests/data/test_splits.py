@@ -15,7 +15,7 @@ from bptubeformer.data.splits import (
     make_splits,
     summarise,
 )
-from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.store import FrameStore
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
 

@@ -1,8 +1,8 @@
 import numpy as np
 
 from bptubeformer.data.layout import find_trajectories
+from bptubeformer.data.reader import ingest
 from bptubeformer.data.synthetic import MOVEMENTS, write_dataset
-from bptubeformer.data.trajectories import ingest
 
 
 def contents(folder):

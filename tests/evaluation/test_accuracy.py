@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bptubeformer.data.trajectories import FrameStore, read_fingerprint
+from bptubeformer.data.store import FrameStore, read_fingerprint
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.accuracy import (
     accuracy_markdown,

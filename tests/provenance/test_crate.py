@@ -12,7 +12,7 @@ import pytest
 from rocrate.rocrate import ROCrate
 
 from bptubeformer.cli import main
-from bptubeformer.data.trajectories import FrameStore, read_trajectories
+from bptubeformer.data.store import FrameStore, read_trajectories
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import package_fingerprint
 from bptubeformer.provenance import crate

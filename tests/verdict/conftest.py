@@ -12,7 +12,7 @@ import yaml
 from safetensors.numpy import save_file
 
 from bptubeformer.config import declared, model_of
-from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.store import FrameStore
 from bptubeformer.evaluation.clusters import MEAN, POSITIVE
 from bptubeformer.evaluation.complexity import complexity_tables, ratios_table
 from bptubeformer.evaluation.metrics import METRICS

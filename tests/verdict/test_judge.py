@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from bptubeformer.claims import load_claims
-from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE, Predictions
 from bptubeformer.verdict import gate, models

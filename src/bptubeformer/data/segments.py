@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.store import FrameStore
 
 
 @dataclass(frozen=True)

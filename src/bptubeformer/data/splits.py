@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.atomic import replacing
-from bptubeformer.data.trajectories import FrameStore, video_of
+from bptubeformer.data.store import FrameStore, video_of
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError, between, within
 from bptubeformer.kinds import LARGEST_SEED

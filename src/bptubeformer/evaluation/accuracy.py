@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.claims import printed_table
-from bptubeformer.data.trajectories import read_fingerprint, read_trajectories, videos_of
+from bptubeformer.data.store import read_fingerprint, read_trajectories, videos_of
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.metrics import METRICS, average_by, confusion, has_learned, scores
 from bptubeformer.evaluation.predictions import FILE, Predictions

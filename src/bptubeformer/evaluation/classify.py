@@ -12,8 +12,9 @@ from scipy.special import softmax
 
 from bptubeformer.atomic import write_csv
 from bptubeformer.data.layout import find_unlabelled
+from bptubeformer.data.reader import ingest
 from bptubeformer.data.segments import Segments
-from bptubeformer.data.trajectories import FrameStore, ingest
+from bptubeformer.data.store import FrameStore
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError, shown
 from bptubeformer.evaluation.inference import attention_to_parts

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_samples
 
-from bptubeformer.data.trajectories import read_trajectories
+from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.inspection import Embeddings
 from bptubeformer.evaluation.tables import write_table
 from bptubeformer.evaluation.uncertainty import by_trajectory

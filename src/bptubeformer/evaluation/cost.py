@@ -12,7 +12,7 @@ import torch
 from bptubeformer.config import declared, model_of, training_of, trainings_of
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
-from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.store import FrameStore
 from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.tables import render
 from bptubeformer.models import build_model

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split, check_windows
-from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError, shown
 from bptubeformer.evaluation.inference import attention_of, embed
 from bptubeformer.evaluation.inspection import (

@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from bptubeformer.data.trajectories import videos_of
+from bptubeformer.data.store import videos_of
 from bptubeformer.evaluation.bootstrap import draw_weights
 from bptubeformer.evaluation.tables import ranges, render, write_table
 from bptubeformer.evaluation.uncertainty import Estimate, satterthwaite

@@ -23,7 +23,7 @@ import bptubeformer
 from bptubeformer.atomic import replacing, write_text
 from bptubeformer.config import EVERY_PROTOCOL, SECTIONS, told
 from bptubeformer.data.layout import is_junk
-from bptubeformer.data.trajectories import save_without_frames
+from bptubeformer.data.store import save_without_frames
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE
 from bptubeformer.fingerprint import package_fingerprint

@@ -9,7 +9,7 @@ import numpy as np
 
 from bptubeformer.config import EVERY_PROTOCOL, SECTIONS, counted, described, judged
 from bptubeformer.data.splits import Split
-from bptubeformer.data.trajectories import read_trajectories
+from bptubeformer.data.store import read_trajectories
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.accuracy import evaluate, write_accuracy
 from bptubeformer.evaluation.clusters import write_silhouettes

@@ -21,7 +21,7 @@ import bptubeformer
 from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
-from bptubeformer.data.trajectories import FrameStore
+from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import command_fingerprint
 from bptubeformer.models import TrainedModel, build_model, save_model

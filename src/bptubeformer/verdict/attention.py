@@ -7,7 +7,7 @@ import numpy as np
 from safetensors import safe_open
 
 from bptubeformer.claims import Claim
-from bptubeformer.data.trajectories import read_trajectories
+from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.clusters import ALL, BY_CLASS, BY_CLUSTER, MEAN, POSITIVE
 from bptubeformer.evaluation.uncertainty import Counts, Estimate, read_counts
 from bptubeformer.reading import reading

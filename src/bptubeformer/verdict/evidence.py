@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bptubeformer.claims import papers_runs
-from bptubeformer.data.trajectories import read_trajectories
+from bptubeformer.data.store import read_trajectories
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.evaluation.uncertainty import Counts, read_counts

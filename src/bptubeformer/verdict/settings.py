@@ -4,7 +4,7 @@ import numpy as np
 from safetensors import safe_open
 
 from bptubeformer.claims import Claim
-from bptubeformer.data.trajectories import read_trajectories
+from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.accuracy import title_of
 from bptubeformer.evaluation.metrics import METRICS
 from bptubeformer.evaluation.predictions import FILE, Predictions

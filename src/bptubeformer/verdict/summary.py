@@ -10,7 +10,7 @@ import yaml
 
 from bptubeformer.atomic import write_text
 from bptubeformer.config import told
-from bptubeformer.data.trajectories import read_trajectories
+from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.pages import page
 from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.judge import (

@@ -1,33 +1,24 @@
-"""From the CSV files of all trajectories to one frame store."""
+"""The reader: from the CSV files of all trajectories to one frame store."""
 
 import csv
-import hashlib
 import io
-import json
 import os
 import reprlib
 import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import compress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
-from safetensors import safe_open
-from safetensors.numpy import save_file
 
-from bptubeformer.atomic import replacing
 from bptubeformer.data.layout import Layout, TrajectoryFile
+from bptubeformer.data.store import TABLE, FrameStore
 from bptubeformer.errors import InputError, shown
-from bptubeformer.metadata import pack, unpack
-from bptubeformer.reading import reading
 from bptubeformer.skeleton import COLUMNS, VALUES
 
 LARGEST = 1e6
@@ -39,7 +30,6 @@ LONGEST_ROW = 1 << 16
 LARGEST_NUMBER = np.iinfo(np.int32).max
 BATCH_BYTES = 4 << 20
 """Files are read in batches of about this size, so that small ones cost no more than large ones."""
-NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
 NO_TEXT = {
     b"\x1f\x8b": "compressed by gzip; decompress it",
     b"PK\x03\x04": "a zip archive; unpack it",
@@ -48,198 +38,7 @@ NO_TEXT = {
     b"\xfe\xff": "UTF-16 text; write it anew as UTF-8",
 }
 """What a file is that begins with these bytes, and what to do with it."""
-TABLE = ("category", "video", "person", "rows")
 REJECTED = ("category", "video", "person", "file", "row", "column", "reason")
-
-
-@dataclass(frozen=True)
-class FrameStore:
-    """All frames of a dataset, one trajectory after the other.
-
-    A window is a start index into ``frames``: ``frames[start : start + length]`` is a segment,
-    and segments are never stored.
-    """
-
-    frames: np.ndarray
-    """float32 (F, 34): x0, y0, ..., x16, y16 of each frame, in pixels; a missing joint is 0, 0."""
-
-    frame_number: np.ndarray
-    """int32 (F,): number of the frame in its video; has gaps where the tracker lost the person."""
-
-    offsets: np.ndarray
-    """int64 (N + 1,): trajectory n has the rows ``offsets[n]`` to ``offsets[n + 1]``."""
-
-    trajectories: pd.DataFrame
-    """N rows: category, video, person (str), rows (int64)."""
-
-    categories: tuple[str, ...]
-    """Class names; the position is the class index."""
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """int64 (N,): class index of each trajectory."""
-        index = {name: position for position, name in enumerate(self.categories)}
-        return self.trajectories["category"].map(index).to_numpy(dtype=np.int64)
-
-    @cached_property
-    def rows(self) -> np.ndarray:
-        """int64 (N,): number of rows of each trajectory."""
-        return np.diff(self.offsets)
-
-    @property
-    def empty_frames(self) -> int:
-        """Number of frames in which no joint was found: all zero. They are frames like others."""
-        return int((~self.frames.any(axis=1)).sum())
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hash of everything in the store, 16 hexadecimal digits."""
-        digest = hashlib.sha256()
-        for array in (self.frames, self.frame_number, self.offsets):
-            digest.update(np.ascontiguousarray(array).data)
-        digest.update(json.dumps([self._table(), self.categories]).encode())
-        return digest.hexdigest()[:16]
-
-    def save(self, path: Path) -> None:
-        """Write the store to one safetensors file, whole or not at all."""
-        arrays = {
-            "frames": self.frames,
-            "frame_number": self.frame_number,
-            "offsets": self.offsets,
-        }
-        about = {
-            "trajectories": self._table(),
-            "categories": self.categories,
-            "fingerprint": self.fingerprint,
-        }
-        with replacing(path) as partial:
-            save_file(arrays, partial, metadata=pack(about))
-
-    @classmethod
-    def load(cls, path: Path) -> "FrameStore":
-        """Open a store; its frames stay in the file until they are used (memory-mapped).
-
-        Raises:
-            InputError: the file is no frame store.
-        """
-        with _reading(path):
-            with safe_open(path, framework="np") as file:
-                about = unpack(file.metadata())
-            arrays = _memory_map(path)
-            store = cls(
-                frames=arrays["frames"],
-                frame_number=arrays["frame_number"],
-                offsets=arrays["offsets"],
-                trajectories=_read_table(about),
-                categories=tuple(about["categories"]),
-            )
-            store._check()
-        return store
-
-    def _check(self) -> None:
-        """Refuse arrays that do not belong together.
-
-        Raises:
-            ValueError: says which.
-        """
-        count = len(self.frames)
-        kinds = (self.frames.dtype, self.frame_number.dtype, self.offsets.dtype)
-        if kinds != (np.float32, np.int32, np.int64):
-            raise ValueError(f"arrays of {', '.join(map(str, kinds))}")
-        if self.frames.shape != (count, VALUES) or self.frame_number.shape != (count,):
-            raise ValueError(f"frames {self.frames.shape}, numbers {self.frame_number.shape}")
-        ends = np.concatenate([[0], np.cumsum(self.trajectories["rows"])])
-        whole = (self.trajectories["rows"] > 0).all() and len(ends) > 1
-        if not whole or not np.array_equal(self.offsets, ends) or ends[-1] != count:
-            raise ValueError("its trajectories are not those of its frames")
-        unknown = set(self.trajectories["category"]) - set(self.categories)
-        if unknown:
-            raise ValueError(f"trajectories of {', '.join(sorted(unknown))}, which is no class")
-
-    def _table(self) -> dict[str, list[Any]]:
-        return {name: self.trajectories[name].tolist() for name in TABLE}
-
-
-def read_trajectories(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The table of trajectories and the class names of a store, without reading its frames.
-
-    Raises:
-        InputError: the file is no frame store.
-    """
-    with _reading(path), safe_open(path, framework="np") as file:
-        about = unpack(file.metadata())
-        return _read_table(about), tuple(about["categories"])
-
-
-def read_fingerprint(path: Path) -> str:
-    """Fingerprint that a store had when it was written, without reading its frames.
-
-    Raises:
-        InputError: the file is no frame store.
-    """
-    with _reading(path), safe_open(path, framework="np") as file:
-        return str(unpack(file.metadata())["fingerprint"])
-
-
-def save_without_frames(store: Path, target: Path) -> None:
-    """Write a store without its frames: what tables are made of, and nothing to train on.
-
-    Raises:
-        InputError: the file is no frame store.
-    """
-    with _reading(store), safe_open(store, framework="np") as file:
-        offsets, metadata = file.get_tensor("offsets"), file.metadata()
-    arrays = {
-        "frames": np.empty((0, VALUES), np.float32),
-        "frame_number": np.empty(0, np.int32),
-        "offsets": offsets,
-    }
-    with replacing(target) as partial:
-        save_file(arrays, partial, metadata=metadata)
-
-
-def video_of(trajectories: pd.DataFrame) -> np.ndarray:
-    """Number of each trajectory's video, int64 (N,); one name in two categories is two videos."""
-    return trajectories.groupby(["category", "video"], sort=False).ngroup().to_numpy(np.int64)
-
-
-def videos_of(store: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Video of each trajectory int64 (N,), and class index of each video int64 (V,), of a store."""
-    trajectories, categories = read_trajectories(store)
-    video = video_of(trajectories)
-    _, first = np.unique(video, return_index=True)
-    return video, pd.Index(categories).get_indexer(trajectories["category"].iloc[first])
-
-
-def _memory_map(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file without reading them; what is written stays in memory."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    return {
-        name: np.memmap(
-            path,
-            dtype=NUMPY_TYPES[entry["dtype"]],
-            mode="c",
-            offset=8 + length + entry["data_offsets"][0],
-            shape=tuple(entry["shape"]),
-        )
-        for name, entry in header.items()
-        if name != "__metadata__"
-    }
-
-
-def _read_table(about: dict[str, Any]) -> pd.DataFrame:
-    table, categories = about["trajectories"], about["categories"]
-    if not isinstance(categories, list) or len(set(categories)) < len(categories):
-        raise ValueError("its classes are no list of different names")
-    if not all(isinstance(name, str) for key in TABLE[:3] for name in (*table[key], *categories)):
-        raise ValueError("a name in it is no text")
-    return pd.DataFrame({name: table[name] for name in TABLE}).astype({"rows": np.int64})
-
-
-def _reading(path: Path) -> AbstractContextManager[None]:
-    return reading(path, "a frame store", "bptubeformer ingest")
 
 
 class Rejected(InputError):
