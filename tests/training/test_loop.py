@@ -1,4 +1,7 @@
 import copy
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +12,14 @@ from torch import nn
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
-from bptubeformer.training.loop import TrainingSettings, predict, seed_everything, train
+from bptubeformer.training.loop import (
+    TrainingSettings,
+    make_optimiser,
+    predict,
+    seed_everything,
+    train,
+)
+from conftest import REPOSITORY
 
 RUN = {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1}
 
@@ -86,6 +96,41 @@ class Scripted(nn.Module):
         loss = torch.tensor(self.losses[int(self.epoch) - 1], dtype=torch.float64)
         margin = -torch.log(torch.expm1(loss)).float()
         return torch.stack([margin, torch.zeros(())]).expand(len(segments), 2)
+
+
+NO_COMPILER = """
+import sys
+sys.path[:0] = ["src", "tests/training"]
+from test_loop import TrainingSettings, trained
+trained(TrainingSettings(batch_size=16, max_epochs=2))
+print("torch._dynamo" in sys.modules)
+"""
+
+
+def test_a_training_does_not_import_the_compiler_of_torch():
+    """It took half of the time from the start of a process to its first step."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_COMPILER], cwd=REPOSITORY, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": "tests"},
+    )  # fmt: skip
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_the_optimiser_is_that_of_torch_to_the_bit():
+    own, other = (torch.nn.Linear(5, 3) for _ in range(2))
+    other.load_state_dict(own.state_dict())
+    settings = TrainingSettings(learning_rate=0.01)
+    optimisers = [
+        make_optimiser(own, settings),
+        torch.optim.Adam(other.parameters(), lr=0.01, betas=(0.9, 0.98), eps=1e-9, fused=True),
+    ]
+    for _ in range(20):
+        inputs = torch.rand(7, 5)
+        for model, optimiser in zip((own, other), optimisers, strict=True):
+            optimiser.zero_grad()
+            model(inputs).square().sum().backward()
+            optimiser.step()
+    assert all(map(torch.equal, own.parameters(), other.parameters()))
 
 
 def scripted(losses: list[float], **settings):

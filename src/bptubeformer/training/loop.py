@@ -19,6 +19,7 @@ from bptubeformer.errors import InputError, between, is_out_of_memory, within
 from bptubeformer.kinds import LARGEST_SEED
 from bptubeformer.training.checkpoint import Checkpoint
 from bptubeformer.training.memory import release_memory
+from bptubeformer.training.optimiser import Adam
 from bptubeformer.training.precision import forward_in, products_in
 from bptubeformer.training.step import Step
 
@@ -291,12 +292,12 @@ def train(
     return trainer.training
 
 
-def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Adam:
+def make_optimiser(model: nn.Module, settings: TrainingSettings) -> Adam:
     """Adam, as one kernel, over the parameters of a model on its device."""
     device = next(model.parameters()).device
     captured = device.type == "cuda"
     rate = float(settings.learning_rate)
-    return torch.optim.Adam(
+    return Adam(
         model.parameters(),
         # A tensor, where the step is captured: it then sees the learning rate fall.
         lr=torch.tensor(rate, device=device) if captured else rate,
