@@ -54,7 +54,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 def full_disk(error: BaseException) -> bool:
-    """Whether an error, of Python or of a library, says that the disk or a quota is full."""
+    """Return True if an error, of Python or of a library, says that the disk or a quota is full."""
     reasons = (errno.ENOSPC, errno.EDQUOT)
     return getattr(error, "errno", None) in reasons or any(
         os.strerror(reason) in str(error) for reason in reasons

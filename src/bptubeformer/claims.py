@@ -1,4 +1,4 @@
-"""What the paper says: every claim and every printed number, from the one file that holds them."""
+"""The paper's claims and printed numbers, from the one file that holds them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _explain(error: OSError) -> str:
-    """What a person can do about an error of the operating system.
+    """Return what a person can do about an error of the operating system.
 
     Raises:
         OSError: the error itself, where that is nothing.
@@ -77,7 +77,7 @@ def _explain(error: OSError) -> str:
 
 
 def _out_of_memory(error: Exception) -> str:
-    """What a person can do where memory is too short.
+    """Return what a person can do if memory is too short.
 
     Raises:
         Exception: the error itself, where it says something else.
@@ -111,7 +111,7 @@ def option(flag: str, help: str, **settings: Any) -> Option:
 
 
 def argument(name: str, help: str, **settings: Any) -> Option:
-    """What a command is given by its place, without a flag."""
+    """Describe an argument of a command that has no flag."""
     return name, {"help": help, **settings}
 
 
@@ -501,7 +501,7 @@ def cost(
     store: Path, splits: Path, config: Mapping[str, Any], epochs: int, jobs: int, device: str,
     slots_per_gpu: int, threads: int, output: Path,
 ) -> None:  # fmt: skip
-    """What the runs will cost on this device, before any training: windows, MACs, time, memory."""
+    """Estimate windows, MACs, time and memory of all runs on this device, before any training."""
     import torch
 
     from bptubeformer.data.store import FrameStore

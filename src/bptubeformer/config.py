@@ -106,7 +106,7 @@ def _with_shared(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[st
 
 
 def described(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What the tables say of each run: experiment, model and hyperparameters, in one order."""
+    """Return the columns of the tables for each run: experiment, model, hyperparameters, sorted."""
     return {
         name: dict(sorted({"experiment": run["experiment"], **model_of(config, name)}.items()))
         for name, run in declared(config).items()
@@ -120,7 +120,7 @@ def counted(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def told(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration as others may see it: where data stands on this machine is our business."""
+    """Return the configuration without local paths, safe to publish."""
     source = config["dataset"]["source"]
     if source != SYNTHETIC and not source.startswith(REMOTE):
         source = Path(source).name
@@ -148,7 +148,7 @@ EVERY_PROTOCOL = ("as-published", "trajectory", "video")
 
 
 def trainings_of(config: Mapping[str, Any], name: str) -> int:
-    """How many models a run trains: folds, seeds, protocols, and those of the leakage table."""
+    """Count the models of a run: folds, seeds, protocols, and those of the leakage table."""
     protocols = set(config["protocols"])
     if name in config["leakage"]["runs"]:
         protocols |= set(EVERY_PROTOCOL)
@@ -158,7 +158,7 @@ def trainings_of(config: Mapping[str, Any], name: str) -> int:
 def settle_runs(config: Mapping[str, Any], base: Path) -> dict[str, dict[str, Any]]:
     """The sections that name runs, with what overlays did to them put in order.
 
-    Runs stand in the order of ``config.yaml``, then those that only an overlay names: Snakemake
+    Runs are in the order of ``config.yaml``, then those that only an overlay names: Snakemake
     puts what an overlay touches first, and tables would follow that. Runs that an overlay sets to
     null are left out, also where ``leakage`` names them.
 
@@ -205,7 +205,7 @@ def categories_of(config: Mapping[str, Any]) -> list[str] | None:
 
 
 def _check_names(config: Mapping[str, Any]) -> None:
-    """Runs that are named must be known: known names stand in the message."""
+    """Runs that are named must be known: the message lists the known names."""
     sections = {s: config[s] for s in SECTIONS if isinstance(config.get(s), Mapping)}
     known = [
         name

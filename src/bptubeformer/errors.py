@@ -6,7 +6,7 @@ from pathlib import PurePath
 class InputError(Exception):
     """Something given from outside is wrong: a file, a key, a value.
 
-    The message says what is wrong, where it stands (file, row, key), what was expected and what
+    The message says what is wrong, where it is (file, row, key), what was expected and what
     to do. The command line prints the message alone, without a traceback.
     """
 
@@ -28,7 +28,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 def shown(name: PurePath | str) -> str:
     """A name that may hold anything, as one printable line.
 
-    File names are bytes: control characters, line ends and what is no UTF-8 are escaped.
+    File names are bytes: control characters, line ends and what is not UTF-8 are escaped.
     """
     text = str(name).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(

@@ -132,7 +132,7 @@ def command_fingerprint(command: str, *models: str) -> str:
 
 
 def _path(module: str) -> Path | None:
-    """File of a module of this package; None for a name that is no module."""
+    """File of a module of this package; None for a name that is not a module."""
     base = ROOT.joinpath(*module.split(".")[1:])
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
@@ -162,7 +162,7 @@ def _notebook(path: str) -> Iterator[ast.Module]:
 
 
 def _meaning(tree: ast.Module, module: str) -> ast.Module:
-    """Remove docstrings, other strings that stand alone, and the texts of messages.
+    """Remove docstrings, other strings that are statements, and the texts of messages.
 
     A message is a text in a ``raise``, an exception or a call of ``SPEAKING``. Outside of
     ``RESULTS``, so is every sentence: helpers put messages together.

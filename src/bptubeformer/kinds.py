@@ -33,7 +33,7 @@ class Kind:
     """The bounds of a type, and the words for them.
 
     Args:
-        expected: what stands behind "expected" in a message.
+        expected: the text after "expected" in a message.
         different: of a list: no value is there twice.
         bounds: of ``pydantic.Field``: ``ge``, ``lt``, ``pattern``, ``min_length``, ...
     """

@@ -1,4 +1,4 @@
-"""What stands in a safetensors file beside its arrays.
+"""Metadata of safetensors files: a dictionary beside the arrays.
 
 As one entry, because safetensors writes several entries in no fixed order: equal content then
 makes equal files.
@@ -21,7 +21,7 @@ def pack(about: Mapping[str, Any]) -> dict[str, str]:
 
 
 def unpack(metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    """What was packed.
+    """Return the dictionary that ``pack`` packed.
 
     Raises:
         KeyError: the file was not written by this package.

@@ -1,11 +1,11 @@
-"""Where the results of a run stand, below ``results/<dataset>``."""
+"""Paths of the results of a run, below ``results/<dataset>``."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
 def repeats(seeds: Sequence[int]) -> dict[str, int]:
-    """What a fold's folder ends in, and its seed: nothing for the first, then ``-seed<n>``."""
+    """Map the ending of a fold's folder to its seed: empty for the first, then ``-seed<n>``."""
     return {"" if not i else f"-seed{seed}": seed for i, seed in enumerate(seeds)}
 
 

@@ -1,4 +1,4 @@
-"""How a file that is not what it should be is refused: by its name, in one line."""
+"""Refuse a file that is not of the expected kind: by its name, in one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -33,7 +33,7 @@ def acquire(
 ) -> None:
     """Bring the files of a source here, verify them, unpack archives, and write a manifest.
 
-    A local folder is used where it is and never written to. Downloads and unpacked archives stand
+    A local folder is used where it is and never written to. Downloads and unpacked archives are
     under ``folder``; a download that is there and has its checksum is not repeated, so an
     interrupted acquisition goes on with the first missing file, and within it where it stopped.
 
@@ -95,7 +95,7 @@ def write_manifest(manifest: Path, source: str, folders: list[Path]) -> None:
 
 
 def _described(path: Path) -> dict[str, str | int | None]:
-    """Path, size and checksum of a file; none where it cannot be read, or is no file."""
+    """Path, size and checksum of a file; none if it cannot be read or is not a file."""
     described: dict[str, str | int | None] = {"path": str(path), "bytes": None, "sha256": None}
     # What there is to read of it is the business of ingest, which says what is wrong with it.
     with suppress(OSError):
@@ -108,7 +108,7 @@ def manifest_folders(manifest: Path) -> list[Path]:
     """The folders of a manifest, to be searched for trajectories.
 
     Raises:
-        InputError: the file is no manifest.
+        InputError: the file is not a manifest.
     """
     with reading(manifest, "a manifest", "bptubeformer acquire"):
         content = json.loads(manifest.read_text(encoding="utf-8"))
@@ -147,7 +147,7 @@ def _download(url: str, folder: Path, checksum: str | None, limit: int) -> Path:
 
 
 def _place_of(folder: Path, source: str) -> Path:
-    """Where a source is downloaded to; another source never finds the files of this one."""
+    """Return the download folder of a source; another source never finds the files of this one."""
     return folder / "download" / hashlib.sha256(source.encode()).hexdigest()[:12]
 
 

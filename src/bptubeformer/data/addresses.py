@@ -1,4 +1,4 @@
-"""What an address may hold that must not be shown, and who can listen on the way to it.
+"""Secrets in addresses, and addresses that others can read on the way.
 
 Needs nothing but Python: addresses of a configuration are checked before any environment is made.
 """
@@ -14,7 +14,7 @@ SECRETS = re.compile("key|token|secret|sig|auth|pass|pwd|credential", re.IGNOREC
 
 
 def refuse_secrets(key: str, url: str) -> None:
-    """Refuse an address that names a password or token: it would stand in logs and results.
+    """Refuse an address that names a password or token: it would be in logs and results.
 
     Args:
         key: of the configuration, for the message, which does not repeat the address.
@@ -37,7 +37,7 @@ def refuse_secrets(key: str, url: str) -> None:
 
 
 def is_private(url: str) -> bool:
-    """Whether nobody on the way to ``url`` can listen: https, or this machine itself."""
+    """Return True if nobody can read on the way to ``url``: https, or this machine itself."""
     parts = urlsplit(url)
     if parts.scheme == "https" or parts.hostname == "localhost":
         return True
@@ -48,6 +48,6 @@ def is_private(url: str) -> bool:
 
 
 def host(url: str) -> str:
-    """Scheme and host of an address: what may stand in a message."""
+    """Scheme and host of an address: the part that a message may show."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

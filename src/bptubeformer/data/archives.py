@@ -59,7 +59,7 @@ FAULTS = (
 
 @dataclass
 class Budget:
-    """How many bytes archives may still unpack to."""
+    """The bytes that archives may still unpack to."""
 
     left: int
 
@@ -94,7 +94,7 @@ class Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file has the name of an archive."""
+    """Return True if a file has the name of an archive."""
     return path.name.lower().endswith(ARCHIVES)
 
 
@@ -225,7 +225,7 @@ class _Counted:
             offset: where the last member ends, in bytes; zeros alone must follow.
 
         Raises:
-            tarfile.ReadError: there is no end mark.
+            tarfile.ReadError: the end mark is missing.
         """
         while self.read(CHUNK_BYTES):
             pass
@@ -234,7 +234,7 @@ class _Counted:
 
 
 def _place(archive: Path, member: Member) -> PurePosixPath:
-    """Where a member stands below the folder of the archive."""
+    """Return the path of a member below the folder of the archive."""
     place = PurePosixPath(member.name)
     if member.kind not in ("file", "folder"):
         fault = f"{member.kind}; expected files and folders only"

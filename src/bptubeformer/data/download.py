@@ -54,7 +54,7 @@ class Refused(Exception):
 
 
 class WrongChecksum(Exception):
-    """What came does not have the checksum that it must have, again and again."""
+    """The file failed its checksum on every attempt."""
 
 
 def session(connect: int = 0) -> requests.Session:
@@ -94,7 +94,7 @@ def keep(
         headers: for the server of ``url`` alone; not sent on where it redirects to.
 
     Raises:
-        InputError: it is too large or redirects to something that is no http(s).
+        InputError: it is too large or redirects to something other than http(s).
         Refused: the server answers with an error.
         WrongChecksum: it has another checksum, again and again.
         requests.RequestException: it does not come, again and again.
@@ -124,7 +124,7 @@ def keep(
 
 
 def is_name(name: str) -> bool:
-    """Whether a file from elsewhere may have this name here, and nothing of ours has it."""
+    """Return True if a file from elsewhere may have this name here, and no file of ours has it."""
     plain = name not in ("", ".", "..") and not name.startswith(PART) and shown(name) == name
     return plain and len(name.encode()) <= LONGEST_NAME
 
@@ -208,7 +208,7 @@ def ask(
 ) -> requests.Response:
     """The head of an answer; a server that sends it without end is given up.
 
-    A time-out of requests begins anew with every line.
+    A time-out of requests starts again with every line.
 
     Raises:
         requests.RequestException: there is none.
@@ -241,7 +241,7 @@ def ask(
 
 
 def chunks(response: requests.Response) -> Iterator[bytes]:
-    """What arrives, as it arrives; a server that sends next to nothing is given up."""
+    """Yield the bytes of an answer as they arrive; give up a server that sends next to nothing."""
     began, arrived = time.monotonic(), 0
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Where the trajectories stand: ``.../<Category>/<Video>/<person>.csv``, wherever the dots lead.
+"""Find the trajectories of a dataset: ``.../<Category>/<Video>/<person>.csv``, at any depth.
 
 Nobody who wrote this has seen the archive of HR-Crime, so nothing here depends on the folders
 above the categories, on their spelling, or on whether they came out of one zip or several.
@@ -38,7 +38,7 @@ class TrajectoryFile:
 
 @dataclass(frozen=True)
 class Layout:
-    """What was found below the folders of a dataset."""
+    """The files found below the folders of a dataset."""
 
     categories: tuple[str, ...]
     """Class names; their position is the class index."""
@@ -60,7 +60,7 @@ def plain(name: str) -> str:
 
 
 def is_junk(name: str) -> bool:
-    """Whether a file or folder name is left behind by an operating system."""
+    """Return True for the name of a file or folder that operating systems leave behind."""
     return name.startswith(".") or name in {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 
@@ -119,14 +119,14 @@ def walk(folder: Path) -> Walk:
 
 
 def _leads_out(folder: Path, link: Path) -> bool:
-    """Whether a link below a folder leads to one around it, or into the system's own folders."""
+    """Return True if a link leads to a folder around it, or into the system's own folders."""
     target = Path(os.path.realpath(link))
     around = target != folder.resolve() and folder.resolve().is_relative_to(target)
     return around or target.parts[1:2] in [(name,) for name in SYSTEM]
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder, or a link to one; no for what the system cannot even look at."""
+    """Return True for a folder or a link to one; False for a path that cannot be looked at."""
     try:
         return path.is_dir()
     except OSError:
@@ -134,7 +134,7 @@ def is_folder(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a plain file, or a link to one; no for what cannot even be looked at."""
+    """Return True for a plain file or a link to one; False for a path that cannot be looked at."""
     try:
         return path.is_file()
     except OSError:
@@ -142,7 +142,7 @@ def is_file(path: Path) -> bool:
 
 
 def walk_files(folder: Path) -> list[Path]:
-    """All files below ``folder`` that are no junk, in the order of ``walk``."""
+    """All files below ``folder`` that are not junk, in the order of ``walk``."""
     return walk(folder).files
 
 
@@ -174,10 +174,10 @@ def find_trajectories(folders: Sequence[Path], categories: Sequence[str] | None)
         folders: where to look, at any depth.
         categories: the names expected, in class order, matched up to case, spaces, hyphens and
             underscores; or None to read them from the folders (those named after normal
-            videos are then left out: in HR-Crime they are no class of crime).
+            videos are then left out: in HR-Crime they are not a class of crime).
 
     Raises:
-        InputError: nothing fits, a category is missing or empty, or one trajectory stands in two
+        InputError: nothing fits, a category is missing or empty, or one trajectory is in two
             places.
     """
     for folder in folders:
@@ -214,10 +214,10 @@ def find_unlabelled(source: Path, left_out: Path | None = None) -> Layout:
     """Trajectories whose category is not known: a file, or every ``.csv`` below a folder.
 
     The folder that a file is in names its video, as a path below ``source``; its person is the
-    file's own name. What stands below ``left_out`` is none.
+    file's own name. Files below ``left_out`` are left out.
 
     Raises:
-        InputError: there is none, or one trajectory stands in two places.
+        InputError: there is none, or one trajectory is in two places.
     """
     if is_file(source):
         files, top = [source], source.parent
@@ -245,7 +245,7 @@ def find_unlabelled(source: Path, left_out: Path | None = None) -> Layout:
 
 
 def _reason(folder: Path, path: Path) -> str:
-    """Why a file is no trajectory of one of the categories."""
+    """Return why a file is not a trajectory of one of the categories."""
     if not _is_trajectory(path):
         return FOREIGN
     above = path.relative_to(folder).parts[:-1]
@@ -259,7 +259,7 @@ def _is_trajectory(path: Path) -> bool:
 def _by_name(
     folders: Sequence[Path], files: Iterable[tuple[Path, Path]], categories: Sequence[str]
 ) -> tuple[list[TrajectoryFile], list[str]]:
-    """Files that stand two levels below a folder with an expected name."""
+    """Files that are two levels below a folder with an expected name."""
     expected = {plain(name): name for name in categories}
     trajectories = []
     for folder, path in files:
@@ -348,7 +348,7 @@ def _by_place(
 
 
 def _is_normal(name: str) -> bool:
-    """Whether a folder is named after normal videos: ``Normal``, ``Training-Normal-Videos``."""
+    """Return True for a folder of normal videos: ``Normal``, ``Training-Normal-Videos``."""
     return re.search(r"(?<![a-z])normal", name, re.IGNORECASE) is not None
 
 

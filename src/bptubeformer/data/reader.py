@@ -42,7 +42,7 @@ REJECTED = ("category", "video", "person", "file", "row", "column", "reason")
 
 
 class Rejected(InputError):
-    """A file that is no trajectory, and why.
+    """A file that is not a trajectory, and why.
 
     Args:
         path: of the file.
@@ -74,7 +74,7 @@ class Batch:
 
 
 def ingest(layout: Layout, threads: int = 1) -> tuple[FrameStore, pd.DataFrame]:
-    """Read every trajectory of a layout into one store; leave out what is no trajectory.
+    """Read every trajectory of a layout into one store; leave out files that are not trajectories.
 
     Args:
         layout: the files.
@@ -101,7 +101,7 @@ def ingest(layout: Layout, threads: int = 1) -> tuple[FrameStore, pd.DataFrame]:
 
 
 def check_rejected(rejected: pd.DataFrame, store: FrameStore, max_rejected: float) -> None:
-    """Refuse a dataset of which too much is no trajectory.
+    """Refuse a dataset with too many files that are not trajectories.
 
     Args:
         rejected: the files that are not in the store, as ``ingest`` gives them.
@@ -151,7 +151,7 @@ def _table(files: Sequence[TrajectoryFile], rows: np.ndarray) -> pd.DataFrame:
 
 
 def _text(name: str) -> str:
-    """A file name as text; bytes that are no UTF-8 are escaped."""
+    """A file name as text; bytes that are not UTF-8 are escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -251,7 +251,8 @@ def read_trajectory(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         Rejected: the file cannot be read or is empty, a row has another number of columns, a value
-            is no number or too large for a pixel, or a frame number is not whole or stands twice.
+            is not a number or is too large for a pixel, or a frame number is not whole or not
+            unique.
     """
     content = _content(path)
     try:
@@ -286,7 +287,7 @@ def _parse(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _is_sound(number: np.ndarray, frames: np.ndarray) -> bool:
-    """Whether there are rows, of whole frame numbers and coordinates in pixels."""
+    """Return True if there are rows, all with whole frame numbers and coordinates in pixels."""
     return (
         len(number) > 0
         and float(frames.min()) >= -LARGEST
@@ -297,7 +298,7 @@ def _is_sound(number: np.ndarray, frames: np.ndarray) -> bool:
 
 
 def _cells(content: bytes) -> Iterator[list[str]]:
-    """Cells of each line; what is no CSV at all, or far too long, is one cell."""
+    """Cells of each line; what is not a CSV at all, or far too long, is one cell."""
     for line in io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="replace"):
         if len(line) > LONGEST_ROW:
             yield [line]
@@ -309,7 +310,7 @@ def _cells(content: bytes) -> Iterator[list[str]]:
 
 
 def _first_fault(path: Path, content: bytes) -> Rejected:
-    """Why a file is no trajectory, found by reading it slowly."""
+    """Return why a file is not a trajectory, found by reading it slowly."""
     expected = f"expected {len(COLUMNS)} columns (frame, x0, y0, ..., x16, y16) and no header"
     for beginning, what in NO_TEXT.items():
         if content.startswith(beginning):

@@ -2,13 +2,13 @@
 
 ``as-published``
     One test set for all folds, by trajectory; training and validation are split by *window*, so
-    that windows of one trajectory, overlapping but for one row, stand in both. The paper says
+    that windows of one trajectory, overlapping but for one row, are in both. The paper says
     only "3-fold cross-validation"; this is what a public implementation of the same group does.
 ``trajectory``
-    All windows of a trajectory stand in one part; every trajectory is tested in exactly one fold.
-    People of one video may stand in different parts.
+    All windows of a trajectory are in one part; every trajectory is tested in exactly one fold.
+    People of one video may be in different parts.
 ``video``
-    All windows of a video stand in one part; every video is tested in exactly one fold. Leak-free.
+    All windows of a video are in one part; every video is tested in exactly one fold. Leak-free.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ MOST_FOLDS = 1000
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """How the folds are cut; the paper states the number of folds alone (section 3)."""
+    """Settings of the split; the paper states the number of folds only (section 3)."""
 
     folds: int = 3
     seed: int = 42
@@ -86,7 +86,7 @@ class Split:
         """Read what ``save`` wrote.
 
         Raises:
-            InputError: the file is no split.
+            InputError: the file is not a split.
         """
         with reading(path, "a split", "bptubeformer split"):
             table = pd.read_parquet(path)

@@ -90,7 +90,7 @@ class FrameStore:
         """Open a store; its frames stay in the file until they are used (memory-mapped).
 
         Raises:
-            InputError: the file is no frame store.
+            InputError: the file is not a frame store.
         """
         with _reading(path):
             with safe_open(path, framework="np") as file:
@@ -134,7 +134,7 @@ def read_trajectories(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table of trajectories and the class names of a store, without reading its frames.
 
     Raises:
-        InputError: the file is no frame store.
+        InputError: the file is not a frame store.
     """
     with _reading(path), safe_open(path, framework="np") as file:
         about = unpack(file.metadata())
@@ -145,7 +145,7 @@ def read_fingerprint(path: Path) -> str:
     """Fingerprint that a store had when it was written, without reading its frames.
 
     Raises:
-        InputError: the file is no frame store.
+        InputError: the file is not a frame store.
     """
     with _reading(path), safe_open(path, framework="np") as file:
         return str(unpack(file.metadata())["fingerprint"])
@@ -155,7 +155,7 @@ def save_without_frames(store: Path, target: Path) -> None:
     """Write a store without its frames: what tables are made of, and nothing to train on.
 
     Raises:
-        InputError: the file is no frame store.
+        InputError: the file is not a frame store.
     """
     with _reading(store), safe_open(store, framework="np") as file:
         offsets, metadata = file.get_tensor("offsets"), file.metadata()

@@ -37,7 +37,7 @@ class Swing:
 
 @dataclass(frozen=True)
 class Movement:
-    """Which parts move, how and how fast."""
+    """The parts that move in a class, and their angles and speeds."""
 
     videos: int
     """Videos of this class: the classes are as imbalanced as the data they stand for."""

@@ -68,7 +68,7 @@ def evaluate(
         seeds: each fold was trained with each.
 
     Raises:
-        InputError: a file is no table of predictions, or has no test segment of some class.
+        InputError: a file is not a table of predictions, or has no test segment of some class.
     """
     video, video_labels = videos_of(store)
     trajectories, categories = read_trajectories(store)

@@ -91,7 +91,7 @@ def attention_movement(
 
 
 def part_speeds(segments: Tensor, frame_number: Tensor) -> Tensor:
-    """How fast the joints of each part move, frame by frame.
+    """Compute the speed of the joints of each part, frame by frame.
 
     The speed of a frame is the mean speed of the steps into it and out of it, over the joints of
     the part; steps from or to a missing joint (0, 0) are left out.

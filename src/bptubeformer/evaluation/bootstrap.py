@@ -8,7 +8,7 @@ import numpy as np
 
 
 def draw_weights(labels: np.ndarray, chosen: np.ndarray, samples: int, seed: int) -> np.ndarray:
-    """How often each video is drawn in each resample.
+    """Draw how often each video is in each resample.
 
     Args:
         labels: int64 (V,), class of each video.

@@ -33,7 +33,7 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class Classified:
-    """What a model makes of the segments of some trajectories."""
+    """A model's results for the segments of some trajectories."""
 
     store: FrameStore
     trajectory: np.ndarray
@@ -92,7 +92,7 @@ def classify_trajectories(
     """Classify one trajectory, or all below a folder, and write what came of it.
 
     In ``output``: ``segments.csv``, ``trajectories.csv`` and ``videos.csv`` as ``Classified`` has
-    them, and ``rejected.csv``, the files that are no trajectory. A trajectory and a video are
+    them, and ``rejected.csv``, the files that are not trajectories. A trajectory and a video are
     classified by the mean of the logits of their segments, as in the tables of results.
 
     Args:

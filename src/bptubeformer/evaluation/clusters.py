@@ -1,4 +1,4 @@
-"""How well class-token embeddings cluster: k-means and silhouettes (paper, Fig. 5b)."""
+"""Clusters of class-token embeddings: k-means and silhouettes (paper, Fig. 5b)."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -115,7 +115,7 @@ def _by_stage(model: Classifier, layers: Mapping[str, float]) -> dict[str, list[
 
 
 def _kinds(model: nn.Module, names: list[str]) -> str:
-    """What a stage is made of: ``5 Conv3d``."""
+    """Return the layers of a stage: ``5 Conv3d``."""
     kinds = Counter(type(model.get_submodule(name)).__name__ for name in names)
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
@@ -259,7 +259,7 @@ RATIOS = (
 
 
 def ratios_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """How many times the baseline costs what BPT-V2 costs; not in the paper but for the first row.
+    """Divide the baseline's costs by those of BPT-V2; only the first row is in the paper.
 
     Args:
         runs: ``ComplexityTables.runs``.

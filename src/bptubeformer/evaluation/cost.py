@@ -1,4 +1,4 @@
-"""What a sweep will cost, before any training: windows, MACs, time and memory of each run."""
+"""The cost of a sweep, before any training: windows, MACs, time and memory of each run."""
 
 import time
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ each of the forward pass."""
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a run's model is on a device, and what it takes."""
+    """The speed of a run's model on a device, and its memory."""
 
     micro_batch: int
     """Segments of which gradients are computed at a time; less than a batch where memory is short

@@ -1,4 +1,4 @@
-"""What the figures show of a trained model: class-token embeddings and attention, and whose.
+"""Files for the figures of a trained model: class-token embeddings and attention.
 
 Without torch: the notebooks read these records.
 """

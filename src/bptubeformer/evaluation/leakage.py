@@ -1,4 +1,4 @@
-"""What a protocol's leaks are worth: the same runs under each protocol; not in the paper."""
+"""The effect of leakage: the same runs under each protocol; not in the paper."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,7 +72,7 @@ def read_history(path: Path) -> pd.DataFrame:
     """The epochs of a training.
 
     Raises:
-        InputError: the file is no history.
+        InputError: the file is not a history.
     """
     with reading(path, "the history of a training", "bptubeformer train"):
         return pd.read_csv(path)[["epoch", "validation_loss", "validation_accuracy"]].astype(float)

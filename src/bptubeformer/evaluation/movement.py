@@ -49,7 +49,7 @@ def read_movement(path: Path) -> pd.DataFrame:
     """Attention and movement of the test segments of a fold.
 
     Raises:
-        InputError: the file is no such table.
+        InputError: the file is not such a table.
     """
     writer = "bptubeformer attention_movement"
     with reading(path, "a table of attention and movement", writer):
@@ -160,7 +160,7 @@ def _columns(level: str, part: str, order: str) -> list[str]:
 
 
 def _usable(folds: Sequence[pd.DataFrame], level: str, part: str, order: str) -> int:
-    """How many different segments have all that a correlation needs."""
+    """Count the different segments that have all values for a correlation."""
     columns = _columns(level, part, order)
     usable = [fold["window_start"][fold[columns].notna().all(axis=1)] for fold in folds]
     return pd.concat(usable).nunique()

@@ -16,7 +16,7 @@ LOGIT = "logit "
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model made of the test segments of a fold."""
+    """A model's logits for the test segments of a fold."""
 
     starts: np.ndarray
     """int64 (n,): first frame of each segment in the frame store."""

@@ -1,4 +1,4 @@
-"""How tables are written: CSV for programs, Markdown for people."""
+"""Tables as files: CSV for programs, Markdown for people."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ def read_table(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
         texts: columns that hold names, which may look like numbers.
 
     Raises:
-        InputError: the file is no table.
+        InputError: the file is not a table.
     """
     with reading(path, "a table of results", "snakemake"):
         kinds = dict.fromkeys(texts, str)

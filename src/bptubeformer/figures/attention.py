@@ -34,7 +34,7 @@ def draw_heads(
     Args:
         attention: weights (H, N, N) by the name of the transformer; every row sums to 1.
         labels: of the N tokens, by the same names.
-        title: stands above.
+        title: of the figure.
         per_row: heatmaps side by side.
     """
     heads = len(next(iter(attention.values())))

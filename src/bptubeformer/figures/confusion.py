@@ -13,12 +13,12 @@ from bptubeformer.figures.style import CONFUSION, literal
 def draw_confusion(counts: np.ndarray, categories: Sequence[str], title: str) -> Figure:
     """Row-normalised confusion matrix: of each true class, the share predicted as each class.
 
-    Below each share in per cent stands the count.
+    The count is below each share in per cent.
 
     Args:
         counts: int64 (classes, classes), true class by row.
         categories: class names.
-        title: stands above.
+        title: of the figure.
     """
     tested = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, tested, out=np.full(counts.shape, np.nan), where=tested > 0)
@@ -62,7 +62,7 @@ def draw_recalls(recalls: pd.DataFrame, runs: Sequence[str], title: str) -> Figu
     Args:
         recalls: columns run, fold, seed, category, recall; one row a class, fold and seed.
         runs: the runs to show.
-        title: stands above.
+        title: of the figure.
     """
     categories = list(recalls["category"].unique())
     shown = recalls[recalls["run"].isin(runs)].assign(recall=100 * recalls["recall"])

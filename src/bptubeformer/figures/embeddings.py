@@ -30,7 +30,7 @@ def draw_tsne(
         points: float32 (n, 2).
         labels: int64 (n,), class index.
         categories: class names.
-        title: stands above.
+        title: of the figure.
     """
     figure = Figure(figsize=(9.5, 7))
     axes = figure.subplots()
@@ -62,7 +62,7 @@ def draw_silhouettes(
         values: float (n,), silhouette coefficient of each segment.
         groups: int (n,), index into ``names``.
         names: of the groups.
-        title: stands above.
+        title: of the figure.
     """
     mean = float(values.mean())
     # Wide enough for the names of two tiny groups to stand one above the other.

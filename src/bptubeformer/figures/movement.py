@@ -1,4 +1,4 @@
-"""Whether attention follows movement, over all test segments; not in the paper."""
+"""Figure: does attention follow movement, over all test segments? Not in the paper."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ def draw_movement(table: pd.DataFrame, title: str) -> Figure:
 
     Args:
         table: what ``evaluation.movement.movement_table`` returns.
-        title: stands above.
+        title: of the figure.
     """
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     panels = figure.subplots(1, len(TITLES), sharey=True, width_ratios=[1.2, 3, 3])

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 
 def pareto_front(macs: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """Which runs no other run beats: none is as cheap and better, or as good and cheaper.
+    """Return the runs that no other run beats: none is as cheap and better, or as good and cheaper.
 
     Args:
         macs: float (n,).
@@ -29,7 +29,7 @@ def draw_pareto(table: pd.DataFrame, chance: float, title: str) -> Figure:
         table: columns run, experiment, macs (10^6 a segment), mean, low and high (ends of the 95 %
             interval), one row a run.
         chance: balanced accuracy of guessing.
-        title: stands above.
+        title: of the figure.
     """
     figure = Figure(figsize=(11, 7.5))
     axes = figure.subplots()

@@ -29,7 +29,7 @@ def draw_skeletons(
         segment: float32 (T, 34), pixels; a joint at 0, 0 is missing and not drawn.
         frame_number: int32 (T,).
         attention_to_part: weight of each part of ``skeleton.PARTS``.
-        title: stands above.
+        title: of the figure.
     """
     joints = segment.reshape(len(segment), len(JOINTS), 2)
     present = (joints != 0).any(axis=-1)

@@ -191,7 +191,7 @@ def read_content(path: Path) -> str:
     """Hash of what a model's file holds, as it was written, without reading the weights.
 
     Raises:
-        InputError: the file is no model.
+        InputError: the file is not a model.
     """
     from safetensors import safe_open
 

@@ -1,4 +1,4 @@
-"""What all models have in common: segments to an embedding, and the embedding to logits."""
+"""The base of all models: segments to an embedding, and the embedding to logits."""
 
 from collections.abc import Iterable, Mapping
 from typing import ClassVar

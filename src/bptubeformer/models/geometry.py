@@ -1,4 +1,4 @@
-"""How many tokens a tubelet embedding makes; without torch, so that configuration can ask."""
+"""Shapes of tubelet embeddings; without torch, so that the configuration can be checked."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ def tubelet_grid(
     is left over at the end of an axis is not seen.
 
     Raises:
-        ValueError: the kernel does not fit, or a kernel or stride is no positive whole number.
+        ValueError: the kernel does not fit, or a kernel or stride is not a positive whole number.
     """
     sizes = (segment_length, *grid)
     for axis, size, k, s in zip(AXES, sizes, kernel, stride, strict=True):
@@ -42,7 +42,7 @@ def tubelet_grid(
 
 
 def axis_unit(axis: str) -> str:
-    """What an axis counts, for messages."""
+    """Return the unit of an axis, for messages."""
     return "frames" if axis == "time" else axis
 
 

@@ -81,7 +81,7 @@ class M12(Classifier):
 
 
 def boxes_and_joints(segments: Tensor) -> tuple[Tensor, Tensor]:
-    """Split a frame into where the body is and how it stands.
+    """Split a frame into where the body is and its pose.
 
     Args:
         segments: float32 (B, T, 34), pixels; a joint at 0, 0 is missing.

@@ -88,7 +88,7 @@ class TubeletEmbedding(Stacked):
 def tubelet_values(
     cells: Tensor, segment_length: int, kernel: Sequence[int], stride: Sequence[int]
 ) -> Tensor:
-    """Which values of a segment each tubelet sees, in the order of the weights of a convolution.
+    """Return the values of a segment in each tubelet, in the order of a convolution's weights.
 
     Args:
         cells: joint index of every cell, int64 (G, R, C).

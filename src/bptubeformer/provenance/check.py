@@ -1,4 +1,4 @@
-"""What a received run is worth: files against checksums, tables against predictions."""
+"""Verify a received run: files against checksums, tables against predictions."""
 
 import hashlib
 import json
@@ -158,7 +158,7 @@ def _made(results: Path) -> list[Path]:
 
 
 def _compare(results: Path, output: Path) -> Iterator[str]:
-    """What differs between the tables of a crate and those computed again."""
+    """Yield the differences between the tables of a crate and those computed again."""
     again = _made(output)
     for name in sorted(set(_made(results)) - set(again)):
         yield f"{name} is made of nothing in the crate"
@@ -185,7 +185,7 @@ def _compare(results: Path, output: Path) -> Iterator[str]:
 
 
 def _same_text(received: str, again: str) -> bool:
-    """Whether two pages differ by nothing but the last printed digit of numbers."""
+    """Return True if two pages differ only in the last printed digit of numbers."""
     mine, theirs = NUMBER.findall(again), NUMBER.findall(received)
     return (
         NUMBER.split(received) == NUMBER.split(again)

@@ -80,7 +80,7 @@ class Run:
 
     @property
     def place(self) -> Path:
-        """Where the results stand in the crate."""
+        """Return the path of the results in the crate."""
         return Path("results", self.results.name)
 
 
@@ -155,7 +155,7 @@ def _add_workflow(crate: ROCrate, run: Run) -> Entity:
 def _add_run(
     crate: ROCrate, run: Run, workflow: Entity, files: Mapping[Path, Entity], ended: str
 ) -> None:
-    """What Snakemake did, and when the last of the results was written."""
+    """Describe the run of Snakemake, and the time of its last result."""
     source = run.config["dataset"]["source"]
     if source.startswith("doi:"):
         source = f"https://doi.org/{source.removeprefix('doi:')}"
@@ -257,7 +257,7 @@ def _kept(run: Run) -> Iterator[Path]:
 
 
 def _below(place: Path) -> Iterator[Path]:
-    """A file, or all files below a folder that are no junk and are not being written."""
+    """A file, or all files below a folder that are not junk and are not being written."""
     if place.is_file():
         yield place
     elif place.is_dir():

@@ -28,7 +28,7 @@ TABLES, EXTENDED, SUMMARY = "tables", "extended", "summary.md"
 
 @dataclass(frozen=True)
 class Settings:
-    """What of a configuration the tables depend on."""
+    """The keys of a configuration that the tables depend on."""
 
     dataset: str
     runs: Mapping[str, Mapping[str, Any]]
@@ -81,7 +81,7 @@ class Settings:
 def recompute(
     results: Path, config: Mapping[str, Any], base: Mapping[str, Any], output: Path
 ) -> None:
-    """Write the tables and the summary of a run anew.
+    """Write the tables and the summary of a run again.
 
     Args:
         results: ``results/<dataset>`` of the run; its tables are not looked at.

@@ -1,4 +1,4 @@
-"""Which device a job runs on, so that jobs on one machine do not get in each other's way."""
+"""Choose the device of a job, so that jobs on one machine do not disturb each other."""
 
 import os
 import platform
@@ -44,7 +44,7 @@ def count_gpus() -> int:
 
 
 def training_slots(wanted: str, slots_per_gpu: int, cores: int) -> int:
-    """How many jobs on devices this machine takes at a time.
+    """Count the jobs on devices that this machine takes at a time.
 
     Args:
         wanted: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
@@ -190,7 +190,7 @@ def claim_slot(gpus: Sequence[str], slots: int, folder: Path | None = None) -> i
 
 
 def name_of(device: "torch.device") -> str:
-    """What a torch device is: the GPU's name, or the processor's and its number of cores."""
+    """Return the name of a device: the GPU's, or the processor's and its number of cores."""
     import torch
 
     if device.type == "cuda":

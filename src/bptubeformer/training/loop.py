@@ -36,7 +36,7 @@ LARGEST_BETA = 1 - 2**-24
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a model is trained; what the paper leaves open is listed in docs/fidelity.md."""
+    """Settings of a training; docs/fidelity.md lists those that the paper leaves open."""
 
     learning_rate: float = 0.001
     batch_size: int = 1000
@@ -78,7 +78,7 @@ class Epoch:
 
 @dataclass
 class Training:
-    """What a training came to: the weights of the best epoch, and all epochs."""
+    """The result of a training: the weights of the best epoch, and all epochs."""
 
     weights: dict[str, Tensor] = field(default_factory=dict)
     history: list[Epoch] = field(default_factory=list)
@@ -140,7 +140,7 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether the training has come to its end."""
+        """True when the training has ended."""
         epochs = len(self.training.history)
         return epochs >= self.settings.max_epochs or (
             epochs > 0
@@ -241,7 +241,7 @@ class Trainer:
 
 
 def not_finite(what: str, value: float, settings: TrainingSettings) -> InputError:
-    """The refusal of a loss that is no longer a number."""
+    """Return the refusal of a loss that is not finite."""
     return InputError(
         f"{what} is not finite ({value}); lower training.learning_rate (now "
         f"{settings.learning_rate}) or set training.precision to fp32 (now {settings.precision})"
@@ -353,7 +353,7 @@ def in_batches(
     segments: Segments,
     precision: str = "fp32",
 ) -> Tensor:
-    """What a model in evaluation mode makes of all segments, in their order, without gradients.
+    """Compute something for all segments, in their order, in evaluation mode, without gradients.
 
     Args:
         compute: of a batch of segments float32 (B, T, 34), a tensor (B, ...).

@@ -1,4 +1,4 @@
-"""What a finished run of the workflow holds that a claim can be tested against."""
+"""The results of a finished run that claims are tested against."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ from bptubeformer.verdict.rules import Rules
 
 
 class NotRun(InputError):
-    """What a claim needs was not computed in this run; the message says what."""
+    """This run did not compute something that a claim needs; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Evidence:
 
     @cached_property
     def stages(self) -> pd.DataFrame:
-        """Where the MACs of each run arise, by run and stage."""
+        """MACs of each run by stage."""
         return self.table("tables/complexity_stages.csv").set_index(["run", "stage"])
 
     def transformers_of(self, run: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Whether results say anything about the paper's: the data is HR-Crime, the settings are its own.
+"""The gate: are results comparable with the paper's? Data is HR-Crime, settings are the paper's.
 
 The content of the store decides, never the name of the dataset. Sources of the counts: the paper
 (section 3) for categories and videos; a public implementation of the same group, which prints the

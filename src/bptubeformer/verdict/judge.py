@@ -90,7 +90,7 @@ def judge(claim: Claim, evidence: Evidence) -> dict[str, Any]:
 
 
 def _verdict(claim: Claim, outcome: Outcome) -> str:
-    """What a test found, as a verdict."""
+    """Turn the outcome of a test into a verdict."""
     if claim.reconstruction:
         return RECONSTRUCTION
     if outcome.holds is None:

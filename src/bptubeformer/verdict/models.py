@@ -152,7 +152,7 @@ def padding_needed(claim: Claim, evidence: Evidence) -> Outcome:
 
 @decides(Kind.CONSTRUCTION)
 def parts(claim: Claim, evidence: Evidence) -> Outcome:
-    """The parts stand in this order and have these colours."""
+    """The parts are in this order and have these colours."""
     plain = {
         "tab:blue": "blue",
         "tab:green": "green",

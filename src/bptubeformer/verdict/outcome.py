@@ -1,4 +1,4 @@
-"""What a test of a claim finds, and the register of all tests."""
+"""Outcomes of the tests of claims, and the register of all tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from bptubeformer.verdict.evidence import Evidence
 
 
 class Kind(Enum):
-    """What a test is about, and so which verdicts it can give."""
+    """The subject of a test, which decides the verdicts it can give."""
 
     RESULTS = "results"
     """Results on a dataset; judged on the paper's dataset with the paper's settings alone."""
@@ -21,7 +21,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a test found."""
+    """The outcome of a test."""
 
     holds: bool | None
     """True: the claim holds here. False: it does not. None: the data cannot tell."""

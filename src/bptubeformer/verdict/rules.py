@@ -110,7 +110,7 @@ def largest_resolvable(estimates: Sequence[Estimate]) -> float | None:
 
 
 def _more(estimate: Estimate, allowed: float) -> str:
-    """How many times the test videos and the trainings bring an error down to what is allowed.
+    """Compute by which factor test videos and trainings must grow to reach an allowed error.
 
     With more data the degrees of freedom grow too, so that ``allowed`` is for the normal
     distribution.

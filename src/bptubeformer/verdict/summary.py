@@ -94,7 +94,7 @@ def _one_level_down(markdown: str) -> str:
 
 
 def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """What a configuration has that the base has not, or has otherwise; missing runs are null."""
+    """Return the keys in which a configuration differs from the base; missing runs are null."""
     changes: dict[str, Any] = {}
     for key in [*base, *(key for key in config if key not in base)]:
         own, old = config.get(key), base.get(key)
