@@ -289,7 +289,7 @@ def test_one_output_and_one_rule_can_be_asked_for(with_controls):
     [
         ("training: {max_epochs: 2}", {"train": 8, "test": 8}),
         ("training: {plateau_patience: 3}", {}),  # what it was; only the order of keys differs
-        ("{device: cpu, slots_per_gpu: 3}", {}),
+        ("{device: cpu, slots_per_gpu: 3, training: {checkpoint_seconds: 5}}", {}),
         ("runs: {ST-Tran: null}", {"accuracy": 1, "complexity": 1, "draw_confusion": 1}),
         ("leakage: {runs: [ST-Tran, BPT-V2]}", {"train": 4, "leakage": 1}),
         ("leakage: {runs: []}", {"verdict": 1, "summary": 1}),
@@ -328,7 +328,8 @@ def test_a_sweep_killed_on_the_way_goes_on_where_it_was(finished):
     """All processes at once, as by a power cut, while a training runs."""
     checkout, _ = finished
     settings = {**SMALL, "training": {"batch_size": 16, "max_epochs": 30,
-                                      "early_stopping_patience": 30}}  # fmt: skip
+                                      "early_stopping_patience": 30,
+                                      "checkpoint_seconds": 0}}  # fmt: skip
     models = {}
     for name in ("undisturbed", "killed"):
         settings["dataset"] = {"name": name, "source": "synthetic"}
