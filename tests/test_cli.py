@@ -180,7 +180,7 @@ def test_names_of_classes_may_look_like_options():
 
 
 def test_a_setting_outside_its_bounds_is_refused_by_its_key():
-    with pytest.raises(InputError, match=r"split\.folds = 1: expected 2 to 1000"):
+    with pytest.raises(InputError, match=r"split\.folds = 1: expected a whole number of at least 2"):
         settings_of(SplitSettings, {"folds": 1}, "split")
 
 
@@ -279,10 +279,13 @@ def test_numbers_that_are_none_are_refused(arguments, words, capsys):
 @pytest.mark.parametrize(
     ("training", "words"),
     [
-        ("{learning_rate: x}", r"training\.learning_rate = 'x': expected a value like 0\.001"),
-        ("{max_epochs: 2.5}", r"training\.max_epochs = 2\.5: expected a value like 100"),
-        ("{betas: [0.9]}", r"training\.betas = \[0\.9\]: expected a value like \(0\.9, 0\.98\)"),
-        ("{precision: 16}", r"training\.precision = 16: expected a value like 'fp32'"),
+        ("{learning_rate: x}", r"training\.learning_rate = 'x': expected a number above 0"),
+        (
+            "{max_epochs: 2.5}",
+            r"training\.max_epochs = 2\.5: expected a whole number",
+        ),
+        ("{betas: [0.9]}", r"training\.betas = \[0\.9\]: expected two numbers from 0 to below 1"),
+        ("{precision: 16}", r"training\.precision = 16: expected fp32, tf32 or bf16"),
         ("{epsilon: .inf}", r"training\.epsilon = inf"),
     ],
 )
@@ -301,9 +304,15 @@ def test_training_settings_of_another_kind_are_refused(training, words):
             "{model: sttran, segment_length: 24, width: 3}",
             "sttran has no width; it has segm",
         ),
-        ("{model: sttran, segment_length: 24.0}", "segment_length 24.0 is no whole number"),
-        ("{model: sttran, segment_length: 24, heads: -2}", "heads -2 is no number of at least 1"),
-        ("{model: sttran, segment_length: 24, dropout: .nan}", "dropout nan is no number from 0"),
+        ("{model: sttran, segment_length: 24.0}", "segment_length 24.0: expected a whole number"),
+        (
+            "{model: sttran, segment_length: 24, heads: -2}",
+            "heads -2: expected a whole number",
+        ),
+        (
+            "{model: sttran, segment_length: 24, dropout: .nan}",
+            "dropout nan: expected a number",
+        ),
         ("{model: sttran}", "it names no segment_length"),
     ],
 )

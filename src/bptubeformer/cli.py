@@ -199,28 +199,10 @@ def settings_of(kind: type[Settings], given: Mapping[str, Any], section: str) ->
     for key in given:
         if key not in known:
             raise InputError(f"{section}.{key}: unknown key; known: {', '.join(known)}")
-    for field in fields(kind):
-        if field.name in given:
-            _check_setting(given[field.name], field.default, f"{section}.{field.name}")
     try:
-        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+        return kind(**given)
     except InputError as error:
         raise InputError(f"{section}.{error}") from error
-
-
-def _check_setting(value: Any, default: Any, key: str) -> None:
-    """Refuse a value that is of another kind than the default, negative or no number."""
-    if isinstance(default, tuple):
-        same = isinstance(value, (list, tuple)) and len(value) == len(default)
-        for one, other in zip(value if same else (), default, strict=same):
-            _check_setting(one, other, key)
-    elif isinstance(default, str):
-        same = isinstance(value, str)
-    else:
-        kinds = (int,) if isinstance(default, int) else (int, float)
-        same = isinstance(value, kinds) and not isinstance(value, bool) and 0 <= value < LARGEST
-    if not same:
-        raise InputError(f"{key} = {value!r}: expected a value like {default!r}; see config.yaml")
 
 
 STORE = option("--store", "frame store, written by ingest", type=Path)

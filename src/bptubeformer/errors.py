@@ -35,26 +35,3 @@ def shown(name: PurePath | str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
         for letter in text
     )
-
-
-def within(name: str, value: float, least: float, most: float) -> None:
-    """Refuse a setting below ``least`` or above ``most``.
-
-    Raises:
-        InputError: it is.
-    """
-    if not least <= value <= most:
-        raise InputError(f"{name} = {value!r}: expected {least:g} to {most:g}; see config.yaml")
-
-
-def between(name: str, value: float, low: float, high: float) -> None:
-    """Refuse a setting that does not lie between two numbers.
-
-    Raises:
-        InputError: it is one of them, or outside.
-    """
-    if not low < value < high:
-        raise InputError(
-            f"{name} = {value!r}: expected more than {low:g} and less than {high:g}; "
-            "see config.yaml"
-        )

@@ -8,10 +8,19 @@ a whole number: it would become "3.0" in the name of a folder.
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, get_origin
+from functools import cache
+from typing import Annotated, Any, Literal, get_origin, get_type_hints
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from bptubeformer.errors import InputError
 
 LARGEST = 100_000
 """Largest count: no memory holds a model of more frames, tokens or channels."""
@@ -95,3 +104,36 @@ Triple = Annotated[
     Kind("three whole numbers: frames, rows, columns", min_length=3, max_length=3),
 ]
 Padding = Annotated[Literal["constant", "replicate"], Kind("constant or replicate")]
+Betas = Annotated[
+    Sequence[Annotated[float, Kind("a number from 0 to below 1", ge=0, le=1 - 2**-24)]],
+    Kind("two numbers from 0 to below 1", min_length=2, max_length=2),
+]
+"""Of Adam; 1 - 2^-24 is the largest number below 1 that float32 has."""
+Precision = Annotated[Literal["fp32", "tf32", "bf16"], Kind("fp32, tf32 or bf16")]
+
+
+class Checked:
+    """The base of dataclasses whose fields are kinds; every value is checked when one is made.
+
+    Raises:
+        InputError: names the field, its value and what is expected.
+    """
+
+    def __post_init__(self) -> None:
+        # A class is hashable, whatever mypy thinks of classes whose objects might not be.
+        for name, kind in _kinds_of(type(self)).items():  # type: ignore[arg-type]
+            value = getattr(self, name)
+            try:
+                accepted = kind.validate_python(value)
+            except ValidationError as error:
+                text = error.errors(include_url=False)[0]["msg"]
+                raise InputError(f"{name} = {value!r}: {text}; see config.yaml") from None
+            # Settings are compared and hashed: a list is no part of them.
+            given = tuple(accepted) if isinstance(accepted, list) else accepted
+            object.__setattr__(self, name, given)
+
+
+@cache
+def _kinds_of(settings: type) -> dict[str, TypeAdapter[Any]]:
+    hints = get_type_hints(settings, include_extras=True)
+    return {name: TypeAdapter(kind) for name, kind in hints.items()}

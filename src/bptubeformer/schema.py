@@ -10,7 +10,17 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-from bptubeformer.kinds import Count, Fraction, Kind, Positive, Seed, Share, whole
+from bptubeformer.kinds import (
+    Betas,
+    Count,
+    Fraction,
+    Kind,
+    Positive,
+    Precision,
+    Seed,
+    Share,
+    whole,
+)
 
 Name = Annotated[
     str,
@@ -99,11 +109,11 @@ class Training(Section):
     batch_size: Count
     max_epochs: Count
     early_stopping_patience: Count
-    betas: Annotated[list[Share], Kind("two numbers from 0 to below 1", min_length=2, max_length=2)]
+    betas: Betas
     epsilon: Annotated[float, Kind("a number above 0, such as 1e-9", gt=0, allow_inf_nan=False)]
     plateau_patience: Annotated[int, whole(0)]
     plateau_factor: Fraction
-    precision: Annotated[Literal["fp32", "tf32", "bf16"], Kind("fp32, tf32 or bf16")]
+    precision: Precision
     checkpoint_seconds: Annotated[int, whole(0)]
 
 

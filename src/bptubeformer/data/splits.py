@@ -13,8 +13,8 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,8 @@ import pandas as pd
 from bptubeformer.atomic import replacing
 from bptubeformer.data.store import FrameStore, video_of
 from bptubeformer.data.windows import window_starts
-from bptubeformer.errors import InputError, between, within
-from bptubeformer.kinds import LARGEST_SEED
+from bptubeformer.errors import InputError
+from bptubeformer.kinds import Checked, Count, Fraction, Seed, whole
 from bptubeformer.reading import reading
 
 PROTOCOLS = ("as-published", "trajectory", "video")
@@ -33,24 +33,17 @@ MOST_FOLDS = 1000
 
 
 @dataclass(frozen=True)
-class SplitSettings:
+class SplitSettings(Checked):
     """Settings of the split; the paper states the number of folds only (section 3)."""
 
-    folds: int = 3
-    seed: int = 42
-    minimum_rows: int = 24
+    folds: Annotated[int, whole(2, MOST_FOLDS)] = 3
+    seed: Seed = 42
+    minimum_rows: Count = 24
     """Shorter trajectories are left out, for every segment length alike."""
-    test_fraction: float = 0.2
+    test_fraction: Fraction = 0.2
     """Share of the trajectories in the one test set of ``as-published``."""
-    validation_fraction: float = 0.25
+    validation_fraction: Fraction = 0.25
     """Share of what is not for the test, in ``trajectory`` and ``video``."""
-
-    def __post_init__(self) -> None:
-        within("folds", self.folds, 2, MOST_FOLDS)
-        within("seed", self.seed, 0, LARGEST_SEED)
-        within("minimum_rows", self.minimum_rows, 1, inf)
-        for name in ("test_fraction", "validation_fraction"):
-            between(name, getattr(self, name), 0, 1)
 
 
 @dataclass(frozen=True)

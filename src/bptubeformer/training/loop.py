@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from math import inf
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -15,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bptubeformer.data.segments import Segments
-from bptubeformer.errors import InputError, between, is_out_of_memory, within
-from bptubeformer.kinds import LARGEST_SEED
+from bptubeformer.errors import InputError, is_out_of_memory
+from bptubeformer.kinds import Betas, Checked, Count, Fraction, Positive, Precision, Seed, whole
 from bptubeformer.training.checkpoint import Checkpoint
 from bptubeformer.training.memory import release_memory
 from bptubeformer.training.optimiser import Adam
@@ -30,37 +29,22 @@ SCHEDULE_STATE = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
 """What of ReduceLROnPlateau changes from epoch to epoch."""
 
 
-LARGEST_BETA = 1 - 2**-24
-"""The largest number below 1 that float32 has: a decay of 1 forgets nothing and learns nothing."""
-
-
 @dataclass(frozen=True)
-class TrainingSettings:
+class TrainingSettings(Checked):
     """Settings of a training; docs/fidelity.md lists those that the paper leaves open."""
 
-    learning_rate: float = 0.001
-    batch_size: int = 1000
-    max_epochs: int = 100
-    early_stopping_patience: int = 3
+    learning_rate: Positive = 0.001
+    batch_size: Count = 1000
+    max_epochs: Count = 100
+    early_stopping_patience: Count = 3
     """Epochs without a lower validation loss after which training stops."""
-    betas: tuple[float, float] = (0.9, 0.98)
-    epsilon: float = 1e-9
-    plateau_patience: int = 3
-    plateau_factor: float = 0.1
-    precision: str = "fp32"
-    """Of the matrix products: fp32, tf32 or bf16."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "max_epochs", "early_stopping_patience"):
-            within(name, getattr(self, name), 1, inf)
-        within("plateau_patience", self.plateau_patience, 0, inf)
-        within("seed", self.seed, 0, LARGEST_SEED)
-        for name in ("learning_rate", "epsilon"):
-            between(name, getattr(self, name), 0, inf)
-        between("plateau_factor", self.plateau_factor, 0, 1)
-        for beta in self.betas:
-            within("betas", beta, 0, LARGEST_BETA)
+    betas: Betas = (0.9, 0.98)
+    epsilon: Positive = 1e-9
+    plateau_patience: Annotated[int, whole(0)] = 3
+    plateau_factor: Fraction = 0.1
+    precision: Precision = "fp32"
+    """Of the matrix products."""
+    seed: Seed = 0
 
 
 @dataclass(frozen=True)
