@@ -42,18 +42,17 @@ A source is the section or table of the paper that states the value, or "not sta
 RUNS = """\
 ## runs and controls
 
-Runs by name: those under `runs` stand in every table, those under `controls` are built by the
-target `extended`. `null` leaves a run out. Every run has
+Runs by name: those under `runs` are in every table; the target `extended` builds those under
+`controls`. `null` leaves a run out. Every run has
 
 | key | expected |
 |---|---|
 | `model` | {models} |
-| `experiment` | how its tables and figures call what it varies |
+| `experiment` | the name, in tables and figures, of the setting that it varies |
 | `segment_length` | frames of a segment |
-| `training` | what it changes of `training` |
+| `training` | settings of `training` that it changes |
 
-and the hyperparameters of its model. What it leaves out comes from `architecture`, as far as the
-model has it.
+and the hyperparameters of its model. Missing ones come from `architecture`, if the model has them.
 """
 
 
