@@ -180,7 +180,9 @@ def test_names_of_classes_may_look_like_options():
 
 
 def test_a_setting_outside_its_bounds_is_refused_by_its_key():
-    with pytest.raises(InputError, match=r"split\.folds = 1: expected a whole number of at least 2"):
+    with pytest.raises(
+        InputError, match=r"split\.folds = 1: expected a whole number of at least 2"
+    ):
         settings_of(SplitSettings, {"folds": 1}, "split")
 
 

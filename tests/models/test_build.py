@@ -1,3 +1,4 @@
+import ast
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from bptubeformer.errors import InputError
 from bptubeformer.models import (
     TrainedModel,
+    _kind,
     available,
     build_model,
     hyperparameters,
@@ -96,6 +98,15 @@ except InputError as error:
 else:
     print(build_model(model_of(checked, "New"), 3).given)
 """
+
+
+def test_a_hyperparameter_of_a_type_that_no_configuration_has_is_named():
+    with pytest.raises(
+        TypeError, match=r"of the type dict\[str, int\]; use a kind"
+    ):
+        _kind(ast.parse("dict[str, int]", mode="eval").body)
+
+
 RIGHT = {"rate": 0.5, "flag": True, "offset": 0, "mode": "b", "widths": [4, 8], "limit": None}
 
 

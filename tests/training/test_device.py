@@ -90,6 +90,13 @@ def test_a_driver_that_is_too_old_is_one_line(gpus, wanted):
         choose_device(wanted)
 
 
+def test_a_torch_without_support_for_gpus_is_one_line(gpus, monkeypatch):
+    gpus([(8, 0)], KERNELS, driver=False)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(InputError, match=r"lists 1 GPUs and torch .* has no support for CUDA"):
+        choose_device("cuda")
+
+
 def test_without_slots_nothing_is_waited_for(gpus, monkeypatch):
     gpus([(8, 0)], KERNELS)
 

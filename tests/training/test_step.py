@@ -17,7 +17,7 @@ from bptubeformer.training.loop import (
 )
 from bptubeformer.training.memory import bytes_of_segment, release_memory
 from bptubeformer.training.precision import PRECISIONS
-from bptubeformer.training.step import Step
+from bptubeformer.training.step import Step, _difference
 
 RUN = {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1, "dropout": 0.0}
 SETTINGS = TrainingSettings(batch_size=40)
@@ -189,6 +189,14 @@ def test_captured_or_not_the_training_is_that_of_eager_steps(kind, monkeypatch):
         assert line.startswith(f"going on without CUDA graphs: {fault[kind]}")
         assert "more" not in line
         assert (step.graphs, step.replays) == (None, {})
+
+
+def test_a_captured_step_that_misses_a_gradient_differs():
+    one = torch.ones(())
+    assert _difference({"loss": one}, {"loss": one}, 1e-4) is None
+    found = _difference({"loss": one}, {"loss": one, "head.bias": one}, 1e-4)
+    assert found == "the captured and the eager step have other gradients (head.bias)"
+    assert "in loss by nan" in _difference({"loss": one * torch.nan}, {"loss": one}, 1e-4)
 
 
 ON_A_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
