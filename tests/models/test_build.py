@@ -101,9 +101,7 @@ else:
 
 
 def test_a_hyperparameter_of_a_type_that_no_configuration_has_is_named():
-    with pytest.raises(
-        TypeError, match=r"of the type dict\[str, int\]; use a kind"
-    ):
+    with pytest.raises(TypeError, match=r"of the type dict\[str, int\]; use a kind"):
         _kind(ast.parse("dict[str, int]", mode="eval").body)
 
 
