@@ -71,6 +71,7 @@ def test_the_environments_for_training_differ_in_the_build_of_torch_alone():
 INDIRECT = {
     "python": "the interpreter", "pip": "installs thop", "ipykernel": "executes notebooks",
     "setuptools": "thop imports distutils", "tabulate": "DataFrame.to_markdown",
+    "pyarrow": "pandas reads and writes parquet",
 }  # fmt: skip
 """Packages that an environment names though no stage imports them, and why."""
 TOGETHER = {"pydantic_core": "pydantic"}
