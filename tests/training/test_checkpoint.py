@@ -5,6 +5,7 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 
 import pandas as pd
@@ -141,6 +142,36 @@ def test_an_epoch_is_written_when_the_interval_is_over(tmp_path, monkeypatch):
         raise ZeroDivisionError
     tensors, state = checkpoint.load()
     assert (state["history"], tensors["a"].tolist()) == ([7], [7.0, 7.0])
+
+
+def test_a_signal_to_stop_writes_the_last_epoch_and_ends_with_its_number(tmp_path):
+    checkpoint = Checkpoint(tmp_path / FILE, seconds=30)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended, checkpoint.written_at_the_end():
+        checkpoint.keep({"a": torch.ones(2)}, {"history": [1]})
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert checkpoint.load()[1]["history"] == [1]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_where_the_last_epoch_cannot_be_written_the_first_error_stays(tmp_path):
+    """Also in a thread, which no signal reaches."""
+    lines = []
+    checkpoint = Checkpoint(tmp_path / "missing" / FILE, lines.append, seconds=30)
+
+    def stop_early():
+        with pytest.raises(ZeroDivisionError), checkpoint.written_at_the_end():
+            checkpoint.keep({"a": torch.ones(2)}, {"history": [1]})
+            (tmp_path / "missing").write_text("a file in place of the folder")
+            raise ZeroDivisionError
+
+    thread = threading.Thread(target=stop_early)
+    thread.start()
+    thread.join()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{FILE} cannot be written: ")
 
 
 @pytest.fixture
