@@ -30,7 +30,6 @@ os.environ.update(
 
 from bptubeformer.claims import printed_table
 from bptubeformer.config import (
-    EVERY_PROTOCOL,
     SYNTHETIC,
     categories_of,
     check_config,
@@ -50,6 +49,7 @@ from bptubeformer.fingerprint import (
     fingerprint,
     package_fingerprint,
 )
+from bptubeformer.kinds import PROTOCOLS as EVERY_PROTOCOL
 from bptubeformer.places import repeats
 from bptubeformer.training.device import count_gpus, training_slots
 

@@ -20,7 +20,7 @@ from killable import Commands
 from killable import start as killable_process
 
 NOBODY = 65534
-# Real trajectories may not be redistributed: they are no part of this repository.
+# Real trajectories may not be redistributed: they are not part of this repository.
 REAL_DATA = Path(os.environ.get("BPTUBEFORMER_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
 
 

@@ -179,7 +179,7 @@ def test_a_notebook_counts_its_code_and_what_it_imports(tmp_path):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="no module"):
+    with pytest.raises(ValueError, match="is not a module of"):
         fingerprint("bptubeformer.nothing")
     with pytest.raises(ValueError, match="no top-level definition of nothing"):
         command_fingerprint("nothing")

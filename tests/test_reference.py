@@ -9,7 +9,7 @@ from checkout import REPOSITORY
 spec = importlib.util.spec_from_file_location("reference", REPOSITORY / "docs" / "reference.py")
 reference = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(reference)
-AGAIN = "write it anew: uv run python docs/reference.py"
+AGAIN = "write it again: uv run python docs/reference.py"
 
 
 def test_the_configuration_is_described_as_it_is():

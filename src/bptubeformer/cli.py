@@ -275,7 +275,7 @@ def synthetic(seed: int, size: float, folder: Path, output: Path) -> None:
     option("--manifest", "written by acquire or synthetic", type=Path),
     option("--categories", "class names; [] or left out: read from the folders", type=names,
            default="[]"),
-    option("--max-rejected", "largest share of files that are no trajectory", type=share,
+    option("--max-rejected", "largest share of files that are not trajectories", type=share,
            default=0.01),
     option("--threads", "files are read by so many at a time", type=count, default=1),
     output("frame store (safetensors); rejected.csv is written beside it"),

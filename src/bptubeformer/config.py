@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from bptubeformer.data.addresses import refuse_secrets
 from bptubeformer.data.layout import is_file, is_folder, plain
 from bptubeformer.errors import InputError, shown
+from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.models import available, check_hyperparameter, hyperparameters
 from bptubeformer.models.geometry import GRID_OF, check_heads, tubelet_grid
 from bptubeformer.schema import Configuration, Section, Training
@@ -26,7 +27,7 @@ SYNTHETIC = "synthetic"
 
 REMOTE = ("doi:", "http://", "https://")
 NOT_OF_THE_MODEL = ("model", "experiment", "training")
-"""Keys of a run that are no hyperparameters of its model."""
+"""Keys of a run that are not hyperparameters of its model."""
 
 
 SECTIONS = ("runs", "controls")
@@ -143,15 +144,11 @@ def training_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key != "checkpoint_seconds"}
 
 
-EVERY_PROTOCOL = ("as-published", "trajectory", "video")
-"""Protocols of the leakage table."""
-
-
 def trainings_of(config: Mapping[str, Any], name: str) -> int:
     """Count the models of a run: folds, seeds, protocols, and those of the leakage table."""
     protocols = set(config["protocols"])
     if name in config["leakage"]["runs"]:
-        protocols |= set(EVERY_PROTOCOL)
+        protocols |= set(PROTOCOLS)
     return len(protocols) * config["split"]["folds"] * len(config["seeds"])
 
 
@@ -205,7 +202,7 @@ def categories_of(config: Mapping[str, Any]) -> list[str] | None:
 
 
 def _check_names(config: Mapping[str, Any]) -> None:
-    """Runs that are named must be known: the message lists the known names."""
+    """Refuse an entry without a model: an overlay that names a run that does not exist."""
     sections = {s: config[s] for s in SECTIONS if isinstance(config.get(s), Mapping)}
     known = [
         name
@@ -221,9 +218,6 @@ def _check_names(config: Mapping[str, Any]) -> None:
                     f"no such run; known: {', '.join(known)}; a new one needs model, experiment "
                     "and segment_length",
                 )  # fmt: skip
-    if len(set(known)) < len(known):
-        twice = next(name for name in known if known.count(name) > 1)
-        raise InputError(f"config: {twice} stands in runs and in controls; rename one of them")
 
 
 def _check_source(dataset: Mapping[str, Any]) -> None:

@@ -151,7 +151,7 @@ def _read(module: str) -> tuple[str, tuple[str, ...]]:
 def _parse(module: str) -> ast.Module:
     path = _path(module)
     if path is None:
-        raise ValueError(f"{module} is no module of {PACKAGE}")
+        raise ValueError(f"{module} is not a module of {PACKAGE}")
     return _meaning(ast.parse(path.read_text(encoding="utf-8")), module)
 
 

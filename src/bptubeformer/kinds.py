@@ -9,7 +9,7 @@ a whole number: it would become "3.0" in the name of a folder.
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Annotated, Any, Literal, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import (
     Field,
@@ -31,7 +31,7 @@ SCIENTIFIC = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+|[-+]?\.\d+")
 
 
 def number_of(value: Any) -> Any:
-    """Return the number that a text of YAML 1.1 stands for; any other value as it is."""
+    """Convert a text such as 1e-3 to its number; return any other value as it is."""
     if not isinstance(value, str) or not SCIENTIFIC.fullmatch(value):
         return value
     number = float(value)
@@ -110,6 +110,14 @@ Betas = Annotated[
 ]
 """Of Adam; 1 - 2^-24 is the largest number below 1 that float32 has."""
 Precision = Annotated[Literal["fp32", "tf32", "bf16"], Kind("fp32, tf32 or bf16")]
+"""Full float32; float32 whose products keep 10 bits of the mantissa; bfloat16 with float32 weights,
+reductions and tokenisers (autocast)."""
+Protocol = Annotated[
+    Literal["as-published", "trajectory", "video"], Kind("as-published, trajectory or video")
+]
+"""Protocols of the split; ``data.splits`` describes them."""
+PRECISIONS: tuple[str, ...] = get_args(get_args(Precision)[0])
+PROTOCOLS: tuple[str, ...] = get_args(get_args(Protocol)[0])
 
 
 class Checked:

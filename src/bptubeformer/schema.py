@@ -5,7 +5,7 @@ hyperparameters of runs are described by the constructors of the models (``model
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,6 +17,7 @@ from bptubeformer.kinds import (
     Kind,
     Positive,
     Precision,
+    Protocol,
     Seed,
     Share,
     whole,
@@ -32,9 +33,6 @@ Name = Annotated[
     ),
 ]
 RunName = Annotated[str, Kind("the name of a run")]
-Protocol = Annotated[
-    Literal["as-published", "trajectory", "video"], Kind("as-published, trajectory or video")
-]
 
 
 class Section(BaseModel):

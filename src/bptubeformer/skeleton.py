@@ -83,7 +83,7 @@ SKELETON_GRID = (isqrt(len(JOINTS) - 1) + 1,) * 2
 """Rows and columns of the smallest square that takes all joints: (5, 5)."""
 
 NO_JOINT = len(JOINTS)
-"""Index that stands for a padded cell holding 0."""
+"""Index of a padded cell, which holds 0."""
 
 PADDINGS = ("constant", "replicate")
 

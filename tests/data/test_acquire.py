@@ -137,7 +137,7 @@ def test_an_address_that_is_not_there_is_reported(get, web, monkeypatch):
 
 
 def test_a_source_that_is_nothing_is_refused(get, tmp_path):
-    with pytest.raises(InputError, match="is no folder and no file"):
+    with pytest.raises(InputError, match="is neither a folder nor a file"):
         get(tmp_path / "none")
     (tmp_path / "table.csv").write_text("1")
     with pytest.raises(InputError, match="not an archive"):

@@ -436,5 +436,5 @@ def test_an_answer_whose_head_has_no_end_is_given_up(tmp_path, monkeypatch):
 def test_a_listing_that_is_sent_on_to_no_address_is_refused(tmp_path, monkeypatch):
     with dataverse(RemoteFile("a", b"a")) as server:
         server.listing_faults, server.onward = [302], "http://["
-        with pytest.raises(InputError, match="sends the request on to what is none; corr"):
+        with pytest.raises(InputError, match="redirects to an invalid one; correct it"):
             download(DOI, server.address, tmp_path, LIMIT)

@@ -18,7 +18,7 @@ FILES = 100_000
 TOGETHER = 25
 """Files that are also read as one batch."""
 LONGEST_S = 1500
-NO_PLAIN_CSV = "the file is no plain UTF-8 CSV"
+NO_PLAIN_CSV = "the file is not plain UTF-8 CSV"
 
 TOKENS = [
     b"", b"nan", b"NaN", b"inf", b"-inf", b"Infinity", b"1e300", b"-1e39", b"1e-400", b"1000001",

@@ -53,17 +53,17 @@ def changed(row, column, value):
         ([*trajectory_rows(3), [4, 5, 6]], ["1.csv, row 4: 3 columns", "expected 35 columns"]),
         ([[*row, 0] for row in trajectory_rows(3)], ["1.csv, row 1: 36 columns"]),
         ([row[:-1] for row in trajectory_rows(3)], ["1.csv, row 1: 34 columns"]),
-        (changed(3, 2, "abc"), ["1.csv, row 3, column y0: 'abc' is no finite number"]),
+        (changed(3, 2, "abc"), ["1.csv, row 3, column y0: 'abc' is not a finite number"]),
         (changed(4, 3, ""), ["1.csv, row 4, column x1: ''", "a missing joint is 0,0"]),
         (changed(2, 34, "nan"), ["1.csv, row 2, column y16: 'nan'"]),
         (changed(2, 1, "-inf"), ["1.csv, row 2, column x0: '-inf'"]),
-        (changed(2, 1, "1e300"), ["1.csv, row 2, column x0: '1e300' is no place in a video"]),
-        (changed(2, 1, "-1000001"), ["1.csv, row 2, column x0: '-1000001' is no place in a video"]),
-        (changed(2, 1, "1e999"), ["1.csv, row 2, column x0: '1e999' is no finite number"]),
-        (changed(2, 1, "9" * 400), ["1.csv, row 2, column x0: '99999", "is no finite number"]),
-        (changed(5, 0, 4.5), ["1.csv, row 5, column frame: '4.5' is no whole number"]),
-        (changed(5, 0, 1e12), ["1.csv, row 5, column frame: '1000000000000.0' is no whole number"]),
-        (changed(5, 0, 2), ["1.csv, row 5: frame 2 stands in row 2 already"]),
+        (changed(2, 1, "1e300"), ["1.csv, row 2, column x0: '1e300' is not a position in a video"]),
+        (changed(2, 1, "-1000001"), ["row 2, column x0: '-1000001' is not a position in a video"]),
+        (changed(2, 1, "1e999"), ["1.csv, row 2, column x0: '1e999' is not a finite number"]),
+        (changed(2, 1, "9" * 400), ["1.csv, row 2, column x0: '99999", "is not a finite number"]),
+        (changed(5, 0, 4.5), ["1.csv, row 5, column frame: '4.5' is not a whole frame number"]),
+        (changed(5, 0, 1e12), ["row 5, column frame: '1000000000000.0' is not a whole frame"]),
+        (changed(5, 0, 2), ["1.csv, row 5: frame 2 is in row 2 already"]),
         (
             [["frame", *["x"] * 34], *trajectory_rows(3)],
             ["1.csv, row 1: a header", "remove the row"],
@@ -137,7 +137,7 @@ def test_a_broken_file_among_many_is_named(tmp_path):
     paths = [write_csv(tmp_path / f"{i}.csv", trajectory_rows(3)) for i in range(5)]
     for rows, words in (
         (changed(2, 3, "abc"), "3.csv, row 2, column x1: 'abc'"),
-        (changed(5, 0, 2), "3.csv, row 5: frame 2 stands in row 2 already"),
+        (changed(5, 0, 2), "3.csv, row 5: frame 2 is in row 2 already"),
         (changed(2, 1, "1e39"), "3.csv, row 2, column x0: '1e39'"),
         ([], "3.csv: the file is empty"),
     ):
@@ -160,13 +160,13 @@ SOUND = "".join(",".join(map(str, row)) + "\n" for row in trajectory_rows(3))
         (bytes(range(1, 256)) * 10, "row 1: "),
         (gzip.compress(SOUND.encode()), "compressed by gzip; decompress it"),
         (b"PK\x03\x04" + SOUND.encode(), "a zip archive; unpack it"),
-        (SOUND.encode("utf-16"), "UTF-16 text; write it anew as UTF-8"),
+        (SOUND.encode("utf-16"), "UTF-16 text; write it again as UTF-8"),
         (SOUND.encode("utf-16-be"), "no text: it has zero bytes"),
         (SOUND.encode("utf-32-be"), "no text: it has zero bytes"),
-        (SOUND.replace("2.0", "\f2.0", 1).encode(), "the file is no plain UTF-8 CSV"),
-        (SOUND.replace("1", "١").encode(), "row 1, column frame: '١' is no finite number"),
-        (SOUND.replace("2.0", "1_0", 1).encode(), "'1_0' is no finite number"),
-        (SOUND.encode("utf-32"), "UTF-32 text; write it anew as UTF-8"),
+        (SOUND.replace("2.0", "\f2.0", 1).encode(), "the file is not plain UTF-8 CSV"),
+        (SOUND.replace("1", "١").encode(), "row 1, column frame: '١' is not a finite number"),
+        (SOUND.replace("2.0", "1_0", 1).encode(), "'1_0' is not a finite number"),
+        (SOUND.encode("utf-32"), "UTF-32 text; write it again as UTF-8"),
         (b"," * 10**7, "row 1: 10000000 letters; expected 35 columns"),
         (SOUND.replace(",", "\t").encode(), "row 1: 1 column;"),
     ],
@@ -222,7 +222,7 @@ def in_place(tmp_path):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: write_csv(path, changed(2, 3, "x")), "'x' is no finite number"),
+        (lambda path: write_csv(path, changed(2, 3, "x")), "'x' is not a finite number"),
         (lambda path: path.mkdir(), "a folder; expected a file"),
         (os.mkfifo, "a pipe, socket or device"),
         (lambda path: path.symlink_to("/dev/zero"), "a pipe, socket or device"),
@@ -238,7 +238,7 @@ def test_what_is_no_trajectory_is_left_out_and_listed(in_place, make, words):
 def test_a_rejected_row_and_column_are_listed(in_place):
     row = in_place(lambda path: write_csv(path, changed(2, 3, "x")))
     assert (row.row, row.column) == (2, "x1")
-    assert row.reason.startswith("'x' is no finite number; expected 35 columns")
+    assert row.reason.startswith("'x' is not a finite number; expected 35 columns")
 
 
 def test_a_file_far_too_large_is_not_read(in_place, monkeypatch):

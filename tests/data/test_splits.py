@@ -211,7 +211,7 @@ def test_what_is_no_split_is_refused(tmp_path):
         Split.load(path)
     part = pd.Categorical(PARTS_OF_SPLIT)
     pd.DataFrame({"start": [0.5, 1, 2], "trajectory": [0] * 3, "part": part}).to_parquet(path)
-    with pytest.raises(InputError, match="its starts or trajectories are no whole numbers"):
+    with pytest.raises(InputError, match="its starts or trajectories are not whole numbers"):
         Split.load(path)
 
 

@@ -32,8 +32,8 @@ def test_at_most_so_many_of_each_class_are_sampled():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"embedding": np.full((2, 3), np.nan, np.float32)}, "no table of finite numbers"),
-        ({"embedding": np.ones(2, np.float32)}, "no table of finite numbers"),
+        ({"embedding": np.full((2, 3), np.nan, np.float32)}, "not a table of finite numbers"),
+        ({"embedding": np.ones(2, np.float32)}, "not a table of finite numbers"),
         ({"label": np.array([0, 2])}, "its label is not one of its classes for each"),
         ({"predicted": np.array([0, -1])}, "its predicted is not one of its classes"),
         ({"predicted": np.array([0])}, "its predicted is not one of its classes for each"),
@@ -59,10 +59,10 @@ def test_embeddings_that_do_not_belong_together_are_refused(tmp_path, change, wo
     [
         ({"segment": np.ones((4, 33), np.float32)}, "not one skeleton for each frame"),
         ({"frame_number": np.arange(3, dtype=np.int32)}, "not one skeleton for each frame"),
-        ({"attention": {"torso": np.full((8, 6, 5), 0.2)}}, "attention of torso is no square of"),
-        ({"attention": {"torso": np.full((6, 6), 1 / 6)}}, "attention of torso is no square of"),
-        ({"attention": {"torso": np.full((8, 6, 6), 0.2)}}, "attention of torso is no square of"),
-        ({"attention": {"torso": np.full((8, 6, 6), np.nan)}}, "attention of torso is no square"),
+        ({"attention": {"torso": np.full((8, 6, 5), 0.2)}}, "of torso is not a square of"),
+        ({"attention": {"torso": np.full((6, 6), 1 / 6)}}, "of torso is not a square of"),
+        ({"attention": {"torso": np.full((8, 6, 6), 0.2)}}, "of torso is not a square of"),
+        ({"attention": {"torso": np.full((8, 6, 6), np.nan)}}, "of torso is not a square of"),
     ],
 )
 def test_attention_that_does_not_belong_together_is_refused(tmp_path, change, words):

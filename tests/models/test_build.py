@@ -248,7 +248,7 @@ def test_a_missing_parameter_is_named(model, run, tmp_path):
     ("change", "words"),
     [
         (lambda weights: weights | {"head.bias": torch.full((3,), float("nan"))},
-         "its weight head.bias has values that are no finite numbers"),
+         "its weight head.bias has values that are not finite"),
         (lambda weights: weights | {"head.bias": weights["head.bias"].half()},
          "its weight head.bias is F16 of 3, that of the"),
         (lambda weights: weights | {"more": torch.zeros(2, 2)}, "its weight more is F32 of 2 x 2"),

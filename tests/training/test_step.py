@@ -31,6 +31,15 @@ def segments_on(device: str, count: int = 100) -> Segments:
     return Segments(frames.to(device), starts.to(device), labels.to(device), 6)
 
 
+def assert_whole_batch(loss, model, whole, batch, labels):
+    """The loss and the gradients that a step left are those of the batch in one piece."""
+    expected = F.cross_entropy(whole(batch), labels)
+    expected.backward()
+    torch.testing.assert_close(loss, expected.detach())
+    for own, other in zip(model.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(own.grad, other.grad, rtol=1e-4, atol=1e-6)
+
+
 def test_micro_batches_add_up_to_the_batch():
     model = build_model(RUN, 3)
     whole, segments = copy.deepcopy(model), segments_on("cpu")
@@ -39,12 +48,7 @@ def test_micro_batches_add_up_to_the_batch():
     step.micro_batch = 16  # 14, 14 and 12 segments
     index = torch.randperm(100)[:40]
     loss = step(index)
-    batch, labels = segments[index]
-    expected = F.cross_entropy(whole(batch), labels)
-    expected.backward()
-    torch.testing.assert_close(loss, expected.detach())
-    for own, other in zip(model.parameters(), whole.parameters(), strict=True):
-        torch.testing.assert_close(own.grad, other.grad, rtol=1e-4, atol=1e-6)
+    assert_whole_batch(loss, model, whole, *segments[index])
 
 
 def test_a_micro_batch_keeps_no_more_than_it_may(monkeypatch):
@@ -78,12 +82,7 @@ def test_where_memory_is_short_micro_batches_are_halved_and_the_batch_stays(monk
     monkeypatch.setattr(model, "forward", forward)
     index = torch.arange(40)
     loss = step(index)
-    batch, labels = segments[index]
-    expected = F.cross_entropy(whole(batch), labels)
-    expected.backward()
-    torch.testing.assert_close(loss, expected.detach())
-    for own, other in zip(model.parameters(), whole.parameters(), strict=True):
-        torch.testing.assert_close(own.grad, other.grad, rtol=1e-4, atol=1e-6)
+    assert_whole_batch(loss, model, whole, *segments[index])
     assert (step.micro_batch, step.batch_size) == (10, 40)
     assert ["micro-batches of 20" in lines[0], "micro-batches of 10" in lines[1]] == [True, True]
     assert len(lines) == 2

@@ -1,8 +1,8 @@
 """Jobs in conda environments that are really solved and installed, from a channel of this machine.
 
 The packages of the channel are those that run the tests: it shows that the environment files can be
-solved, that each holds all that its stages need, and that jobs run in them. It is no solve of
-conda-forge: that is made by .github/workflows/conda.yaml.
+solved, that each holds all that its stages need, and that jobs run in them. It does not solve
+conda-forge; .github/workflows/conda.yaml does.
 """
 
 import os

@@ -39,7 +39,7 @@ SHOWN_FOLDS = [f"{SHOWN}/embeddings.safetensors"] + [
 
 
 wildcard_constraints:
-    protocol="as-published|trajectory|video",
+    protocol="|".join(EVERY_PROTOCOL),
     run="|".join(map(re.escape, RUNS)),
     fold=r"\d+",
     repeat=r"(-seed\d+)?",

@@ -66,7 +66,7 @@ def acquire(
         folders = []
     else:
         raise InputError(
-            f"dataset.source: {shown(source)} is no folder and no file; expected doi:..., an "
+            f"dataset.source: {shown(source)} is neither a folder nor a file; expected doi:..., an "
             "http(s) address, an archive or a folder"
         )
     try:

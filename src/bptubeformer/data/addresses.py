@@ -26,11 +26,13 @@ def refuse_secrets(key: str, url: str) -> None:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise InputError(f"{key} = {shown(url)}: no address ({error}); correct it") from error
+        raise InputError(
+            f"{key} = {shown(url)}: not a valid address ({error}); correct it"
+        ) from error
     values = re.split("[&;?]", f"{parts.query}&{parts.fragment}")
     if parts.username or parts.password or any(SECRETS.search(v.split("=")[0]) for v in values):
         raise InputError(
-            f"{key}: the address has a password or token in it, which would stand in logs and "
+            f"{key}: the address has a password or token in it, which would be in logs and "
             "results; download the file by hand and give its path, or use doi:... with the token "
             "in the environment"
         )

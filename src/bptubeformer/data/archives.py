@@ -37,7 +37,7 @@ ARCHIVES = (".zip", *TAR)
 LARGEST_RATIO = 200
 """Unpacked bytes for each packed one. CSV files of skeletons have 3 to 10; deflate reaches 1030."""
 HARMLESS_BYTES = 100_000_000
-"""So much may be unpacked at any ratio: many empty or constant files are no attack."""
+"""So much may be unpacked at any ratio: many empty or constant files are not an attack."""
 NAME_BYTES = 512
 """What a member counts beside its content, so that empty ones without end are too many, too."""
 CHUNK_BYTES = 1 << 20
@@ -247,7 +247,7 @@ def _place(archive: Path, member: Member) -> PurePosixPath:
     elif "\\" in member.name:
         fault = "a name with backslashes; expected / between folders"
     elif "\0" in member.name or (member.kind == "file" and not place.name):
-        fault = "no name of a file"
+        fault = "not a name of a file"
     else:
         return place
     raise _refused(archive, member, fault)

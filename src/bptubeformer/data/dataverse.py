@@ -115,8 +115,8 @@ def list_files(doi: str, server: str) -> list[RemoteFile]:
         raise InputError(_no_answer(url, error)) from None
     except ValueError as error:
         raise InputError(
-            f"{server} is no address, or sends the request on to what is none; correct "
-            "dataset.server"
+            f"dataset.server = {server}: not a valid address, or it redirects to an invalid one; "
+            "correct it"
         ) from error
     if response.status_code in REDIRECTS:
         # Not followed: the token would go along.
@@ -164,7 +164,7 @@ def _remote_file(entry: dict[str, Any], server: str) -> RemoteFile:
     if path.is_absolute() or not path.parts or not all(map(is_name, path.parts)):
         raise InputError(
             f"{server}: the listing names the file {shown(str(path))[:200]}, outside the dataset "
-            "or no name of a file; download the files by hand and give their folder as "
+            "or not a name of a file; download the files by hand and give their folder as "
             "dataset.source"
         )
     if "checksum" in data:

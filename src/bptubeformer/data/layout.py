@@ -47,7 +47,7 @@ class Layout:
     """Sorted by category (in the order of ``categories``), video and person."""
 
     passed_over: Mapping[str, int]
-    """Number of entries that are no trajectory of one of the categories, by reason."""
+    """Number of entries that are not a trajectory of one of the categories, by reason."""
 
     left_out: tuple[str, ...] = ()
     """Folders beside the categories that are named after normal videos."""
@@ -69,7 +69,7 @@ class Walk:
     """All entries below a folder, folder by folder, sorted, without junk."""
 
     files: list[Path] = field(default_factory=list)
-    """Everything that is no folder: files, links that lead nowhere, pipes, devices."""
+    """Everything that is not a folder: files, links that lead nowhere, pipes, devices."""
     folders: list[Path] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
     """Junk, and links that lead round in a circle, by reason; a folder of junk counts once."""
@@ -305,7 +305,7 @@ def _by_place(
         )
     if len(roots) > 1:
         raise InputError(
-            f"{_places(folders)}: category folders stand in {len(roots)} places: "
+            f"{_places(folders)}: category folders are in {len(roots)} places: "
             f"{', '.join(map(shown, sorted(roots)))}; point dataset.source at one of them"
         )
     (root,) = roots

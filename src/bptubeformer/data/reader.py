@@ -33,9 +33,9 @@ BATCH_BYTES = 4 << 20
 NO_TEXT = {
     b"\x1f\x8b": "compressed by gzip; decompress it",
     b"PK\x03\x04": "a zip archive; unpack it",
-    b"\xff\xfe\x00\x00": "UTF-32 text; write it anew as UTF-8",
-    b"\xff\xfe": "UTF-16 text; write it anew as UTF-8",
-    b"\xfe\xff": "UTF-16 text; write it anew as UTF-8",
+    b"\xff\xfe\x00\x00": "UTF-32 text; write it again as UTF-8",
+    b"\xff\xfe": "UTF-16 text; write it again as UTF-8",
+    b"\xfe\xff": "UTF-16 text; write it again as UTF-8",
 }
 """What a file is that begins with these bytes, and what to do with it."""
 REJECTED = ("category", "video", "person", "file", "row", "column", "reason")
@@ -70,7 +70,7 @@ class Batch:
     rows: np.ndarray
     """int64 (files,): number of rows of each trajectory; 0 for a file that is none."""
     rejected: list[Rejected]
-    """Files that are no trajectory, in their order."""
+    """Files that are not trajectories, in their order."""
 
 
 def ingest(layout: Layout, threads: int = 1) -> tuple[FrameStore, pd.DataFrame]:
@@ -316,7 +316,7 @@ def _first_fault(path: Path, content: bytes) -> Rejected:
         if content.startswith(beginning):
             return Rejected(path, f"{what}; {expected}")
     if b"\0" in content:
-        return Rejected(path, f"no text: it has zero bytes; {expected}; write it anew as UTF-8")
+        return Rejected(path, f"no text: it has zero bytes; {expected}; write it again as UTF-8")
     seen: dict[int, int] = {}
     for row, cells in enumerate(_cells(content), start=1):
         if not cells:
@@ -336,28 +336,32 @@ def _first_fault(path: Path, content: bytes) -> Rejected:
         for column, cell, value in zip(COLUMNS, cells, values, strict=True):
             if value is None or not np.isfinite(value):
                 reason = (
-                    f"{reprlib.repr(cell)} is no finite number; {expected}; a missing joint is 0,0"
+                    f"{reprlib.repr(cell)} is not a finite number; {expected}; a missing joint is "
+                    "0,0"
                 )
                 return Rejected(path, reason, row, column)
             if column != COLUMNS[0] and abs(value) > LARGEST:
-                reason = f"{reprlib.repr(cell)} is no place in a video; expected pixels; correct it"
+                reason = (
+                    f"{reprlib.repr(cell)} is not a position in a video; expected pixels; correct "
+                    "it"
+                )
                 return Rejected(path, reason, row, column)
         frame = float(cells[0])
         if frame != int(frame) or abs(frame) > LARGEST_NUMBER:
-            reason = (
-                f"{reprlib.repr(cells[0])} is no whole number of a frame; {expected}; correct it"
-            )
+            reason = f"{reprlib.repr(cells[0])} is not a whole frame number; {expected}; correct it"
             return Rejected(path, reason, row, COLUMNS[0])
         if int(frame) in seen:
             reason = (
-                f"frame {int(frame)} stands in row {seen[int(frame)]} already; expected one row a "
+                f"frame {int(frame)} is in row {seen[int(frame)]} already; expected one row a "
                 "frame; remove one of them"
             )
             return Rejected(path, reason, row)
         seen[int(frame)] = row
     if not seen:
         return Rejected(path, f"the file is empty; {expected}; remove the file or write its rows")
-    return Rejected(path, f"the file is no plain UTF-8 CSV; {expected}; write it anew as plain CSV")
+    return Rejected(
+        path, f"the file is not plain UTF-8 CSV; {expected}; write it again as plain CSV"
+    )
 
 
 def _number(cell: str) -> float | None:

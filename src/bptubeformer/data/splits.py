@@ -23,10 +23,9 @@ from bptubeformer.atomic import replacing
 from bptubeformer.data.store import FrameStore, video_of
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
-from bptubeformer.kinds import Checked, Count, Fraction, Seed, whole
+from bptubeformer.kinds import PROTOCOLS, Checked, Count, Fraction, Seed, whole
 from bptubeformer.reading import reading
 
-PROTOCOLS = ("as-published", "trajectory", "video")
 PARTS_OF_SPLIT = ("train", "validation", "test")
 QUARTILES = 4
 MOST_FOLDS = 1000
@@ -86,7 +85,7 @@ class Split:
             if set(table["part"].unique()) != set(PARTS_OF_SPLIT):
                 raise ValueError(f"its parts are not {', '.join(PARTS_OF_SPLIT)}")
             if any(table[name].dtype.kind != "i" for name in ("start", "trajectory")):
-                raise ValueError("its starts or trajectories are no whole numbers")
+                raise ValueError("its starts or trajectories are not whole numbers")
             return cls(
                 starts=table["start"].to_numpy(np.int64),
                 trajectory=table["trajectory"].to_numpy(np.int64),
@@ -137,7 +136,7 @@ def check_windows(
     if not (known & inside).all():
         raise InputError(
             f"{path}: {(~(known & inside)).sum()} windows of {length} frames do not lie within a "
-            "trajectory of this store; write it anew"
+            "trajectory of this store; write it again"
         )
 
 

@@ -124,7 +124,7 @@ class FrameStore:
             raise ValueError("its trajectories are not those of its frames")
         unknown = set(self.trajectories["category"]) - set(self.categories)
         if unknown:
-            raise ValueError(f"trajectories of {', '.join(sorted(unknown))}, which is no class")
+            raise ValueError(f"trajectories of {', '.join(sorted(unknown))}, which is not a class")
 
     def _table(self) -> dict[str, list[Any]]:
         return {name: self.trajectories[name].tolist() for name in TABLE}
@@ -202,9 +202,9 @@ def _memory_map(path: Path) -> dict[str, np.ndarray]:
 def _read_table(about: dict[str, Any]) -> pd.DataFrame:
     table, categories = about["trajectories"], about["categories"]
     if not isinstance(categories, list) or len(set(categories)) < len(categories):
-        raise ValueError("its classes are no list of different names")
+        raise ValueError("its classes are not a list of different names")
     if not all(isinstance(name, str) for key in TABLE[:3] for name in (*table[key], *categories)):
-        raise ValueError("a name in it is no text")
+        raise ValueError("a name in it is not a text")
     return pd.DataFrame({name: table[name] for name in TABLE}).astype({"rows": np.int64})
 
 

@@ -101,7 +101,7 @@ def _refuse_foreign(
     own = (shown.data == data) & (shown.trajectory >= 0) & (shown.trajectory < len(video))
     if not own.all() or (video_labels[video[shown.trajectory]] != shown.labels).any():
         raise InputError(
-            f"{path}: predictions for other trajectories than those of the store; write it anew "
+            f"{path}: predictions for other trajectories than those of the store; write it again "
             "with: bptubeformer test"
         )
 
@@ -111,7 +111,7 @@ def _refuse_untested(shown: Predictions, path: Path) -> None:
     if untested:
         raise InputError(
             f"{path}: no test segment of {', '.join(untested)}: balanced accuracy is not defined; "
-            "write it anew with: bptubeformer split, train and test"
+            "write it again with: bptubeformer split, train and test"
         )
 
 

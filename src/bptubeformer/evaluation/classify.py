@@ -28,7 +28,7 @@ from bptubeformer.training.loop import predict
 
 PERSON = ["video", "person"]
 SHOWN = 20
-"""Videos that are printed; all of them stand in the table."""
+"""Videos that are printed; the table has all of them."""
 
 
 @dataclass(frozen=True)

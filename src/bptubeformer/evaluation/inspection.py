@@ -68,7 +68,7 @@ class Embeddings:
         """
         shape = (len(self.embedding),)
         if self.embedding.ndim != 2 or not np.isfinite(self.embedding).all():
-            raise ValueError("its embeddings are no table of finite numbers")
+            raise ValueError("its embeddings are not a table of finite numbers")
         if self.trajectory.shape != shape or (self.trajectory < 0).any():
             raise ValueError("its trajectories are not one for each embedding")
         for name, classes in (("label", self.label), ("predicted", self.predicted)):
@@ -130,7 +130,7 @@ class SegmentAttention:
         for name, weights in self.attention.items():
             tokens = weights.shape[-1]
             if weights.ndim != 3 or weights.shape[1] != tokens or not _sum_to_one(weights):
-                raise ValueError(f"its attention of {name} is no square of shares for each head")
+                raise ValueError(f"its attention of {name} is not a square of shares for each head")
 
 
 def _sum_to_one(weights: np.ndarray) -> bool:

@@ -170,7 +170,7 @@ def _check_predictions(
     mine = (predictions.data, predictions.categories) == (store.fingerprint, store.categories)
     if not mine or (labels != predictions.labels).any():
         raise InputError(
-            f"{path}: predictions for other data than this store; write it anew with: "
+            f"{path}: predictions for other data than this store; write it again with: "
             "bptubeformer test"
         )
 

@@ -56,7 +56,7 @@ class Predictions:
             labels = table["label"].cat.set_categories(categories)
             logits = table[[LOGIT + name for name in categories]].to_numpy(np.float32)
             if not len(logits) or not np.isfinite(logits).all() or labels.isna().any():
-                raise ValueError("it has no rows, or values that are no numbers or classes")
+                raise ValueError("it has no rows, or values that are not numbers or classes")
             return cls(
                 starts=table["window_start"].to_numpy(np.int64),
                 trajectory=table["trajectory"].to_numpy(np.int64),

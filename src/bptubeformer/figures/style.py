@@ -13,7 +13,7 @@ HEATMAP = "viridis"
 CONFUSION = "Blues"
 RESOLUTION_DPI = 200
 PLACE_DIGITS = 6
-"""Of where axes stand, in fractions of the figure: a thousandth of a pixel."""
+"""Rounding of the places of axes, in fractions of the figure: a thousandth of a pixel."""
 FURTHER_COLOURS = ("#3a0182", "#004201", "#0fffa8", "#5d003f", "#bcbcff", "#d8afa1")
 """What a Glasbey palette goes on with behind ``tab10``."""
 

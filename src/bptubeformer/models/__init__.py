@@ -171,7 +171,7 @@ def load_model(path: Path) -> TrainedModel:
         content = about.pop("content")
         run, categories = about["run"], about["categories"]
         if not isinstance(categories, list) or not all(isinstance(n, str) for n in categories):
-            raise ValueError("its classes are no list of names")
+            raise ValueError("its classes are not a list of names")
         names = list(file.keys())
         slices = {name: file.get_slice(name) for name in names}
         found = {name: (tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}
@@ -180,7 +180,7 @@ def load_model(path: Path) -> TrainedModel:
         weights = {name: file.get_tensor(name) for name in names}
         for name, values in weights.items():
             if not values.isfinite().all():
-                raise ValueError(f"its weight {name} has values that are no finite numbers")
+                raise ValueError(f"its weight {name} has values that are not finite")
         if content != content_of(weights, about):
             raise ValueError("its content is not what was written")
         model.load_state_dict(weights)

@@ -21,12 +21,13 @@ from rocrate.rocrate import ROCrate
 
 import bptubeformer
 from bptubeformer.atomic import replacing, write_text
-from bptubeformer.config import EVERY_PROTOCOL, SECTIONS, told
+from bptubeformer.config import SECTIONS, told
 from bptubeformer.data.layout import is_junk
 from bptubeformer.data.store import save_without_frames
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE
 from bptubeformer.fingerprint import package_fingerprint
+from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.places import fold_folders
 from bptubeformer.reading import reading
 
@@ -62,7 +63,7 @@ FORMATS = {
     ".svg": "image/svg+xml", ".toml": "application/toml", ".tsv": "text/tab-separated-values",
     ".yaml": "application/yaml",
 }  # fmt: skip
-"""Media type of each kind of file that is no plain text."""
+"""Media type of each kind of file that is not plain text."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,7 @@ def _kept(run: Run) -> Iterator[Path]:
         yield from _below(run.results / EXTENDED)
         runs |= config["controls"]
     for name in runs:
-        protocols = EVERY_PROTOCOL if name in config["leakage"]["runs"] else ()
+        protocols = PROTOCOLS if name in config["leakage"]["runs"] else ()
         for protocol in dict.fromkeys([*config["protocols"], *protocols]):
             places = fold_folders(
                 run.results, protocol, name, config["split"]["folds"], config["seeds"]

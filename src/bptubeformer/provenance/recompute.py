@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bptubeformer.config import EVERY_PROTOCOL, SECTIONS, counted, described, judged
+from bptubeformer.config import SECTIONS, counted, described, judged
 from bptubeformer.data.splits import Split
 from bptubeformer.data.store import read_trajectories
 from bptubeformer.errors import InputError
@@ -17,6 +17,7 @@ from bptubeformer.evaluation.complexity import write_complexity
 from bptubeformer.evaluation.leakage import write_leakage
 from bptubeformer.evaluation.movement import write_movement
 from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.models import read_content
 from bptubeformer.places import fold_folders
 from bptubeformer.verdict.evidence import Evidence
@@ -105,9 +106,9 @@ def recompute(
         settings.counted, len(categories), settings.batch_size, tables / "complexity.csv"
     )
     if settings.leakage_runs:
-        check_tested(output, settings, settings.leakage_runs, EVERY_PROTOCOL)
+        check_tested(output, settings, settings.leakage_runs, PROTOCOLS)
         evaluation = evaluate(
-            output, store, settings.leakage_runs, EVERY_PROTOCOL, settings.folds, settings.seeds
+            output, store, settings.leakage_runs, PROTOCOLS, settings.folds, settings.seeds
         )
         write_leakage(output, evaluation, tables / "leakage.csv")
     first = settings.protocols[0]
@@ -168,11 +169,11 @@ def check_tested(
                 mine = (shown.starts, shown.trajectory)
                 if not all(map(np.array_equal, mine, tested)):
                     raise InputError(
-                        f"{folder / FILE}: not of the test segments of {split.name}; write it anew "
-                        "with: bptubeformer test"
+                        f"{folder / FILE}: not of the test segments of {split.name}; write it "
+                        "again with: bptubeformer test"
                     )
                 if shown.model != read_content(folder / "model.safetensors"):
                     raise InputError(
                         f"{folder / FILE}: made by another model than the one beside it; write it "
-                        "anew with: bptubeformer test"
+                        "again with: bptubeformer test"
                     )

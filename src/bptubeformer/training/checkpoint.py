@@ -98,7 +98,7 @@ class Checkpoint:
                 if about["key"] != self.key:
                     self.report(
                         f"{self.path.name} is of another configuration, data or code: not used, "
-                        "the training begins anew"
+                        "the training starts again"
                     )
                     return None
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -109,7 +109,7 @@ class Checkpoint:
                 return tensors, about["state"]
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             self.report(
-                f"{self.path.name} cannot be read ({error}): not used, the training begins anew"
+                f"{self.path.name} cannot be read ({error}): not used, the training starts again"
             )
             return None
 

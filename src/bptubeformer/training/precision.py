@@ -6,10 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 
 from bptubeformer.errors import InputError
+from bptubeformer.kinds import PRECISIONS
 
-PRECISIONS = ("fp32", "tf32", "bf16")
-"""Full float32; float32 whose products keep 10 bits of the mantissa; bfloat16 with float32
-weights, reductions and tokenisers (autocast)."""
 NEEDED = {
     "cuda": dict.fromkeys(PRECISIONS, "a GPU of compute capability 8.0 or more"),
     "cpu": {"tf32": "a GPU", "bf16": "a processor with AVX-512"},

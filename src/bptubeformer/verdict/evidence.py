@@ -199,5 +199,5 @@ def _record(folder: Path) -> dict[str, Any]:
     with reading(path, "the record of a training", "bptubeformer train"):
         record = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(record, dict):
-            raise ValueError("it is no mapping")
+            raise ValueError("it is not a mapping")
         return record

@@ -195,7 +195,7 @@ def _in_words(table: pd.DataFrame) -> list[str]:
 
 
 def _files(names: str, evidence: Evidence) -> list[tuple[str, str]]:
-    """Each file of the evidence, and its place seen from the page; none for what is no result."""
+    """Return each file of the evidence, and its path from the page if it is a result."""
     return [
         (name, f"../{name}" if (evidence.results / name).is_file() else "")
         for name in names.split(", ")
