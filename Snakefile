@@ -28,34 +28,37 @@ os.environ.update(
     )
 )
 
-from bptubeformer.claims import printed_table
 from bptubeformer.config import (
     SYNTHETIC,
     categories_of,
     check_config,
-    counted,
-    declared,
-    described,
-    judged,
     model_of,
-    settle_runs,
-    told,
+    resolve_overlays,
+    studies_of,
     training_of,
+    without_local_paths,
 )
 from bptubeformer.data.layout import folder_state
 from bptubeformer.errors import InputError
-from bptubeformer.fingerprint import (
-    command_fingerprint,
-    fingerprint,
-    package_fingerprint,
+from bptubeformer.fingerprint import fingerprint, package_fingerprint, stage_fingerprint
+from bptubeformer.kinds import PROTOCOLS
+from bptubeformer.stages import (
+    NOTEBOOK_RESULTS,
+    SUMMARY,
+    TABLES,
+    figure_files,
+    module_of,
+    products,
+    table_files,
+    tables_of,
 )
-from bptubeformer.kinds import PROTOCOLS as EVERY_PROTOCOL
-from bptubeformer.places import repeats
-from bptubeformer.training.device import count_gpus, training_slots
+from bptubeformer.study import repeats
+from bptubeformer.training.device import training_slots
 
 try:
-    config.update(settle_runs(config, Path(workflow.basedir, "config.yaml")))
+    config.update(resolve_overlays(config, Path(workflow.basedir, "config.yaml")))
     config.update(check_config(config))
+    STUDIES = studies_of(config)
     SOURCE_STATE = folder_state(config["dataset"]["source"])
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -66,26 +69,22 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
-include: "workflow/rules/verdict.smk"
-include: "workflow/rules/extended.smk"
 include: "workflow/rules/provenance.smk"
 
 
 rule all:
     default_target: True
     input:
-        TABLES,
-        FIGURES,
-        NOTEBOOK_PAGES,
-        PROJECTOR,
-        SUMMARY,
-        SUMMARY_PAGE,
+        products(next(iter(STUDIES.values()))),
 
 
-rule extended:
-    input:
-        rules.all.input,
-        EXTENDED,
+for NAME, STUDY in STUDIES.items():
+
+    rule:
+        name:
+            NAME
+        input:
+            products(STUDY),
 
 
 onsuccess:

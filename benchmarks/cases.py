@@ -25,10 +25,10 @@ from bptubeformer.data.windows import window_starts
 from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.metrics import scores
 from bptubeformer.models import build_model
+from bptubeformer.training.forward import predict
 from bptubeformer.training.loop import (
     TrainingSettings,
     make_optimiser,
-    predict,
     seed_everything,
     train,
     train_epoch,

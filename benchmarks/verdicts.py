@@ -18,7 +18,9 @@ from scipy.special import betaincinv, ndtr
 import bptubeformer.verdict.judge  # noqa: F401  # registers the tests
 from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.claims import Claim, load_claims, papers_runs, printed_table
+from bptubeformer.config import studies_of
 from bptubeformer.evaluation.uncertainty import Counts
+from bptubeformer.study import Study
 from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.gate import WINDOWS
 from bptubeformer.verdict.outcome import TESTS, Outcome
@@ -172,16 +174,17 @@ class Simulated(Evidence):
         return pd.Series(values)
 
 
-def configuration() -> dict:
-    """``config.yaml`` of the repository."""
-    return yaml.safe_load((HERE.parent / "config.yaml").read_text(encoding="utf-8"))
+def papers_study() -> Study:
+    """The paper's study, of ``config.yaml`` of the repository."""
+    config = yaml.safe_load((HERE.parent / "config.yaml").read_text(encoding="utf-8"))
+    return studies_of(config)["paper"]
 
 
 def judged(
-    size: Size, claims: Sequence[Claim], counts: Counts, config: Mapping
+    size: Size, claims: Sequence[Claim], counts: Counts, study: Study
 ) -> Iterator[Outcome | None]:
     """Outcome of each claim; None where the size has no such class."""
-    evidence = Simulated(Path(), config, given=counts)
+    evidence = Simulated(study, given=counts)
     for claim in claims:
         named = {claim.arguments.get("category", size.categories[0])}
         yield TESTS[claim.test or ""](claim, evidence) if named <= set(size.categories) else None
@@ -195,10 +198,10 @@ def replicate(
     Returns:
         columns claim, test, holds (1, 0 or NaN), resolvable; one row a claim and replicate.
     """
-    generator, config, rows = np.random.default_rng(seed), configuration(), []
+    generator, study, rows = np.random.default_rng(seed), papers_study(), []
     for _ in range(count):
         counts = simulate(size, truth, generator)
-        for claim, outcome in zip(claims, judged(size, claims, counts, config), strict=True):
+        for claim, outcome in zip(claims, judged(size, claims, counts, study), strict=True):
             if outcome is not None:
                 name = claim.id + claim.part
                 holds = np.nan if outcome.holds is None else float(outcome.holds)

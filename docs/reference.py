@@ -18,6 +18,7 @@ import yaml
 
 from bptubeformer.models import available, kinds_of
 from bptubeformer.schema import Configuration
+from bptubeformer.stages import NOTEBOOK_RESULTS, TABLES
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
@@ -25,7 +26,7 @@ CONFIGURATION, PICTURE = HERE / "configuration.md", HERE / "pictures" / "rules.s
 SCHEMA = CHECKOUT / "workflow" / "schemas" / "config.schema.yaml"
 STAGES = {
     "data": "#cfe3f5", "training": "#f9d5c2", "evaluation": "#d6ecd2", "figures": "#e6dcf2",
-    "verdict": "#fbe8b0", "extended": "#e8e8e8", "provenance": "#f5d3e0",
+    "provenance": "#f5d3e0",
 }  # fmt: skip
 """Colour of the rules of each file of workflow/rules, in the picture."""
 MODELS = CHECKOUT / "src" / "bptubeformer" / "models"
@@ -39,11 +40,15 @@ compares them. Other keys are refused. Lay a file of your own over `config.yaml`
 A source is the section or table of the paper that states the value, or "not stated" where
 [fidelity.md](fidelity.md) says what was chosen and why.
 """
-RUNS = """\
-## runs and controls
+STUDIES = """\
+## studies
 
-Runs by name: those under `runs` are in every table; the target `extended` builds those under
-`controls`. `null` leaves a run out. Every run has
+Studies by name. The keys of each, with the values of the paper's; `null` leaves a study out.
+"""
+RUNS = """\
+## runs
+
+All runs by name; `studies` says for what they are trained. `null` leaves a run out. Every run has
 
 | key | expected |
 |---|---|
@@ -63,7 +68,15 @@ def configuration() -> str:
     schema = json_schema()
     lines, single = [INTRODUCTION], ["## Single values\n", *_head()]
     for name, section in schema["properties"].items():
-        if name in ("runs", "controls"):
+        if name == "runs":
+            continue
+        if name == "studies":
+            first, study = next(iter(config[name].items()))
+            lines += [STUDIES, *_head()]
+            for key, of_key in schema["$defs"]["StudySettings"]["properties"].items():
+                source = {f"{name}.{key}": comments.get(f"{name}.{first}.{key}", "")}
+                lines.append(_row(f"{name}.{key}", study.get(key), of_key, source, schema))
+            lines.append("")
             continue
         inside = _resolved(section, schema).get("properties")
         if inside is None:
@@ -169,7 +182,7 @@ def _hyperparameters(path: Path) -> Iterator[tuple[str, str]]:
 
 def rules() -> networkx.DiGraph:
     """Rules as nodes, with an edge where one needs another, unless a longer way says so."""
-    command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--", "all", "extended",
+    command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--", "all",
                "cost", "crate"]  # fmt: skip
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     names = dict(re.findall(r"(\d+)\[label = \"(\w+)\"", done.stdout))
@@ -180,11 +193,12 @@ def rules() -> networkx.DiGraph:
 
 def stage_of() -> dict[str, str]:
     """File of workflow/rules of each rule."""
-    found = {}
+    found = {table.name: "evaluation" for table in TABLES}
+    found |= {f"draw_{notebook.name}": "figures" for notebook in NOTEBOOK_RESULTS}
     for path in sorted((CHECKOUT / "workflow" / "rules").glob("*.smk")):
         text = path.read_text(encoding="utf-8")
-        for name in re.findall(r"^ *rule (\w+):|^use rule \w+ as (\w+) with:", text, re.MULTILINE):
-            found[name[0] or name[1]] = path.stem
+        for name in re.findall(r"^ *rule (\w+):", text, re.MULTILINE):
+            found[name] = path.stem
     return found
 
 

@@ -4,9 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import yaml
+
+from bptubeformer.config import studies_of
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SMALL = {
@@ -16,10 +20,31 @@ SMALL = {
     "windows": {"step": 24},
     "training": {"batch_size": 16, "max_epochs": 1},
     "architecture": {"token_width": 8, "depth": 1},
-    "leakage": {"runs": ["BPT-V2"]},
     "statistics": {"bootstrap_samples": 200},
 }
 RESULTS = Path("results", "small")
+PAPER = RESULTS / "paper"
+
+
+def study_of_one_run(results: Path, folds: int, run: dict[str, Any]) -> tuple[dict, dict]:
+    """A configuration whose only run is called mine, under video; and its study, whole, as JSON.
+
+    Args:
+        results: ``results/<dataset>``.
+        folds: number of folds.
+        run: model and hyperparameters.
+    """
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config["dataset"] |= {"name": results.name, "source": "synthetic"}
+    config["runs"] = {"mine": {"experiment": "x", **run}}
+    study = {"question": "?", "runs": ["mine"], "baseline": "mine", "shown": "mine",
+             "leakage": ["mine"], "claims": True}  # fmt: skip
+    config |= {"studies": {"alone": study}, "protocols": ["video"], "categories": {}}
+    config["split"]["folds"] = folds
+    config["statistics"]["bootstrap_samples"] = 100
+    study = studies_of(config, results.parent)["alone"]
+    keys = [field.name for field in fields(study) if field.name not in ("name", "results")]
+    return config, study.part(*keys)
 
 
 def clone(target: Path) -> Path:
@@ -29,11 +54,14 @@ def clone(target: Path) -> Path:
 
 
 def copy_checkout(target: Path) -> Path:
-    """A checkout with two runs instead of all."""
+    """A checkout with two runs of the paper and a control instead of all."""
     clone(target)
     config = yaml.safe_load((target / "config.yaml").read_text())
-    config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2")}
-    config["controls"] = {name: config["controls"][name] for name in ("BPT-V2-T12",)}
+    config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2", "BPT-V2-T12")}
+    papers, controls, _ = config["studies"].values()
+    papers |= {"runs": ["ST-Tran", "BPT-V2"], "counted": ["BPT-V2-T12"], "leakage": ["BPT-V2"]}
+    controls |= {"runs": ["paper", "BPT-V2-T12"], "counted": []}
+    config["studies"] = {"paper": papers, "controls": controls}
     (target / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     (target / "small.yaml").write_text(yaml.safe_dump(SMALL))
     return target

@@ -1,6 +1,8 @@
 """Data and places that many tests use."""
 
+import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -8,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.reader import ingest
@@ -20,6 +23,9 @@ from killable import Commands
 from killable import start as killable_process
 
 NOBODY = 65534
+OPT_IN = ("fuzz", "demonstration", "environments")
+"""Markers of tests that run only where ``-m`` names them."""
+OF_THE_WORKFLOW = ("test_conda.py", "test_report.py", "test_crate.py", "test_killed.py")
 # Real trajectories may not be redistributed: they are not part of this repository.
 REAL_DATA = Path(os.environ.get("BPTUBEFORMER_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
 
@@ -48,19 +54,56 @@ def fold_files(store: FrameStore, tmp_path_factory: pytest.TempPathFactory) -> t
     return folder / "frames.safetensors", folder / "fold0.parquet"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests that run the workflow, leave out those that nobody asked for, and order files.
+
+    Two workers take file by file: one begins with the longest, while the other runs those that do
+    not wait for the workflow that it runs.
+    """
+    for item in items:
+        if item.path.name in (*OF_THE_WORKFLOW, "test_dag.py", "test_slurm.py"):
+            item.add_marker(pytest.mark.workflow)
+    asked = [name for name in OPT_IN if name not in config.option.markexpr]
+    left_out = [item for item in items if any(map(item.get_closest_marker, asked))]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+    order = {"test_dag.py": 0} | dict.fromkeys(OF_THE_WORKFLOW, 2)
+    items.sort(key=lambda item: order.get(item.path.name, 1))
+
+
 @pytest.fixture(scope="session")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Path, subprocess.CompletedProcess]:
-    """A checkout in which the workflow has run, crate included, and what it printed.
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a checkout in which the workflow has run; one for all workers.
 
     Each stage found only the modules that its conda environment has.
     """
-    checkout = copy_checkout(tmp_path_factory.mktemp("checkout") / "bptubeformer")
-    hide = hiding(tmp_path_factory.mktemp("hidden"))
-    done = snakemake(checkout, "--configfile", "small.yaml", "--", "all", "crate", **hide)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return checkout, done
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    folder = place / "built"
+    with FileLock(place / "built.lock"):
+        if not (folder / "printed.json").exists():
+            checkout = copy_checkout(folder / "bptubeformer")
+            hide = hiding(tmp_path_factory.mktemp("hidden"))
+            done = snakemake(checkout, "--configfile", "small.yaml", "--", "all", "crate", **hide)
+            assert done.returncode == 0, done.stdout + done.stderr
+            printed = json.dumps([done.args, done.stdout, done.stderr])
+            (folder / "printed.json").write_text(printed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(
+    built: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess]:
+    """A checkout in which the workflow has run, crate included, and what it printed.
+
+    Each file of tests has a copy of its own, which it may change.
+    """
+    arguments, *printed = json.loads((built / "printed.json").read_text())
+    checkout = tmp_path_factory.mktemp("checkout") / "bptubeformer"
+    shutil.copytree(built / "bptubeformer", checkout, symlinks=True)
+    return checkout, subprocess.CompletedProcess(arguments, 0, *printed)
 
 
 @pytest.fixture(scope="session")

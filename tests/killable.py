@@ -17,12 +17,10 @@ SOURCE = Path(__file__).parents[1] / "src"
 TOUCHES = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate")
 """Audit events by which Python announces that it is about to touch the file system."""
 PRELOADED = (
-    "torch._dynamo", "sklearn.model_selection", "sklearn.cluster", "sklearn.metrics", "scipy.stats",
+    "sklearn.model_selection", "sklearn.cluster", "sklearn.metrics", "scipy.stats",
     "pandas", "pyarrow.parquet", "pyarrow.csv", "matplotlib.pyplot", "safetensors.torch", "thop",
     "papermill", "nbconvert", "tensorboard.plugins.projector",
-    "bptubeformer.data.acquire", "bptubeformer.data.reader", "bptubeformer.data.splits",
-    "bptubeformer.training.job", "bptubeformer.evaluation.job", "bptubeformer.evaluation.accuracy",
-    "bptubeformer.evaluation.complexity", "bptubeformer.verdict.judge", "bptubeformer.cli",
+    "bptubeformer.cli",
 )  # fmt: skip
 
 
@@ -134,7 +132,10 @@ def start():
 if __name__ == "__main__":
     import importlib
 
-    for module in PRELOADED:
+    from bptubeformer.stages import STAGES
+
+    stages = (f"bptubeformer.{function.partition(':')[0]}" for function in STAGES.values())
+    for module in (*PRELOADED, *stages):
         importlib.import_module(module)
     for line in sys.stdin:
         print(json.dumps(run(json.loads(line))), flush=True)

@@ -3,14 +3,18 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 
-from bptubeformer.cli import COMMANDS, main, mapping, names, settings_of
+from bptubeformer import cli
+from bptubeformer.cli import errors_in_one_line, main, read_value, settings_of
 from bptubeformer.data.splits import SplitSettings
 from bptubeformer.errors import InputError
+from bptubeformer.stages import STAGES
+from checkout import study_of_one_run
 from conftest import REPOSITORY, trajectory_rows, write_csv
 
 RUN = "{model: bptubeformer, segment_length: 24, token_width: 8, depth: 1}"
@@ -31,49 +35,39 @@ def results(tmp_path_factory):
     def run(*arguments):
         main([str(argument) for argument in arguments])
 
-    store, model = folder / "data" / "frames.safetensors", folder / "video" / "mine"
-    split = folder / "split"
+    store, splits = folder / "data" / "frames.safetensors", folder / "split"
     run("synthetic", "--seed", 1, "--size", 0.6, "--folder", folder / "raw",
         "--output", folder / "made.json")  # fmt: skip
     run("acquire", "--source", folder / "raw", "--folder", folder / "none",
         "--output", folder / "manifest.json")  # fmt: skip
     run("ingest", "--manifest", folder / "manifest.json", "--output", store)
     run("split", "--store", store, "--protocol", "video", "--segment-length", 24, "--step", 24,
-        "--settings", SETTINGS, "--output", split)  # fmt: skip
-    for fold in range(2):
-        shared = ["--store", store, "--split", split / f"fold{fold}.parquet"]
-        mine = model / f"fold{fold}"
-        trained = mine / "model.safetensors"
-        run("train", *shared, "--run", RUN, "--training", TRAINING, "--output", mine)
-        run("test", *shared, "--model", trained, "--output", mine / "predictions.parquet")
-        run(
-            "attention_movement", *shared, "--model", trained, "--output", mine / "movement.parquet"
-        )
-    run("embed", *shared, "--model", trained, "--per-class", 3,
-        "--output", mine / "embeddings.safetensors")  # fmt: skip
-    run("attend", "--store", store, "--model", trained, "--category", "Abuse",
+        "--settings", SETTINGS, "--output", splits)  # fmt: skip
+    place = folder / "video" / "mine" / "fold{fold}"
+    shared = ["--store", store, "--splits", splits, "--folds", [0, 1]]
+    run("train", *shared, "--run", RUN, "--training", TRAINING, "--output", place)
+    run("predict", *shared, "--folder", place)
+    run("attention_movement", *shared, "--folder", place)
+    run("embed", *shared, "--folder", place, "--per-class", 3)
+    mine = folder / "video" / "mine" / "fold0"
+    run("attend", "--store", store, "--model", mine / "model.safetensors", "--category", "Abuse",
         "--predictions", mine / "predictions.parquet",
         "--output", mine / "attention.safetensors")  # fmt: skip
-    runs = json.dumps({"mine": {"experiment": "x", **mapping(RUN)}})
-    tables = folder / "tables"
-    folds = ["--results", folder, "--store", store, "--protocols", "video", "--folds", 2]
-    run("accuracy", *folds, "--runs", runs, "--baseline", "mine",
-        "--output", tables / "accuracy.csv")  # fmt: skip
-    run("leakage", *folds, "--runs", "mine",
-        "--output", tables / "leakage.csv")  # fmt: skip
-    run("movement", "--store", store, "--bootstrap", 100, 0,
-        "--folds", *(model / f"fold{fold}" / "movement.parquet" for fold in range(2)),
-        "--output", tables / "movement.csv")  # fmt: skip
-    embeddings = ["--embeddings", mine / "embeddings.safetensors"]
-    run("silhouettes", "--store", store, *embeddings, "--output", tables / "silhouettes.csv")
-    run("projector", *embeddings, "--name", "mine", "--output", folder / "projector" / "p.pbtxt")
-    run("complexity", "--store", store, "--runs", runs,
-        "--output", folder / "tables" / "complexity.csv")  # fmt: skip
+    for protocol in ("as-published", "trajectory"):
+        (folder / protocol).symlink_to("video")
+    _, study = study_of_one_run(folder, 2, yaml.safe_load(RUN))
+    for table in ("accuracy", "leakage", "complexity", "movement", "silhouettes", "verdict"):
+        run(table, "--study", json.dumps(study),
+            "--output", folder / "alone" / "tables" / f"{table}.csv")  # fmt: skip
+    run("projector", "--embeddings", mine / "embeddings.safetensors", "--name", "mine",
+        "--output", folder / "projector" / "p.pbtxt")  # fmt: skip
+    run("summary", "--study", json.dumps(study), "--base", REPOSITORY / "config.yaml",
+        "--output", folder / "alone" / "summary.md")  # fmt: skip
     return folder
 
 
 def test_a_fold_has_its_files(results):
-    fold = results / "video" / "mine" / "fold1"
+    fold = results / "video" / "mine" / "fold0"
     assert {path.name for path in fold.iterdir()} == {
         "model.safetensors", "history.csv", "run.json", "predictions.parquet",
         "embeddings.safetensors", "attention.safetensors", "movement.parquet",
@@ -84,28 +78,22 @@ def test_a_fold_has_its_files(results):
 
 
 def test_tables_are_written_for_programs_and_for_people(results):
-    for name in ("accuracy", "complexity", "leakage"):
-        assert len(pd.read_csv(results / "tables" / f"{name}.csv")) == 1
-        assert "| mine " in (results / "tables" / f"{name}.md").read_text()
-    assert len(pd.read_csv(results / "tables" / "folds.csv")) == 2 * 3  # folds, units
-    assert len(pd.read_csv(results / "tables" / "recalls.csv")) == 2 * 3 * 13
-    assert "| wrists " in (results / "tables" / "movement.md").read_text()
+    tables = results / "alone" / "tables"
+    for name, rows in (("accuracy", 1), ("complexity", 1), ("leakage", 3)):
+        assert len(pd.read_csv(tables / f"{name}.csv")) == rows
+        assert "| mine " in (tables / f"{name}.md").read_text()
+    assert len(pd.read_csv(tables / "folds.csv")) == 2 * 3  # folds, units
+    assert len(pd.read_csv(tables / "recalls.csv")) == 2 * 3 * 13
+    assert "| wrists " in (tables / "movement.md").read_text()
 
 
-def test_verdict_and_summary_of_what_was_made(results, tmp_path):
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    config["dataset"] = {**config["dataset"], "name": "mine", "source": "synthetic"}
-    config["runs"] = {"mine": {"experiment": "x", **mapping(RUN)}}
-    config |= {"protocols": ["video"], "split": {**config["split"], "folds": 2}}
-    given = ["--results", str(results), "--config", json.dumps(config)]
-    main(["verdict", *given, "--output", str(tmp_path / "verdict.csv")])
-    table = pd.read_csv(tmp_path / "verdict.csv").set_index("id")
+def test_verdict_and_summary_of_what_was_made(results):
+    table = pd.read_csv(results / "alone" / "tables" / "verdict.csv").set_index("id")
     assert table.at["S04", "verdict"] == "differs"  # two folds
     assert table.at["S02", "verdict"] == "not run"  # two epochs
-    assert "<!doctype html>" in (tmp_path / "verdict.html").read_text()
-    main(["summary", *given, "--base", str(REPOSITORY / "config.yaml"),
-          "--output", str(tmp_path / "summary.md")])  # fmt: skip
-    assert "# Results on" in (tmp_path / "summary.md").read_text()
+    assert "<!doctype html>" in (results / "alone" / "tables" / "verdict.html").read_text()
+    text = (results / "alone" / "summary.md").read_text()
+    assert f"# Results on {results.name}\n\nStudy alone: ?" in text
 
 
 def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path):
@@ -163,7 +151,7 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path):
 @pytest.mark.parametrize("text", ["[1]", "word", "{a: [}", "[" * 100_000])
 def test_what_is_no_mapping_is_refused(text, capsys):
     with pytest.raises(SystemExit):
-        main(["train", "--store", "s", "--split", "s", "--run", text, "--output", "o"])
+        main(["train", "--store", "s", "--splits", "s", "--run", text, "--output", "o"])
     assert "argument --run" in capsys.readouterr().err
 
 
@@ -175,8 +163,8 @@ def test_what_is_no_list_of_names_is_refused(text, capsys):
 
 
 def test_names_of_classes_may_look_like_options():
-    assert names('["-x", "--output"]') == ["-x", "--output"]
-    assert names("[walk, jump]") == ["walk", "jump"]
+    assert read_value(list[str] | None, '["-x", "--output"]', "x") == ["-x", "--output"]
+    assert read_value(list[str], "[walk, jump]", "x") == ["walk", "jump"]
 
 
 def test_a_setting_outside_its_bounds_is_refused_by_its_key():
@@ -188,12 +176,12 @@ def test_a_setting_outside_its_bounds_is_refused_by_its_key():
 
 def test_an_unknown_training_setting_is_refused():
     with pytest.raises(SystemExit, match=r"training\.learning_rat: unknown key"):
-        main(["train", "--store", "s", "--split", "s", "--run", RUN,
+        main(["train", "--store", "s", "--splits", "s", "--run", RUN,
               "--training", "{learning_rat: 1}", "--output", "o"])  # fmt: skip
 
 
 def test_small_numbers_of_json_stay_numbers():
-    assert mapping('{"epsilon": 1e-09}') == {"epsilon": 1e-9}
+    assert read_value(dict[str, Any], '{"epsilon": 1e-09}', "x") == {"epsilon": 1e-9}
 
 
 @pytest.mark.parametrize("stage", ["acquire", "train", "notebook"])
@@ -206,18 +194,9 @@ import bptubeformer.cli as cli; cli.main(['{stage}', '--help'])"
     assert done.stdout.startswith(f"usage: bptubeformer {stage} ")
 
 
-@pytest.fixture
-def fail_with(monkeypatch):
-    """Call a command that ends in an error."""
-
-    def call(error):
-        def fail(**given):
-            raise error
-
-        monkeypatch.setitem(COMMANDS, "fail", (fail, ()))
-        main(["fail"])
-
-    return call
+def fail_with(error):
+    with errors_in_one_line():
+        raise error
 
 
 @pytest.mark.parametrize(
@@ -235,7 +214,7 @@ def fail_with(monkeypatch):
         (OSError(28, "No space left on device"), "the disk is full; make room, then run the same"),
     ],
 )
-def test_errors_of_the_operating_system_are_one_line(fail_with, error, words):
+def test_errors_of_the_operating_system_are_one_line(error, words):
     with pytest.raises(SystemExit) as exit:
         fail_with(error)
     assert exit.value.code.startswith(f"bptubeformer: {words}")
@@ -246,16 +225,16 @@ def test_errors_of_the_operating_system_are_one_line(fail_with, error, words):
     [
         (MemoryError(), "too little memory; let fewer jobs run at a time"),
         (RuntimeError("CUDA error: out of memory"), "too little memory; let fewer jobs"),
-        (KeyboardInterrupt(), "interrupted; what is done stays"),
+        (KeyboardInterrupt(), "interrupted; finished work is kept"),
     ],
 )
-def test_too_little_memory_and_an_interruption_are_one_line(fail_with, error, words):
+def test_too_little_memory_and_an_interruption_are_one_line(error, words):
     with pytest.raises(SystemExit) as exit:
         fail_with(error)
     assert exit.value.code.startswith(f"bptubeformer: {words}")
 
 
-def test_what_is_no_fault_of_the_input_keeps_its_traceback(fail_with):
+def test_what_is_no_fault_of_the_input_keeps_its_traceback():
     with pytest.raises(OSError, match="Input/output"):
         fail_with(OSError(5, "Input/output error"))
     with pytest.raises(RuntimeError, match="multiplied"):
@@ -265,11 +244,11 @@ def test_what_is_no_fault_of_the_input_keeps_its_traceback(fail_with):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["ingest", "--manifest", "m", "--output", "o", "--threads", "0"], "not a whole number"),
-        (["ingest", "--manifest", "m", "--output", "o", "--max-rejected", "nan"], "not a number"),
+        (["ingest", "--manifest", "m", "--output", "o", "--threads", "0"], "expected a whole n"),
+        (["ingest", "--manifest", "m", "--output", "o", "--max-rejected", "nan"], "expected a num"),
         (["acquire", "--source", "s", "--folder", "f", "--output", "o", "--max-gigabytes", "inf"],
-         "not a number of at least 0: inf"),
-        (["synthetic", "--folder", "f", "--output", "o", "--seed", "-1"], "not a whole number"),
+         "expected a number above 0, at most 1000000: inf"),
+        (["synthetic", "--folder", "f", "--output", "o", "--seed=-1"], "expected a whole number"),
     ],
 )  # fmt: skip
 def test_numbers_that_are_none_are_refused(arguments, words, capsys):
@@ -293,7 +272,7 @@ def test_numbers_that_are_none_are_refused(arguments, words, capsys):
 )
 def test_training_settings_of_another_kind_are_refused(training, words):
     with pytest.raises(SystemExit, match=words):
-        main(["train", "--store", "s", "--split", "s", "--run", RUN, "--training", training,
+        main(["train", "--store", "s", "--splits", "s", "--run", RUN, "--training", training,
               "--output", "o"])  # fmt: skip
 
 
@@ -320,31 +299,36 @@ def test_training_settings_of_another_kind_are_refused(training, words):
 )
 def test_runs_that_are_none_are_refused(results, tmp_path, run, words):
     with pytest.raises(SystemExit) as exit:
-        main(["train", "--store", str(results / "data" / "frames.safetensors"), "--split",
-              str(results / "split" / "fold0.parquet"), "--run", run,
+        main(["train", "--store", str(results / "data" / "frames.safetensors"), "--splits",
+              str(results / "split"), "--run", run,
               "--output", str(tmp_path / "o")])  # fmt: skip
     assert words in str(exit.value.code)
     assert "see runs in config.yaml" in str(exit.value.code)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["complexity", "--store", "s", "--output", "o", "--runs", '{"a": 5}'], "run a names no"),
-        (["complexity", "--store", "s", "--output", "o", "--runs", '{"a": {"experiment": "x"}}'],
-         "run a names no model"),
-        (["verdict", "--results", "r", "--output", "o", "--config", "{}"],
-         "it has no dataset; give all of config.yaml"),
-    ],
+    ("study", "words"),
+    [("{name: x}", "--study has no results; add it"), ("{run: x}", "--study has an unknown key"),
+     ("{name: x, results: r}", "--study has no")],
 )  # fmt: skip
-def test_configurations_that_are_none_are_refused(arguments, words, capsys):
-    with pytest.raises(SystemExit):
-        main(arguments)
-    assert words in capsys.readouterr().err
+def test_studies_that_are_none_are_refused(study, words):
+    with pytest.raises(SystemExit, match=words):
+        main(["verdict", "--study", study, "--output", "o"])
+
+
+def stage_parser(stage):
+    (stages,) = [a for a in cli.parser(stage)._actions if a.dest == "stage"]
+    return stages.choices[stage]
+
+
+def test_every_stage_says_what_its_options_are():
+    for stage in STAGES:
+        for action in stage_parser(stage)._actions:
+            assert action.help, (stage, action.dest)
 
 
 def test_attention_of_predictions_for_other_data_is_refused(results, tmp_path):
-    fold = results / "video" / "mine" / "fold1"
+    fold = results / "video" / "mine" / "fold0"
     table = pd.read_parquet(fold / "predictions.parquet")
     attend = ["attend", "--store", str(results / "data" / "frames.safetensors"), "--model",
               str(fold / "model.safetensors"), "--predictions", str(tmp_path / "p.parquet"),

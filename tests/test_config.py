@@ -2,30 +2,31 @@ import copy
 import inspect
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bptubeformer.cli import COMMANDS, settings_of
+from bptubeformer.cli import settings_of
 from bptubeformer.config import (
     categories_of,
     check_config,
-    declared,
-    judged,
     model_of,
-    settle_runs,
-    told,
+    portable,
+    resolve_overlays,
+    studies_of,
     training_of,
+    without_local_paths,
 )
 from bptubeformer.data.splits import SplitSettings
 from bptubeformer.errors import InputError
-from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.m12 import M12
 from bptubeformer.models.sttran import STTran
 from bptubeformer.models.ttubeformer import TTubeFormer
+from bptubeformer.study import Study
 from bptubeformer.training.loop import TrainingSettings
 from conftest import REPOSITORY
 
@@ -61,7 +62,7 @@ def test_the_demonstration_is_valid(config):
 
 
 def test_the_runs_of_table_1_are_declared(config):
-    assert list(config["runs"]) == [
+    assert list(studies_of(config)["paper"].runs) == [
         "ST-Tran", "M1.2", "BPT-V1", "BPT-V2", "BPT-k3x3x3", "BPT-V3", "BPT-V4", "BPT-k6x3x3",
         "BPT-k7x3x3", "BPT-k8x3x3", "BPT-8-V1", "BPT-8-V2", "BPT-V2-replicate", "BPT-V2-T60",
         "T-Tran", "TTubeFormer",
@@ -69,7 +70,9 @@ def test_the_runs_of_table_1_are_declared(config):
 
 
 def test_the_controls_undo_what_the_paper_confounds(config):
-    controls = {name: model_of(config, name) for name in config["controls"]}
+    papers, controls = (studies_of(config)[name].runs for name in ("paper", "controls"))
+    assert list(controls)[: len(papers)] == list(papers)
+    controls = {name: run for name, run in controls.items() if name not in papers}
     kernels = [
         run["kernel"][0] for run in controls.values()
         if run.get("body_part_width") == 384 and run["kernel"] == run["stride"]
@@ -150,23 +153,32 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"dataset": {"max_rejected": 1}}, ["dataset.max_rejected = 1", "from 0 to below 1"]),
         ({"dataset": {"max_gigabytes": 0}}, ["dataset.max_gigabytes = 0", "above 0"]),
         ({"categories": {"mine": ["a", "b\nc"]}}, ["categories.mine.1 = ", "in one line"]),
-        ({"figures": {"run": "BPT-V9"}}, ["figures.run = BPT-V9", "no such run"]),
-        ({"figures": {"run": "ST-Tran"}}, ["figures.run = ST-Tran", "body parts"]),
-        ({"figures": {"run": "TTubeFormer"}}, ["figures.run = TTubeFormer", "body parts"]),
+        ({"studies": {"paper": {"shown": "BPT-V9"}}},
+         ["studies.paper.shown = BPT-V9", "no such run; one of ST-Tran"]),
+        ({"studies": {"paper": {"shown": "ST-Tran"}}}, ["studies.paper.shown = ST-Tran", "parts"]),
+        ({"studies": {"paper": {"shown": "TTubeFormer"}}}, ["paper.shown = TTubeFormer", "parts"]),
         ({"runs": {"BPT-V9": {"training": {"max_epochs": 1}}}},
          ["runs.BPT-V9", "no such run; known: ST-Tran, M1.2", "a new one needs model"]),
-        ({"controls": {"BPT-V2": {"model": "sttran", "experiment": "x", "segment_length": 24}}},
-         ["controls.BPT-V2", "runs.BPT-V2 has the same name", "rename"]),
-        ({"controls": {"BPT-V2-w384": {"body_part_width": 380}}},
-         ["controls.BPT-V2-w384.body_part_width = 380", "8 heads; use 376 or 384"]),
+        ({"studies": {"Paper": {"question": "?", "runs": ["BPT-V2"], "baseline": "BPT-V2",
+                                "shown": "BPT-V2"}}},
+         ["studies.Paper", "studies.paper has the same name", "rename"]),
+        ({"studies": {"train": {"question": "?", "runs": ["BPT-V2"], "baseline": "BPT-V2",
+                                "shown": "BPT-V2"}}},
+         ["studies.train", "the name of a stage or folder; rename the study"]),
+        ({"studies": {"quick": {"runs": ["BPT-V9"]}}},
+         ["studies.quick.runs = BPT-V9", "no such run or study; did you mean BPT-V"]),
+        ({"studies": {"quick": {"runs": []}}}, ["studies.quick.runs = []", "no run is left"]),
+        ({"studies": {"quick": {"leakage": ["ST-Tran"]}}},
+         ["studies.quick.leakage.0 = ST-Tran", "no such run; one of ST-Tran-T24, BPT-V2"]),
+        ({"studies": {"quick": {"protocols": []}}}, ["studies.quick.protocols = []"]),
+        ({"studies": {"quick": {"question": "a\nb"}}}, ["studies.quick.question", "one line"]),
+        ({"runs": {"BPT-V2-w384": {"body_part_width": 380}}},
+         ["runs.BPT-V2-w384.body_part_width = 380", "8 heads; use 376 or 384"]),
         ({"runs": {"TTubeFormer": {"kernel": [5, 6, 2]}}},
          ["runs.TTubeFormer.kernel = [5, 6, 2]", "along rows", "use at most 5"]),
         ({"runs": {"BPT-V2": 5}}, ["runs.BPT-V2 = 5", "a mapping with model"]),
         ({"seeds": []}, ["seeds = []", "one or more"]),
         ({"seeds": [1, 1]}, ["seeds = [1, 1]", "different"]),
-        ({"complexity": {"runs": {"BPT-V2": {"model": "m12", "experiment": "x",
-                                             "segment_length": 24}}}},
-         ["complexity.runs.BPT-V2", "runs.BPT-V2 has the same name"]),
         ({"statistics": {"learned": 1.5}}, ["learned = 1.5", "a number between 0 and 1, or null"]),
         ({"statistics": {"minimum_videos": 1}}, ["minimum_videos = 1", "at least 2"]),
         ({"statistics": {"bootstrap_samples": 10}}, ["bootstrap_samples = 10", "at least 100"]),
@@ -210,26 +222,53 @@ def test_a_valid_configuration_stays_as_it_is(config):
 
 def test_an_overlay_leaves_a_run_out_with_null(config):
     merged = overlay(config, {"runs": {"ST-Tran": None}})
-    merged.update(settle_runs(merged, BASE))
+    merged.update(resolve_overlays(merged, BASE))
     check_config(merged)
     assert next(iter(merged["runs"])) == "M1.2"
-    assert merged["leakage"] == {"runs": ["BPT-V2"]}
+    assert merged["studies"]["paper"]["leakage"] == ["BPT-V2"]
+    assert "ST-Tran" not in studies_of(merged)["controls"].runs
+
+
+def test_an_overlay_leaves_a_study_out_with_null_and_adds_a_run_to_the_first(config):
+    merged = overlay(config, {"studies": {"quick": None}, "runs": {"mine": RUN}})
+    merged.update(resolve_overlays(merged, BASE))
+    studies = studies_of(check_config(merged))
+    assert list(studies) == ["paper", "controls"]
+    assert list(studies["paper"].runs)[-1] == "mine"
+
+
+def test_the_quick_study_compares_two_runs_of_one_length_without_leakage(config):
+    quick = studies_of(config)["quick"]
+    assert (list(quick.runs), quick.protocols) == (["ST-Tran-T24", "BPT-V2"], ["video"])
+    assert {run["segment_length"] for run in quick.runs.values()} == {24}
+    assert not quick.claims
+
+
+def test_a_part_of_a_study_holds_what_was_asked_for_and_no_more(config):
+    part = studies_of(config)["paper"].part("folds", "protocols")
+    assert part == {"name": "paper", "results": "results/hr-crime", "folds": 3,
+                    "protocols": ["as-published"]}  # fmt: skip
+    study = Study.read(json.loads(json.dumps(part)))
+    assert study.table("accuracy.csv") == Path("results/hr-crime/paper/tables/accuracy.csv")
+    with pytest.raises(InputError, match="--study has no seeds; add it"):
+        study.files("run.json", ["BPT-V2"])
+    for wrong, words in (({"name": "x"}, "no results"), ({**part, "fold": 1}, "unknown key fold")):
+        with pytest.raises(InputError, match=words):
+            Study.read(wrong)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"runs": {"BPT-V9": None}}, "runs.BPT-V9 = null: no such run; known: ST-Tran, M1.2"),
-        ({"leakage": {"runs": ["BPT-V9"]}}, "leakage.runs.0 = BPT-V9: no such run; known"),
-        ({"statistics": {"baseline": "X"}}, "statistics.baseline = X: not under runs; known"),
-        ({"statistics": {"baseline": "BPT-V2-w384"}}, "statistics.baseline = BPT-V2-w384: not"),
+        ({"studies": {"paper": {"baseline": "X"}}}, "studies.paper.baseline = X: no such run; kno"),
         ({"runs": None}, "runs = null: expected a mapping"),
-        ({"leakage": {"runs": None}}, "leakage.runs = null: expected a list"),
+        ({"studies": 5}, "studies = 5: expected a mapping"),
     ],
 )
 def test_a_run_that_is_named_must_be_known(config, changes, words):
     with pytest.raises(InputError) as refusal:
-        settle_runs({**config, **overlay(config, changes)}, BASE)
+        resolve_overlays({**config, **overlay(config, changes)}, BASE)
     assert words in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
@@ -247,11 +286,6 @@ def test_defaults_of_the_code_are_the_values_of_the_paper(config):
             if key != "classes"
         }  # fmt: skip
         assert {key: model_of(config, name)[key] for key in defaults} == defaults
-
-
-def test_protocols_have_the_same_names_everywhere():
-    (choices,) = [o["choices"] for flag, o in COMMANDS["split"][1] if flag == "--protocol"]
-    assert choices == PROTOCOLS == ("as-published", "trajectory", "video")
 
 
 def test_a_missing_section_is_named(config):
@@ -286,9 +320,8 @@ def test_only_named_datasets_have_fixed_categories(config):
 def test_runs_stand_in_the_order_of_the_paper_whatever_an_overlay_touches(config):
     names = list(config["runs"])
     touched = {"new": {"model": "m12"}, **dict(reversed(config["runs"].items()))}
-    settled = settle_runs({**config, "runs": touched}, BASE)
+    settled = resolve_overlays({**config, "runs": touched}, BASE)
     assert list(settled["runs"]) == [*names, "new"]
-    assert list(declared({**config, **settled})) == [*names, "new", *config["controls"]]
 
 
 NAMES = ["$(touch owned)", "a;b", "a b", "../a", "..", ".hidden", "-n", "a/b", "a\n", "a'b", "é",
@@ -298,7 +331,7 @@ RUN = {"model": "sttran", "experiment": "x", "segment_length": 24}
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_become_folders_and_hold_nothing_else(config, name):
-    for changes in ({"dataset": {"name": name}}, {"runs": {name: RUN}}, {"controls": {name: RUN}}):
+    for changes in ({"dataset": {"name": name}}, {"runs": {name: RUN}}):
         with pytest.raises(InputError, match="a name of at most 100 letters") as refusal:
             check_config(overlay(config, changes))
         assert "\n" not in str(refusal.value)
@@ -331,7 +364,7 @@ def test_whatever_stands_in_the_configuration_it_is_valid_or_refused_in_one_line
         place, key = place[key], data.draw(st.sampled_from(sorted(place[key])))
     place[key] = data.draw(LEAVES)
     try:
-        check_config(base | settle_runs(base, BASE))
+        check_config(base | resolve_overlays(base, BASE))
     except InputError as error:
         assert str(error).startswith("config: ")
         assert "\n" not in str(error)
@@ -353,14 +386,14 @@ def test_a_secret_in_an_address_is_refused_and_not_repeated(config, key, address
 
 def test_where_data_stands_on_this_machine_is_told_to_nobody(config):
     local = overlay(config, {"dataset": {"source": "/home/somebody/skeletons"}})
-    for shown in (told(local), judged(local)):
+    for shown in (without_local_paths(local), portable(local)):
         assert shown["dataset"]["source"] == "skeletons"
         assert "somebody" not in json.dumps(shown)
-    assert told(told(local)) == told(local)
-    assert told(config)["dataset"]["source"] == config["dataset"]["source"]
+    assert without_local_paths(without_local_paths(local)) == without_local_paths(local)
+    assert without_local_paths(config)["dataset"]["source"] == config["dataset"]["source"]
 
 
 def test_verdicts_are_given_the_same_on_any_machine(config):
     elsewhere = overlay(config, {"device": "cuda:3", "slots_per_gpu": 4})
-    assert judged(elsewhere) == judged(config)
-    assert list(judged(config)) == sorted(config)
+    assert portable(elsewhere) == portable(config)
+    assert list(portable(config)) == sorted(config)

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from bptubeformer.cli import COMMANDS
-from bptubeformer.fingerprint import command_fingerprint, fingerprint, reached
+from bptubeformer import stages
+from bptubeformer.fingerprint import fingerprint, imported, reached
+from bptubeformer.stages import module_of
 from conftest import REPOSITORY
 from messages import is_sentence, makes_exception
 
@@ -16,11 +17,12 @@ PRINT = "import sys; sys.path.insert(0, sys.argv[1]); from bptubeformer.fingerpr
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the package, and a function that fingerprints a command in it."""
+    """A copy of the package, and a function that fingerprints a stage in it."""
     shutil.copytree(REPOSITORY / "src", tmp_path / "src")
 
     def fingerprint_of(*arguments: str) -> str:
-        code = PRINT + f"print(command_fingerprint(*{arguments!r}))"
+        stage, *models = arguments
+        code = PRINT + f"print(stage_fingerprint(*{(module_of(stage), *models)!r}))"
         command = [sys.executable, "-c", code, str(tmp_path / "src")]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -67,17 +69,18 @@ class Reworded(ast.NodeTransformer):
         return node
 
 
+OF_MODELS = ("train", "predict", "embed", "attend", "complexity", "cost")
 STAGES = {
-    name: ("sttran", "m12") if name in ("train", "test", "embed", "attend", "complexity", "cost")
-    else () for name in COMMANDS
-}  # fmt: skip
+    name: (module_of(name), *(("sttran", "m12") if name in OF_MODELS else ()))
+    for name in stages.STAGES
+}
 
 
 def test_rewording_every_message_plans_no_job(copy):
     """A changed constant changes the stages that compute with it, and no others."""
     package, _ = copy
     code = PRINT + (
-        "import json; print(json.dumps({n: command_fingerprint(n, *m) for n, m in "
+        "import json; print(json.dumps({n: stage_fingerprint(*m) for n, m in "
         f"{STAGES!r}.items()}} | {{'package': package_fingerprint()}}))"
     )
 
@@ -101,7 +104,7 @@ def test_rewording_every_message_plans_no_job(copy):
     layers.write_text(layers.read_text().replace("EPSILON = 1e-06", "EPSILON = 1e-05"))
     after = all_of_them()
     changed = {name for name in before if after[name] != before[name]}
-    assert {"train", "test", "embed", "attend"} <= changed
+    assert {"train", "predict", "embed", "attend"} <= changed
     assert not changed & {"acquire", "ingest", "split", "accuracy", "leakage", "verdict"}
 
 
@@ -114,7 +117,7 @@ def test_fingerprints_are_kept_for_the_next_process_until_a_file_changes(copy):
     assert fingerprint_of("split") == first
     known = json.loads(kept.read_text())
     assert first.strip() in known.values()
-    kept.write_text(json.dumps({**known, "bptubeformer.cli:split": "kept"}))
+    kept.write_text(json.dumps({**known, module_of("split"): "kept"}))
     assert fingerprint_of("split") == "kept\n"
     append(package / "figures" / "style.py", "\nNEW = 1\n")
     assert fingerprint_of("split") == first
@@ -154,16 +157,6 @@ def test_figures_do_not_count_for_training_and_shared_code_counts_for_all(copy):
     assert fingerprint_of("train", "sttran") != before
 
 
-def test_a_command_counts_what_it_refers_to_in_the_command_line_module(copy):
-    package, fingerprint_of = copy
-    before = {name: fingerprint_of(name) for name in ("train", "accuracy")}
-    path = package / "cli.py"
-    old = '"CPU threads of torch", type=count, default='
-    path.write_text(path.read_text().replace(f"{old}1", f"{old}2"))
-    assert fingerprint_of("train") != before["train"]
-    assert fingerprint_of("accuracy") == before["accuracy"]
-
-
 def test_a_notebook_counts_its_code_and_what_it_imports(tmp_path):
     def notebook(*cells, folder="here"):
         path = tmp_path / folder / "a.ipynb"
@@ -178,24 +171,45 @@ def test_a_notebook_counts_its_code_and_what_it_imports(tmp_path):
     assert notebook(code) != notebook({**code, "source": ["from bptubeformer import errors"]})
 
 
+def test_imports_from_outside_are_those_of_all_that_is_reached(tmp_path):
+    notebook = tmp_path / "x.ipynb"
+    source = ["import json, seaborn\n", "from bptubeformer.figures.style import SIZES"]
+    notebook.write_text(json.dumps({"cells": [{"cell_type": "code", "source": source}]}))
+    assert {"seaborn", "matplotlib"} <= imported(str(notebook))
+    assert "json" not in imported(str(notebook))
+    # Functions of data.splits import scikit-learn; none needs be called.
+    assert "sklearn" in imported("bptubeformer.data.splits")
+    assert "sklearn" not in imported("bptubeformer.data.splits", certain=True)
+    # Only a type checker imports torch there.
+    assert "torch" not in imported(module_of("synthetic"))
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="is not a module of"):
         fingerprint("bptubeformer.nothing")
-    with pytest.raises(ValueError, match="no top-level definition of nothing"):
-        command_fingerprint("nothing")
 
 
 @pytest.mark.parametrize(
-    ("command", "above"),
+    ("stage", "above"),
     [
         ("split", ("training", "evaluation", "figures", "verdict", "claims", "models")),
         ("train", ("evaluation", "figures", "verdict", "claims")),
-        ("test", ("evaluation.accuracy", "evaluation.tables", "figures", "verdict", "claims")),
+        (
+            "predict",
+            (
+                "training.loop",
+                "evaluation.accuracy",
+                "evaluation.tables",
+                "figures",
+                "verdict",
+                "claims",
+            ),
+        ),
         ("accuracy", ("figures", "verdict", "models", "training")),
     ],
 )
-def test_a_command_reaches_nothing_above_it(command, above):
+def test_a_stage_reaches_nothing_above_it(stage, above):
     """A reworded table, a new claim or a figure must not retrain anything."""
     prefixes = tuple(f"bptubeformer.{room}." for room in above)
-    found = reached(f"bptubeformer.cli:{command}")
+    found = reached(module_of(stage))
     assert [name for name in found if f"{name}.".startswith(prefixes)] == []

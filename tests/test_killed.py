@@ -8,30 +8,39 @@ import json
 import re
 import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
-import yaml
 
 from bptubeformer.provenance.check import METADATA
-from checkout import RESULTS
+from checkout import RESULTS, study_of_one_run
 from conftest import REPOSITORY, trajectory_rows, write_csv
 from data.dataverse_server import DOI, RemoteFile, dataverse
 
 POINTS = 8
 """Times that each stage is killed."""
 RUN = json.dumps({"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1})
-RUNS = json.dumps({"mine": {"experiment": "x", **json.loads(RUN)}})
 TRAINING = json.dumps({"batch_size": 16, "max_epochs": 4})
 SPLIT = json.dumps({"folds": 2, "seed": 42, "minimum_rows": 24, "test_fraction": 0.2,
                     "validation_fraction": 0.25})  # fmt: skip
-STORE = ["--store", "../made/frames.safetensors"]
-FOLD = [*STORE, "--split", "../made/split/fold0.parquet"]
-MODEL = ["--model", "../made/video/mine/fold0/model.safetensors"]
-FOLDS = ["--results", "../made", *STORE, "--protocols", "video", "--folds", "1"]
-EMBEDDINGS = ["--embeddings", "../made/video/mine/fold0/embeddings.safetensors"]
-FEW = ["--bootstrap", "100", "0"]
-NOTEBOOK = str(REPOSITORY / "notebooks" / "movement.ipynb")
-PARAMETERS = json.dumps({"table": "../made/movement.csv", "run": "mine", "figures": "figures"})
+_, STUDY = study_of_one_run(Path("../made"), 1, json.loads(RUN))
+PLACE = "video/mine/fold{fold}"
+STORE = ["--store", "../made/data/frames.safetensors"]
+MODEL = [*STORE, "--model", "../made/video/mine/fold0/model.safetensors"]
+# A job reads a model in the folder that it writes to.
+OF_FOLD = ["--store", "data/frames.safetensors", "--splits", "split", "--folder", PLACE]
+MADE = {
+    name: ["--study", json.dumps(STUDY), "--output", f"t/{name}.csv"]
+    for name in ("accuracy", "leakage", "complexity", "movement", "silhouettes", "verdict")
+}
+GIVEN = {
+    **dict.fromkeys(
+        ("predict", "embed", "attention_movement"),
+        ("data/frames.safetensors", "split/fold0.parquet", "video/mine/fold0/model.safetensors"),
+    ),
+    "notebook": ("made/alone/tables/movement.csv",),
+}
+"""Files in the folder of a stage before it begins: it writes next to them."""
 
 STAGES = {
     "synthetic": ["--seed", "13", "--size", "0.2", "--folder", "raw", "--output", "manifest.json"],
@@ -39,32 +48,22 @@ STAGES = {
     "ingest": ["--manifest", "../made/manifest.json", "--output", "data/frames.safetensors"],
     "split": [*STORE, "--protocol", "video", "--segment-length", "24", "--step", "24",
               "--settings", SPLIT, "--output", "split"],
-    "train": [*FOLD, "--run", RUN, "--training", TRAINING, "--output", "video/mine/fold0"],
-    "test": [*FOLD, *MODEL, "--output", "predictions.parquet"],
-    "embed": [*FOLD, *MODEL, "--per-class", "3", "--output", "embeddings.safetensors"],
-    "attend": [*STORE, *MODEL, "--predictions", "../made/video/mine/fold0/predictions.parquet",
+    "train": [*STORE, "--splits", "../made/split", "--run", RUN, "--training", TRAINING,
+              "--folds", "[0, 1]", "--output", PLACE],
+    "predict": OF_FOLD,
+    "embed": [*OF_FOLD, "--per-class", "3"],
+    "attend": [*MODEL, "--predictions", "../made/video/mine/fold0/predictions.parquet",
                "--output", "attention.safetensors"],
-    "attention_movement": [*FOLD, *MODEL, "--output", "movement.parquet"],
-    "accuracy": [*FOLDS, "--runs", RUNS, "--baseline", "mine", "--output", "t/accuracy.csv"],
-    "leakage": [*FOLDS, "--runs", "mine", "--output", "t/leakage.csv"],
-    "complexity": [*STORE, "--runs", RUNS, "--output", "t/complexity.csv"],
-    "movement": [*STORE, "--folds", "../made/video/mine/fold0/movement.parquet", *FEW,
-                 "--output", "t/movement.csv"],
-    "silhouettes": [*STORE, *EMBEDDINGS, "--output", "t/silhouettes.csv"],
-    "projector": [*EMBEDDINGS, "--name", "mine", "--output", "projector/p.pbtxt"],
-    "verdict": ["--results", "../made", "--output", "t/verdict.csv"],
-    "summary": ["--results", "../made", "--base", str(REPOSITORY / "config.yaml"),
+    "attention_movement": OF_FOLD,
+    **MADE,
+    "projector": ["--embeddings", "../made/video/mine/fold0/embeddings.safetensors",
+                  "--name", "mine", "--output", "projector/p.pbtxt"],
+    "summary": ["--study", json.dumps(STUDY), "--base", str(REPOSITORY / "config.yaml"),
                 "--output", "summary.md"],
-    "notebook": ["--notebook", NOTEBOOK, "--parameters", PARAMETERS,
+    "notebook": ["--notebook", str(REPOSITORY / "notebooks" / "movement.ipynb"),
+                 "--parameters", json.dumps({"study": {**STUDY, "results": "made"}}),
                  "--output", "notebooks/movement.ipynb"],
 }  # fmt: skip
-
-
-def config():
-    settings = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    settings["dataset"] |= {"name": "mine", "source": "synthetic"}
-    settings["runs"] = json.loads(RUNS)
-    return settings | {"protocols": ["video"], "split": {**settings["split"], "folds": 1}}
 
 
 @pytest.fixture(scope="module")
@@ -77,24 +76,23 @@ def commands(killable, tmp_path_factory):
         for video in "abcdef":
             write_csv(root / "raw" / category / video / "1.csv", trajectory_rows(60))
     shutil.make_archive(root / "made" / "data", "zip", root / "raw")
-    run = killable(root / "made")
-    mine = "video/mine/fold0"
-    made = ["--store", "frames.safetensors", "--split", "split/fold0.parquet"]
-    run("acquire", "--source", "data.zip", "--folder", str(root / "made" / "raw"),
-        "--output", "manifest.json")  # fmt: skip
-    run("ingest", "--manifest", "manifest.json", "--output", "frames.safetensors")
-    run("split", *made[:2], *STAGES["split"][2:])
-    run("train", *made, "--run", RUN, "--training", TRAINING, "--output", mine)
-    trained = [*made, "--model", f"{mine}/model.safetensors"]
-    run("test", *trained, "--output", f"{mine}/predictions.parquet")
-    run("embed", *trained, "--per-class", "3", "--output", f"{mine}/embeddings.safetensors")
-    run("attend", *made[:2], *trained[4:], "--predictions", f"{mine}/predictions.parquet",
-        "--output", f"{mine}/attention.safetensors")  # fmt: skip
-    run("attention_movement", *trained, "--output", f"{mine}/movement.parquet")
-    run("movement", *made[:2], "--folds", f"{mine}/movement.parquet", *FEW,
-        "--output", "movement.csv")  # fmt: skip
-    (root / "made" / "data").mkdir()
-    shutil.copy(root / "made" / "frames.safetensors", root / "made" / "data")
+    made = root / "made"
+    run, study = killable(made), json.dumps({**STUDY, "results": "../made"})
+    store = ["--store", "data/frames.safetensors"]
+    run("acquire", "--source", "data.zip", "--folder", made / "raw", "--output", "manifest.json")
+    run("ingest", "--manifest", "manifest.json", "--output", store[1])
+    run("split", *store, *STAGES["split"][2:])
+    run("train", *store, "--splits", "split", "--run", RUN, "--training", TRAINING,
+        "--output", PLACE)  # fmt: skip
+    for stage in ("predict", "embed", "attention_movement"):
+        run(stage, *STAGES[stage])
+    for protocol in ("as-published", "trajectory"):
+        (made / protocol).symlink_to("video")
+    run("attend", *store, "--model", "video/mine/fold0/model.safetensors", "--predictions",
+        "video/mine/fold0/predictions.parquet", "--output",
+        "video/mine/fold0/attention.safetensors")  # fmt: skip
+    run("movement", "--study", study, "--output", "alone/tables/movement.csv")
+    (made / "made").symlink_to(".")
     return killable(root / "work")
 
 
@@ -134,12 +132,15 @@ def results(folder):
     }
 
 
-def check(commands, *arguments, points=POINTS, whole=lambda name: True):
+def check(commands, *arguments, points=POINTS, whole=lambda name: True, given=()):
     folder = commands.folder
 
     def afresh():
         shutil.rmtree(folder)
         folder.mkdir()
+        for name in given:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder.with_name("made") / name, folder / name)
 
     afresh()
     touches = commands(*arguments)["touches"]
@@ -160,13 +161,11 @@ def check(commands, *arguments, points=POINTS, whole=lambda name: True):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_killed_on_the_way_ends_with_the_same_bytes(commands, stage):
-    arguments = [stage, *STAGES[stage]]
-    if stage in ("verdict", "summary"):
-        arguments += ["--config", json.dumps(config())]
     # What is unpacked, or made for the demonstration, is complete when the manifest is there.
     raw = stage in ("synthetic", "acquire")
     check(
-        commands, *arguments, points=3 if stage == "notebook" else POINTS,
+        commands, stage, *STAGES[stage], points=3 if stage == "notebook" else POINTS,
+        given=GIVEN.get(stage, ()),
         whole=lambda name: not (raw and name.startswith("raw/")),
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from bptubeformer.claims import printed_table
 from bptubeformer.data.addresses import refuse_secrets
 from bptubeformer.data.layout import is_file, is_folder, plain
 from bptubeformer.errors import InputError, shown
@@ -21,6 +22,8 @@ from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.models import available, check_hyperparameter, hyperparameters
 from bptubeformer.models.geometry import GRID_OF, check_heads, tubelet_grid
 from bptubeformer.schema import Configuration, Section, Training
+from bptubeformer.stages import STAGES
+from bptubeformer.study import Study
 
 SYNTHETIC = "synthetic"
 """``dataset.source`` of the demonstration dataset, made instead of acquired."""
@@ -28,10 +31,10 @@ SYNTHETIC = "synthetic"
 REMOTE = ("doi:", "http://", "https://")
 NOT_OF_THE_MODEL = ("model", "experiment", "training")
 """Keys of a run that are not hyperparameters of its model."""
-
-
-SECTIONS = ("runs", "controls")
-"""Where runs are declared: those of the paper, and those that its comparisons need besides."""
+WITHOUT_EFFECT = ("checkpoint_seconds", "folds_together")
+"""Settings of ``training`` that change no result."""
+TAKEN = (*STAGES, *PROTOCOLS, "all", "data", "logs", "benchmarks", "tensorboard")
+"""Rules, and folders below ``results/<dataset>``."""
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,50 +56,138 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
                 "two names are one but for case, spaces, hyphens and underscores; rename one",
             )  # fmt: skip
     checked["architecture"] = _shared_hyperparameters(checked["architecture"])
-    sections = {section: checked[section] for section in SECTIONS}
-    sections["complexity.runs"] = checked["complexity"]["runs"]
-    for section, runs in sections.items():
-        for name in runs:
-            runs[name] = _checked_run(checked, f"{section}.{name}", runs[name])
-    seen: dict[str, str] = {}
-    for section, runs in sections.items():
-        for name in runs:
-            if name.lower() in seen:
-                raise _wrong(
-                    f"{section}.{name}", runs[name],
-                    f"{seen[name.lower()]} has the same name (case is ignored); rename one",
-                )  # fmt: skip
-            seen[name.lower()] = f"{section}.{name}"
-    figures = checked["figures"]
-    if figures["run"] not in checked["runs"]:
+    runs = checked["runs"]
+    for name in runs:
+        runs[name] = _checked_run(checked, f"runs.{name}", runs[name])
+    _refuse_same_names("runs", runs)
+    _refuse_same_names("studies", checked["studies"])
+    for name, study in checked["studies"].items():
+        _check_study(name, study, runs, checked)
+    if checked["figures"]["fold"] >= checked["split"]["folds"]:
         raise _wrong(
-            "figures.run", figures["run"], f"no such run; one of {', '.join(checked['runs'])}"
-        )
-    if checked["runs"][figures["run"]]["model"] != "bptubeformer":
-        raise _wrong(
-            "figures.run", figures["run"],
-            "the attention figures need tubelets of body parts; give a run of the model "
-            "bptubeformer",
-        )  # fmt: skip
-    if figures["fold"] >= checked["split"]["folds"]:
-        raise _wrong(
-            "figures.fold", figures["fold"],
+            "figures.fold", checked["figures"]["fold"],
             f"folds are counted from 0; use at most {checked['split']['folds'] - 1}",
         )  # fmt: skip
     return checked
 
 
-def declared(config: Mapping[str, Any]) -> dict[str, Any]:
-    """All runs by name: those of the paper, then the controls."""
-    return {name: run for section in SECTIONS for name, run in config[section].items()}
+def _refuse_same_names(section: str, named: Mapping[str, Any]) -> None:
+    seen: dict[str, str] = {}
+    for name, entry in named.items():
+        if name.lower() in seen:
+            raise _wrong(
+                f"{section}.{name}", entry,
+                f"{section}.{seen[name.lower()]} has the same name (case is ignored); rename one",
+            )  # fmt: skip
+        seen[name.lower()] = name
+
+
+def _check_study(
+    name: str, study: Mapping[str, Any], runs: Mapping[str, Any], config: Mapping[str, Any]
+) -> None:
+    """Refuse a study whose name is taken, or that names runs that it does not have."""
+    if name in TAKEN:
+        raise _wrong(f"studies.{name}", study, "the name of a stage or folder; rename the study")
+    members = members_of(config, name)
+    if not members:
+        raise _wrong(f"studies.{name}.runs", study["runs"], "no run is left; name one")
+    for key in ("shown", *(f"leakage.{i}" for i in range(len(study.get("leakage", ()))))):
+        run = study["leakage"][int(key.partition(".")[2])] if "." in key else study[key]
+        if run not in members:
+            raise _wrong(f"studies.{name}.{key}", run, f"no such run; one of {', '.join(members)}")
+    if runs[study["shown"]]["model"] != "bptubeformer":
+        raise _wrong(
+            f"studies.{name}.shown", study["shown"],
+            "the attention figures need tubelets of body parts; give a run of the model "
+            "bptubeformer",
+        )  # fmt: skip
+
+
+def members_of(config: Mapping[str, Any], study: str, key: str = "runs") -> list[str]:
+    """Return the names of a study's runs, where the name of another study stands for its runs.
+
+    A run that no study names belongs to the first.
+
+    Args:
+        config: the configuration.
+        study: name of the study.
+        key: ``runs``, or ``counted`` for those whose cost is counted besides.
+
+    Raises:
+        InputError: a name is neither a run nor a study.
+    """
+    studies = config["studies"]
+    found: dict[str, None] = {}
+    waiting = list(studies[study].get(key, ()))
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop(0)
+        if name in config["runs"]:
+            found[name] = None
+        elif name not in studies:
+            known = _nearest(name, [*config["runs"], *studies])
+            raise _wrong(f"studies.{study}.{key}", name, f"no such run or study; {known}")
+        elif name not in seen:
+            seen.add(name)
+            waiting = [*studies[name]["runs"], *waiting]
+    if key == "runs" and study == next(iter(studies)):
+        named = {name for one in studies.values() for k in ("runs", "counted")
+                 for name in one.get(k, ())}  # fmt: skip
+        found |= dict.fromkeys(name for name in config["runs"] if name not in named)
+    return list(found)
+
+
+def studies_of(config: Mapping[str, Any], root: Path = Path("results")) -> dict[str, Study]:
+    """Return the studies of a configuration, by name.
+
+    Args:
+        config: as ``check_config`` returns it.
+        root: the folder of all results.
+    """
+    statistics, figures = config["statistics"], config["figures"]
+    shared = {
+        "results": Path(root, config["dataset"]["name"]),
+        "folds": config["split"]["folds"],
+        "seeds": config["seeds"],
+        "shown_fold": figures["fold"],
+        "category": figures["category"],
+        "per_class": figures["per_class"],
+        "perplexity": figures["perplexity"],
+        "figures_seed": figures["seed"],
+        "batch_size": config["complexity"]["batch_size"],
+        "learned": statistics["learned"],
+        "margin": statistics["margin"],
+        "minimum_videos": statistics["minimum_videos"],
+        "bootstrap": [statistics["bootstrap_samples"], statistics["bootstrap_seed"]],
+        "printed": {"accuracy": printed_table(1), "complexity": printed_table(2)},
+        "config": portable(config),
+    }
+    found = {}
+    for name, study in config["studies"].items():
+        runs = members_of(config, name)
+        counted = dict.fromkeys([*runs, *members_of(config, name, "counted")])
+        found[name] = Study(
+            name=name,
+            question=study["question"],
+            runs=run_columns(config, runs),
+            counted=run_columns(config, counted),
+            training={run: dict(sorted(training_of(config, run).items())) for run in runs},
+            protocols=study.get("protocols", config["protocols"]),
+            baseline=study["baseline"],
+            leakage=study.get("leakage", []),
+            shown=study["shown"],
+            claims=study.get("claims", False),
+            **shared,
+        )
+    return found
 
 
 def model_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A run's model and hyperparameters, as ``models.build_model`` takes them.
+    """Return a run's model and hyperparameters, as ``models.build_model`` takes them.
 
     What the run's entry leaves out comes from ``architecture``, as far as the model has it.
     """
-    return _with_shared(config, declared(config)[name])
+    return _with_shared(config, config["runs"][name])
 
 
 def _with_shared(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,21 +197,19 @@ def _with_shared(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[st
     return {"model": entry["model"], **shared, **own}
 
 
-def described(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def run_columns(config: Mapping[str, Any], runs: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return the columns of the tables for each run: experiment, model, hyperparameters, sorted."""
     return {
-        name: dict(sorted({"experiment": run["experiment"], **model_of(config, name)}.items()))
-        for name, run in declared(config).items()
+        name: dict(
+            sorted(
+                {"experiment": config["runs"][name]["experiment"], **model_of(config, name)}.items()
+            )
+        )
+        for name in runs
     }
 
 
-def counted(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return ``described`` runs for the tables of complexity: all runs, and those only counted."""
-    sections = {**config["controls"], **config["complexity"]["runs"]}
-    return described({**config, "controls": sections})
-
-
-def told(config: Mapping[str, Any]) -> dict[str, Any]:
+def without_local_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration without local paths, safe to publish."""
     source = config["dataset"]["source"]
     if source != SYNTHETIC and not source.startswith(REMOTE):
@@ -128,72 +217,65 @@ def told(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "dataset": {**config["dataset"], "source": source}}
 
 
-def judged(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration as verdicts are given it: the same on any machine, and in one order."""
-    training = {**config["training"], "checkpoint_seconds": 0}
-    anywhere = {**told(config), "device": "auto", "slots_per_gpu": 1, "training": training}
+def portable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration as verdicts are given it: the same on any machine, in one order."""
+    training = {**config["training"], "checkpoint_seconds": 0, "folds_together": False}
+    anywhere = {
+        **without_local_paths(config), "device": "auto", "slots_per_gpu": 1, "training": training,
+    }  # fmt: skip
     return json.loads(json.dumps(anywhere, sort_keys=True))
 
 
 def training_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A run's training settings: those of all runs, and what its entry changes.
+    """Return a run's training settings: those of all runs, and what its entry changes.
 
-    Without the interval of checkpoints, which changes no result.
+    Without those that change no result: the interval of checkpoints, folds that share a job.
     """
-    settings = {**config["training"], **declared(config)[name].get("training", {})}
-    return {key: value for key, value in settings.items() if key != "checkpoint_seconds"}
+    settings = {**config["training"], **config["runs"][name].get("training", {})}
+    return {key: value for key, value in settings.items() if key not in WITHOUT_EFFECT}
 
 
-def trainings_of(config: Mapping[str, Any], name: str) -> int:
-    """Count the models of a run: folds, seeds, protocols, and those of the leakage table."""
-    protocols = set(config["protocols"])
-    if name in config["leakage"]["runs"]:
-        protocols |= set(PROTOCOLS)
-    return len(protocols) * config["split"]["folds"] * len(config["seeds"])
+def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """Return ``runs`` and ``studies`` with what overlays did to them put in order.
 
-
-def settle_runs(config: Mapping[str, Any], base: Path) -> dict[str, dict[str, Any]]:
-    """The sections that name runs, with what overlays did to them put in order.
-
-    Runs are in the order of ``config.yaml``, then those that only an overlay names: Snakemake
-    puts what an overlay touches first, and tables would follow that. Runs that an overlay sets to
-    null are left out, also where ``leakage`` names them.
+    Runs and studies are in the order of ``config.yaml``, then those that only an overlay names:
+    Snakemake puts what an overlay touches first, and tables would follow that. Those that an
+    overlay sets to null are left out, also of the lists of studies.
 
     Args:
         config: ``config.yaml`` with everything laid over it.
         base: ``config.yaml``.
 
     Raises:
-        InputError: a run that there is not is left out or named.
+        InputError: a run that does not exist is left out or named.
     """
-    for section in (*SECTIONS, "leakage", "statistics"):
-        if not isinstance(config.get(section), Mapping):
-            raise _wrong(section, config.get(section), "expected a mapping")
-    if not isinstance(config["leakage"].get("runs"), list):
-        raise _wrong("leakage.runs", config["leakage"].get("runs"), "expected a list of runs")
     listed = yaml.safe_load(Path(base).read_text(encoding="utf-8"))
-    settled: dict[str, dict[str, Any]] = {}
-    for section in SECTIONS:
-        names = [*(n for n in listed[section] if n in config[section]), *config[section]]
-        settled[section] = {n: config[section][n] for n in names if config[section][n] is not None}
-    known = [
-        *declared(listed),
-        *(name for name in declared(settled) if name not in declared(listed)),
-    ]
-    named = {f"{s}.{name}": name for s in SECTIONS for name in config[s] if not config[s][name]}
-    named |= {f"leakage.runs.{i}": name for i, name in enumerate(config["leakage"]["runs"])}
-    for key, name in named.items():
-        if name not in known:
-            value = None if key.startswith(SECTIONS) else name
-            raise _wrong(key, value, f"no such run; known: {', '.join(known)}")
-    baseline = config["statistics"].get("baseline")
-    papers = list(dict.fromkeys([*listed["runs"], *settled["runs"]]))
-    if baseline not in papers:
-        raise _wrong(
-            "statistics.baseline", baseline, f"not under runs; known there: {', '.join(papers)}"
-        )
-    leakage = [name for name in config["leakage"]["runs"] if name in declared(settled)]
-    return {**settled, "leakage": {"runs": leakage}}
+    settled: dict[str, Any] = {}
+    for section in ("runs", "studies"):
+        given = config.get(section)
+        if not isinstance(given, Mapping):
+            raise _wrong(section, given, "expected a mapping")
+        names = [*(n for n in listed[section] if n in given), *given]
+        settled[section] = {n: given[n] for n in names if given[n] is not None}
+    known = list(dict.fromkeys([*listed["runs"], *settled["runs"]]))
+    for name, run in config["runs"].items():
+        if run is None and name not in known:
+            raise _wrong(f"runs.{name}", None, f"no such run; known: {', '.join(known)}")
+    for name, study in settled["studies"].items():
+        if not isinstance(study, Mapping):
+            continue  # the kinds of all keys are checked later
+        if study.get("baseline") not in known:
+            raise _wrong(
+                f"studies.{name}.baseline", study.get("baseline"),
+                f"no such run; known: {', '.join(known)}",
+            )  # fmt: skip
+        left = {
+            key: [run for run in study[key] if run not in known or run in settled["runs"]]
+            for key in ("runs", "counted", "leakage")
+            if isinstance(study.get(key), list)
+        }
+        settled["studies"][name] = {**study, **left}
+    return settled
 
 
 def categories_of(config: Mapping[str, Any]) -> list[str] | None:
@@ -203,21 +285,17 @@ def categories_of(config: Mapping[str, Any]) -> list[str] | None:
 
 def _check_names(config: Mapping[str, Any]) -> None:
     """Refuse an entry without a model: an overlay that names a run that does not exist."""
-    sections = {s: config[s] for s in SECTIONS if isinstance(config.get(s), Mapping)}
-    known = [
-        name
-        for runs in sections.values()
-        for name, run in runs.items()
-        if isinstance(run, Mapping) and "model" in run
-    ]
-    for section, runs in sections.items():
-        for name, run in runs.items():
-            if isinstance(run, Mapping) and "model" not in run:
-                raise _wrong(
-                    f"{section}.{name}", run,
-                    f"no such run; known: {', '.join(known)}; a new one needs model, experiment "
-                    "and segment_length",
-                )  # fmt: skip
+    runs = config.get("runs")
+    if not isinstance(runs, Mapping):
+        return
+    known = [name for name, run in runs.items() if isinstance(run, Mapping) and "model" in run]
+    for name, run in runs.items():
+        if isinstance(run, Mapping) and "model" not in run:
+            raise _wrong(
+                f"runs.{name}", run,
+                f"no such run; known: {', '.join(known)}; a new one needs model, experiment "
+                "and segment_length",
+            )  # fmt: skip
 
 
 def _check_source(dataset: Mapping[str, Any]) -> None:
@@ -258,7 +336,7 @@ def _hyperparameter(model: str, section: str, key: str, value: Any) -> Any:
 
 
 def _checked_run(config: Mapping[str, Any], key: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Check an entry of ``runs`` or ``controls`` by the constructor of its model."""
+    """Check an entry of ``runs`` by the constructor of its model."""
     if entry["model"] not in available():
         raise _wrong(
             f"{key}.model", entry["model"], f"no such model; one of {', '.join(available())}"

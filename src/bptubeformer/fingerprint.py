@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -34,8 +35,7 @@ def fingerprint(*roots: str) -> str:
     """Hash of the code reached from ``roots``.
 
     Args:
-        roots: a module (``bptubeformer.models.sttran``), one function of a module and what it
-            refers to (``bptubeformer.cli:train``), or the path of a notebook.
+        roots: modules (``bptubeformer.models.sttran``), or paths of notebooks.
 
     Returns:
         16 hexadecimal digits.
@@ -108,10 +108,6 @@ def reached(*roots: str) -> dict[str, str]:
         if _is_notebook(root):
             trees += [_meaning(tree, PACKAGE) for tree in _notebook(root)]
             found[Path(root).name] = "\n".join(map(_text, trees))
-        elif ":" in root:
-            module, name = root.split(":")
-            trees += _definitions(_parse(module), name)
-            found[root] = "\n".join(map(_text, trees))
         else:
             waiting.append(root)
         waiting += [module for tree in trees for module in _imports(tree)]
@@ -125,10 +121,55 @@ def reached(*roots: str) -> dict[str, str]:
     return found
 
 
+def imported(*roots: str, certain: bool = False) -> set[str]:
+    """Return the top-level modules from outside, such as numpy, that pieces of code can import.
+
+    Modules of the standard library are left out, and those that only a type checker reads.
+
+    Args:
+        roots: as for ``fingerprint``.
+        certain: leave out what only functions and classes of reached modules import.
+    """
+    found: set[str] = set()
+    waiting, seen = list(roots), {PACKAGE}
+    while waiting:
+        root = waiting.pop()
+        if root in seen:
+            continue
+        seen.add(root)
+        names = {name for tree in _executed(root, certain) for name in _at_runtime(tree)}
+        found |= {name.split(".")[0] for name in names}
+        names |= {root.rpartition(".")[0]} if _is_module(root) else set()
+        waiting += sorted(filter(_is_module, names))
+    return found - set(sys.stdlib_module_names) - {PACKAGE}
+
+
+def _is_module(name: str) -> bool:
+    return name.split(".")[0] == PACKAGE and _path(name) is not None
+
+
+def _executed(root: str, certain: bool) -> list[ast.AST]:
+    """Syntax trees that run when a root of ``imported`` is used."""
+    if _is_notebook(root):
+        return [*_notebook(root)]
+    body = _parse(root).body
+    definitions = ast.FunctionDef | ast.ClassDef
+    return [node for node in body if not (certain and isinstance(node, definitions))]
+
+
+def _at_runtime(node: ast.AST) -> Iterator[str]:
+    """Modules that a syntax tree imports, but for those that only a type checker reads."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    yield from _names(node)
+    for inside in ast.iter_child_nodes(node):
+        yield from _at_runtime(inside)
+
+
 @cache
-def command_fingerprint(command: str, *models: str) -> str:
-    """Fingerprint of one command of the command line and of the models it is given by name."""
-    return fingerprint(f"{PACKAGE}.cli:{command}", *(f"{PACKAGE}.models.{m}" for m in models))
+def stage_fingerprint(module: str, *models: str) -> str:
+    """Fingerprint of the module of a stage and of the models it is given by name."""
+    return fingerprint(module, *(f"{PACKAGE}.models.{m}" for m in models))
 
 
 def _path(module: str) -> Path | None:
@@ -214,49 +255,16 @@ def _is_text(node: ast.stmt) -> bool:
     )
 
 
-def _definitions(tree: ast.Module, name: str) -> Iterator[ast.stmt]:
-    """The top-level statement that defines ``name``, and those that define what it refers to."""
-    defined: dict[str, ast.stmt] = {}
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            defined[node.name] = node
-        elif isinstance(node, ast.Assign):
-            defined.update({t.id: node for t in node.targets if isinstance(t, ast.Name)})
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            defined.update({a.asname or a.name.split(".")[0]: node for a in node.names})
-    if name not in defined:
-        raise ValueError(f"no top-level definition of {name}")
-    waiting, seen = [name], set()
-    while waiting:
-        current = waiting.pop()
-        if current in seen or current not in defined:
-            continue
-        seen.add(current)
-        yield defined[current]
-        waiting += sorted(_references(defined[current]))
-
-
-def _references(node: ast.stmt) -> set[str]:
-    """Names of the module that a statement refers to; not those that a function binds itself."""
-    inside = list(ast.walk(node))
-    names = {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    if isinstance(node, ast.FunctionDef):
-        names -= {n.arg for n in inside if isinstance(n, ast.arg)}
-        names -= {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        imports = [n for n in inside if isinstance(n, ast.Import | ast.ImportFrom)]
-        names -= {a.asname or a.name.split(".")[0] for n in imports for a in n.names}
-    return names
-
-
 def _imports(tree: ast.AST) -> Iterator[str]:
     """Modules of this package that ``tree`` imports, at any depth."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            if name.split(".")[0] == PACKAGE and _path(name) is not None:
-                yield name
+        yield from filter(_is_module, _names(node))
+
+
+def _names(node: ast.AST) -> list[str]:
+    """Modules that a statement imports, and what it takes from them; nothing for any other node."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []

@@ -95,9 +95,14 @@ Text = Annotated[str, Kind("a text")]
 Whole = Annotated[int, Kind(f"a whole number of at most {LARGEST}", ge=-LARGEST, le=LARGEST)]
 Number = Annotated[float, Kind("a finite number", allow_inf_nan=False)]
 Count = Annotated[int, whole(1)]
+Index = Annotated[int, whole(0)]
 Seed = Annotated[int, Kind(f"a whole number from 0 to {LARGEST_SEED}", ge=0, le=LARGEST_SEED)]
 Fraction = Annotated[float, Kind("a number between 0 and 1", gt=0, lt=1)]
 Share = Annotated[float, Kind("a number from 0 to below 1", ge=0, lt=1)]
+Gigabytes = Annotated[float, Kind("a number above 0, at most 1000000", gt=0, le=1e6)]
+Size = Annotated[
+    float, Kind("a factor above 0, at most 1000, on the number of videos", gt=0, le=1000)
+]
 Positive = Annotated[float, Kind("a number above 0", gt=0, allow_inf_nan=False)]
 Triple = Annotated[
     Sequence[Count],

@@ -13,13 +13,17 @@ from pydantic_core import PydanticCustomError
 from bptubeformer.kinds import (
     Betas,
     Count,
+    Flag,
     Fraction,
+    Gigabytes,
+    Index,
     Kind,
     Positive,
     Precision,
     Protocol,
     Seed,
     Share,
+    Size,
     whole,
 )
 
@@ -69,7 +73,7 @@ class Dataset(Section):
         Kind("algorithm:digest of the file at an http(s) address, or null",
              pattern="^(md5|sha1|sha256|sha512):[0-9a-fA-F]+$"),
     ]  # fmt: skip
-    max_gigabytes: Annotated[float, Kind("a number above 0, at most 1000000", gt=0, le=1e6)]
+    max_gigabytes: Gigabytes
     max_rejected: Share
 
 
@@ -78,9 +82,7 @@ class Synthetic(Section):
 
     expected = "a mapping with seed and size, for the source synthetic"
     seed: Seed = 0
-    size: Annotated[
-        float, Kind("a factor above 0, at most 1000, on the number of videos", gt=0, le=1000)
-    ] = 1.0
+    size: Size = 1.0
 
 
 class Split(Section):
@@ -109,14 +111,15 @@ class Training(Section):
     early_stopping_patience: Count
     betas: Betas
     epsilon: Annotated[float, Kind("a number above 0, such as 1e-9", gt=0, allow_inf_nan=False)]
-    plateau_patience: Annotated[int, whole(0)]
+    plateau_patience: Index
     plateau_factor: Fraction
     precision: Precision
-    checkpoint_seconds: Annotated[int, whole(0)]
+    checkpoint_seconds: Index
+    folds_together: Flag
 
 
 class Run(Section):
-    """An entry of ``runs`` or ``controls``; other keys are hyperparameters of its model.
+    """An entry of ``runs``; other keys are hyperparameters of its model.
 
     Its ``training`` names what it changes; the whole is checked as a ``Training``.
     """
@@ -129,7 +132,13 @@ class Run(Section):
     training: Annotated[dict[str, Any], Kind("a mapping of training settings")] = {}
 
 
-Runs = Annotated[dict[Name, Run], Kind("a mapping of run names to runs")]
+Members = Annotated[
+    list[RunName], Kind("a list of names of runs, or of studies for their runs", different=True)
+]
+Protocols = Annotated[
+    list[Protocol],
+    Kind("a list of one or more of as-published, trajectory, video", min_length=1, different=True),
+]
 
 
 class Architecture(Section):
@@ -139,20 +148,26 @@ class Architecture(Section):
     expected = "a mapping of hyperparameters that all runs share"
 
 
-class Leakage(Section):
-    """``leakage``."""
+class StudySettings(Section):
+    """An entry of ``studies``."""
 
-    expected = "a mapping with runs"
-    runs: Annotated[
+    expected = "a mapping with question, runs, baseline and shown"
+    question: Annotated[str, Kind("a question in one line", pattern=r"^[^\x00-\x1f\x7f]+$")]
+    runs: Members
+    counted: Members = []
+    protocols: Protocols = []
+    baseline: RunName
+    shown: Annotated[str, Kind("the name of a run of the model bptubeformer, for the figures")]
+    leakage: Annotated[
         list[RunName],
         Kind("a list of names of runs; an empty one leaves the table out", different=True),
-    ]
+    ] = []
+    claims: Flag = False
 
 
 class Statistics(Section):
     """``statistics``."""
 
-    baseline: RunName
     margin: Fraction
     minimum_videos: Annotated[int, whole(2)]
     learned: Annotated[float | None, Kind("a number between 0 and 1, or null", gt=0, lt=1)]
@@ -164,14 +179,12 @@ class Complexity(Section):
     """``complexity``."""
 
     batch_size: Count
-    runs: Runs
 
 
 class Figures(Section):
     """``figures``."""
 
-    run: RunName
-    fold: Annotated[int, whole(0)]
+    fold: Index
     category: Annotated[str, Kind("a category name")]
     per_class: Count
     perplexity: Positive
@@ -191,11 +204,7 @@ class Configuration(Section):
     dataset: Dataset
     synthetic: Synthetic = Synthetic()
     categories: Annotated[dict[Name, Categories], Kind("lists of category names, by dataset name")]
-    protocols: Annotated[
-        list[Protocol],
-        Kind("a list of one or more of as-published, trajectory, video", min_length=1,
-             different=True),
-    ]  # fmt: skip
+    protocols: Protocols
     split: Split
     windows: Windows
     training: Training
@@ -210,8 +219,9 @@ class Configuration(Section):
     slots_per_gpu: Count
     architecture: Architecture
     runs: Annotated[dict[Name, Run], Kind("a mapping of run names to runs", min_length=1)]
-    controls: Runs
-    leakage: Leakage
+    studies: Annotated[
+        dict[Name, StudySettings], Kind("a mapping of names to studies", min_length=1)
+    ]
     statistics: Statistics
     complexity: Complexity
     figures: Figures

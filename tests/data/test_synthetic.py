@@ -2,7 +2,7 @@ import numpy as np
 
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.reader import ingest
-from bptubeformer.data.synthetic import MOVEMENTS, write_dataset
+from bptubeformer.data.synthetic import HEIGHT_PX, MOVEMENTS, WIDTH_PX, write_dataset
 
 
 def contents(folder):
@@ -40,3 +40,15 @@ def test_it_has_the_defects_of_real_trajectories(tmp_path):
     videos = people.groupby("category").size()
     assert len(videos) == 13
     assert videos.max() >= 2 * videos.min()
+
+
+def test_people_stand_in_the_picture_each_class_in_its_place(tmp_path):
+    write_dataset(tmp_path)
+    store, _ = ingest(find_trajectories([tmp_path], list(MOVEMENTS)))
+    category = np.repeat(store.labels, store.rows)
+    for number, movement in enumerate(MOVEMENTS.values()):
+        joints = store.frames[category == number].reshape(-1, 17, 2)
+        found = joints[(joints != 0).any(axis=-1)]
+        assert ((found >= 0) & (found <= (WIDTH_PX, HEIGHT_PX))).mean() > 0.97
+        hips = joints[:, 11][(joints[:, 11] != 0).any(axis=-1)]
+        assert abs(hips[:, 0].mean() / WIDTH_PX - movement.across) < 0.08

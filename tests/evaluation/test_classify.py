@@ -36,7 +36,7 @@ def people(tmp_path):
 
 
 def classified(model, source, output, step=1):
-    classify_trajectories(model, source, output, step=step, device_name="cpu", threads=1)
+    classify_trajectories(model, source, output, step=step, device="cpu", threads=1)
     return {path.stem: pd.read_csv(path) for path in output.iterdir()}
 
 
@@ -96,8 +96,8 @@ def test_a_model_without_body_parts_has_no_attention(people, tmp_path):
 def test_the_command_has_its_defaults(people, tmp_path, monkeypatch, capsys):
     path, _ = model_file(tmp_path)
     monkeypatch.chdir(tmp_path)
-    main(["predict", str(path), str(people)])
-    assert (tmp_path / "predictions" / "videos.csv").exists()
+    main(["classify", str(path), str(people)])
+    assert (tmp_path / "classified" / "videos.csv").exists()
     assert "in predictions" in capsys.readouterr().out
 
 

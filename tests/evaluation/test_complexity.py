@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from bptubeformer.config import declared, model_of
+from bptubeformer.claims import printed_table
+from bptubeformer.config import model_of, studies_of
 from bptubeformer.evaluation.complexity import (
     complexity,
     complexity_markdown,
@@ -14,7 +15,7 @@ from bptubeformer.models import build_model
 from conftest import REPOSITORY
 
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-RUNS = {name: {"experiment": "x", **model_of(CONFIG, name)} for name in declared(CONFIG)}
+RUNS = studies_of(CONFIG)["controls"].runs
 
 
 def closed_form(run):
@@ -90,7 +91,7 @@ def test_all_parameters_are_those_of_the_model():
 
 @pytest.fixture(scope="module")
 def tables():
-    return complexity_tables(RUNS, 13, 1000)
+    return complexity_tables(RUNS, 13, 1000, printed_table(2))
 
 
 def test_the_table_has_its_columns_and_prints_the_papers_digits(tables):
@@ -99,7 +100,7 @@ def test_the_table_has_its_columns_and_prints_the_papers_digits(tables):
         "run", "segment_length", "batch_size", "macs_thop", "macs_with_attention", "params",
         "params_trainable", "paper_macs",
     ]  # fmt: skip
-    assert list(table["run"]) == list(declared(CONFIG))
+    assert list(table["run"]) == list(RUNS)
     rows = table.set_index("run").loc[["ST-Tran", "BPT-V2"]]
     assert rows["macs_thop"].round(1).tolist() == rows["paper_macs"].tolist() == [613.5, 30.5]
     assert rows["params"].round(1).tolist() == rows["paper_params"].tolist() == [9.5, 4.9]

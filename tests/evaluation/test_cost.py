@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-from bptubeformer.config import model_of
+from bptubeformer.config import model_of, studies_of
 from bptubeformer.data.splits import SplitSettings, make_splits
 from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.cost import cost_markdown, cost_table
@@ -16,8 +16,11 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def config():
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2")}
-    config["controls"] = {}
+    config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2", "BPT-V2-T12")}
+    papers, controls, _ = config["studies"].values()
+    papers |= {"runs": ["ST-Tran", "BPT-V2"], "counted": ["BPT-V2-T12"]}
+    controls |= {"runs": ["BPT-V2"], "counted": []}
+    config["studies"] = {"paper": papers, "controls": controls}
     config["dataset"]["name"] = "small"
     config["architecture"] |= {"token_width": 8, "depth": 1}
     config["training"] |= {"batch_size": 16, "max_epochs": 5}
@@ -29,7 +32,7 @@ def table(store, config, tmp_path):
     for length in (24, 60):
         split, *_ = make_splits(store, "as-published", length, 24, SplitSettings())
         split.save(tmp_path / "as-published" / f"T{length}" / "fold0.parquet")
-    return cost_table(store, tmp_path, config, CPU, 15).set_index("run")
+    return cost_table(store, tmp_path, list(studies_of(config).values()), CPU, 15).set_index("run")
 
 
 def test_every_run_has_its_windows_macs_time_and_memory(table, store, config):
@@ -48,10 +51,12 @@ def test_every_run_has_its_windows_macs_time_and_memory(table, store, config):
     assert table.loc["ST-Tran", "memory_gb"] > row["memory_gb"]
 
 
-def test_the_page_names_the_device_and_the_sum(table):
-    text = cost_markdown(table.reset_index(), "small", CPU, 2)
+def test_the_page_names_the_device_and_the_sums(table, config):
+    text = cost_markdown(table.reset_index(), list(studies_of(config).values()), CPU, 2)
     assert text.startswith("# Cost of the runs on small\n")
     assert "cores, a few steps of each run, in fp32" in text
     hours = table["hours"].sum()
-    assert f"runs: {hours:,.2f} hours one after the other; {hours / 2:,.2f} with 2" in text
-    assert "controls (target extended): 0.00 hours more" in text
+    assert f"all together, {hours:,.2f} hours; {hours / 2:,.2f} with 2" in text
+    # Three trainings of BPT-V2 that the paper's study has too, of its nine.
+    shared = table.loc["BPT-V2", "hours"] / 3
+    assert f"paper {hours:,.2f}, controls {shared:,.2f}" in text

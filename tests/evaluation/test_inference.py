@@ -6,7 +6,7 @@ from bptubeformer.data.segments import Segments
 from bptubeformer.data.windows import window_starts
 from bptubeformer.evaluation.inference import attention_of, embed
 from bptubeformer.models import build_model
-from bptubeformer.training.loop import predict
+from bptubeformer.training.forward import predict
 
 
 @pytest.fixture

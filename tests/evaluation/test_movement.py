@@ -11,9 +11,8 @@ from bptubeformer.evaluation.attention_movement import (
     part_attention,
     part_speeds,
     rank_correlation,
-    write_attention_movement,
+    write_of_fold,
 )
-from bptubeformer.evaluation.job import TrainedFold
 from bptubeformer.evaluation.movement import (
     ALL_PARTS,
     BETWEEN_PARTS,
@@ -23,6 +22,7 @@ from bptubeformer.evaluation.movement import (
     movement_table,
     read_movement,
 )
+from bptubeformer.evaluation.trained import TrainedFold
 from bptubeformer.models import TrainedModel, build_model, save_model
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.skeleton import PARTS
@@ -146,7 +146,7 @@ def trained_fold(fold_files, store, run, folder):
 def test_every_test_segment_of_a_fold_is_written(fold_files, store, tmp_path):
     run = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
     fold = trained_fold(fold_files, store, run, tmp_path)
-    write_attention_movement(fold, 0, tmp_path / "movement.parquet")
+    write_of_fold(fold, 0, tmp_path / "movement.parquet")
     table = pd.read_parquet(tmp_path / "movement.parquet")
     assert table["trajectory"].tolist() == fold.trajectory.tolist()
     assert table["window_start"].tolist() == fold.starts.tolist()
@@ -155,7 +155,7 @@ def test_every_test_segment_of_a_fold_is_written(fold_files, store, tmp_path):
 def test_a_model_without_body_parts_has_no_attention_to_them(fold_files, store, tmp_path):
     fold = trained_fold(fold_files, store, {"model": "m12", "segment_length": 24}, tmp_path)
     with pytest.raises(InputError, match="m12 has no attention to body parts"):
-        write_attention_movement(fold, 0, tmp_path / "movement.parquet")
+        write_of_fold(fold, 0, tmp_path / "movement.parquet")
     assert not (tmp_path / "movement.parquet").exists()
 
 

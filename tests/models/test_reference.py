@@ -4,13 +4,13 @@ import pytest
 import torch
 import yaml
 
-from bptubeformer.config import declared, model_of
+from bptubeformer.config import model_of
 from bptubeformer.models import build_model
 from conftest import REPOSITORY
 from models.reference import PLAIN, plain_state
 
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-RUNS = {name: model_of(CONFIG, name) for name in declared(CONFIG)}
+RUNS = {name: model_of(CONFIG, name) for name in CONFIG["runs"]}
 
 
 @pytest.mark.parametrize("name", [name for name, run in RUNS.items() if run["model"] in PLAIN])

@@ -18,15 +18,20 @@ from bptubeformer.fingerprint import package_fingerprint
 from bptubeformer.provenance import crate
 from bptubeformer.provenance.check import METADATA, check_crate
 from bptubeformer.provenance.crate import Run, write_crate
-from bptubeformer.provenance.recompute import settled
+from bptubeformer.provenance.recompute import without_left_out
 from checkout import RESULTS
 
+PAPER = RESULTS / "paper"
 FOLD = RESULTS / "as-published" / "BPT-V2" / "fold0"
 
 
 @pytest.fixture(scope="module")
-def archive(finished):
-    checkout, _ = finished
+def checkout(finished):
+    return finished[0]
+
+
+@pytest.fixture(scope="module")
+def archive(checkout):
     return checkout / RESULTS / "crate.zip"
 
 
@@ -86,8 +91,8 @@ def test_a_crate_names_all_that_made_the_results(unpacked):
     assert run["instrument"] is workflow
     assert run["description"].endswith(f"--configfile {RESULTS}/config.json")
     results = {entity.id for entity in run["result"]}
-    for name in ("tables/accuracy.csv", "tables/verdict.html", "figures/tsne.svg", "summary.md",
-                 "notebooks/confusion.ipynb", "benchmarks/ingest.tsv",
+    for name in ("paper/tables/accuracy.csv", "paper/tables/verdict.html", "paper/figures/tsne.svg",
+                 "paper/summary.md", "paper/notebooks/confusion.ipynb", "benchmarks/ingest.tsv",
                  "data/splits/video/T24/fold0.parquet"):  # fmt: skip
         assert f"{RESULTS}/{name}" in results
     assert f"{RESULTS}/video/BPT-V2/fold1/predictions.parquet" in results  # of the leakage table
@@ -102,8 +107,8 @@ def test_each_file_of_a_crate_has_its_kind(unpacked):
     crate = ROCrate(unpacked)
     kinds = {
         "Snakefile": "text/plain", "src/bptubeformer/cli.py": "text/x-python",
-        f"{RESULTS}/tables/accuracy.csv": "text/csv",
-        f"{RESULTS}/figures/tsne.svg": "image/svg+xml",
+        f"{PAPER}/tables/accuracy.csv": "text/csv",
+        f"{PAPER}/figures/tsne.svg": "image/svg+xml",
         f"{FOLD}/predictions.parquet": "application/vnd.apache.parquet",
         f"{FOLD}/model.safetensors": "application/octet-stream", "README.md": "text/markdown",
     }  # fmt: skip
@@ -112,8 +117,7 @@ def test_each_file_of_a_crate_has_its_kind(unpacked):
     assert crate.get("README.md")["about"] is crate.root_dataset
 
 
-def test_a_crate_is_a_checkout_without_skeletons(unpacked, finished):
-    checkout, _ = finished
+def test_a_crate_is_a_checkout_without_skeletons(unpacked, checkout):
     assert (unpacked / "src/bptubeformer/cli.py").exists()
     assert (unpacked / "uv.lock").read_bytes() == (checkout / "uv.lock").read_bytes()
     inputs = json.loads((unpacked / RESULTS / "inputs.json").read_text())
@@ -131,12 +135,11 @@ def test_a_crate_is_a_checkout_without_skeletons(unpacked, finished):
         assert str(checkout.parent) not in (unpacked / RESULTS / name).read_text()
 
 
-def test_where_the_data_stood_stays_here(finished, tmp_path):
-    checkout, _ = finished
+def test_where_the_data_stood_stays_here(checkout, tmp_path):
     with zipfile.ZipFile(checkout / RESULTS / "crate.zip") as file:
         config = json.loads(file.read(f"{RESULTS}/config.json"))
     config["dataset"]["source"] = "/home/somebody/skeletons"
-    write_crate(Run(checkout / RESULTS, config, {}, checkout), tmp_path / "crate.zip")
+    write_crate(checkout / RESULTS, config, tmp_path / "crate.zip", checkout=checkout)
     with zipfile.ZipFile(tmp_path / "crate.zip") as file:
         kept = json.loads(file.read(f"{RESULTS}/config.json"))
         assert kept["dataset"]["source"] == "skeletons"
@@ -149,20 +152,22 @@ def test_a_sound_crate_is_verified_and_its_tables_are_computed_again(archive, ca
     assert "files: all there and as they were written" in printed
     assert "computed by the code of this package" in printed
     for name in ("accuracy", "leakage", "complexity", "movement", "silhouettes", "verdict"):
-        assert f"tables/{name}.csv: the same to the last byte" in printed
-    for name in ("tables/verdict.html", "summary.md", "summary.html"):
+        assert f"paper/tables/{name}.csv: the same to the last byte" in printed
+    for name in ("paper/tables/verdict.html", "paper/summary.md", "paper/summary.html"):
         assert f"{name}: the same to the last byte" in printed
     assert "every table and verdict is what the predictions make" in printed
 
 
 def test_a_table_that_its_predictions_do_not_make_is_found_out(received):
     """Also where whoever changed it has put its checksum right."""
-    path = RESULTS / "tables" / "accuracy.csv"
+    path = PAPER / "tables" / "accuracy.csv"
     table = pd.read_csv(received / path)
     table.loc[1, "balanced_accuracy_mean"] = 0.99
     table.to_csv(received / path, index=False)
     sign(received, path)
-    words = r"the first: tables/accuracy\.csv, row 3, column balanced_accuracy_mean: 0\.99; comp"
+    words = (
+        r"the first: paper/tables/accuracy\.csv, row 3, column balanced_accuracy_mean: 0\.99; comp"
+    )
     with pytest.raises(InputError, match=words):
         check_crate(received)
 
@@ -182,7 +187,7 @@ def test_a_table_that_its_predictions_do_not_make_is_found_out(received):
     ],
 )
 def test_pages_and_rows_that_are_others_are_found_out(received, name, change, words):
-    path = RESULTS / "summary.md" if "summary" in name else RESULTS / "tables" / name
+    path = PAPER / "summary.md" if "summary" in name else PAPER / "tables" / name
     if change:
         file = received / path
         file.write_text(change(file.read_text() if file.exists() else ""))
@@ -196,12 +201,12 @@ def test_pages_and_rows_that_are_others_are_found_out(received, name, change, wo
 
 def test_what_only_rounding_changes_is_the_same(received, capsys):
     for name, column in (("accuracy", "balanced_accuracy_mean"), ("metrics", "mean")):
-        path = RESULTS / "tables" / f"{name}.csv"
+        path = PAPER / "tables" / f"{name}.csv"
         table = pd.read_csv(received / path)
         table[column] += 1e-12
         table.to_csv(received / path, index=False)
         sign(received, path)
-    page = RESULTS / "tables" / "accuracy.md"
+    page = PAPER / "tables" / "accuracy.md"
     text = (received / page).read_text()
     number = re.search(r"0\.\d{3}[0-8]", text)[0]
     (received / page).write_text(text.replace(number, f"{float(number) + 0.0001:.4f}", 1))
@@ -209,7 +214,7 @@ def test_what_only_rounding_changes_is_the_same(received, capsys):
     check_crate(received)
     printed = capsys.readouterr().out
     for name in ("accuracy.csv", "accuracy.md"):
-        assert f"tables/{name}: the same but for rounding" in printed
+        assert f"paper/tables/{name}: the same but for rounding" in printed
     (received / page).write_text(text.replace(number, "0.9999", 1))
     sign(received, page)
     with pytest.raises(InputError, match=r"accuracy\.md says something else than its table"):
@@ -286,7 +291,7 @@ def of_another_name(folder):
         (lambda folder: (folder / METADATA).unlink(), "not the metadata of a crate|no such file"),
         (leading_out, "leads out of it"),
         (without_files, "not the metadata of a crate|is not one that was written"),
-        (of_another_fold, "made by another model than the one beside it"),
+        (of_another_fold, "made by another model than the one in its folder"),
         (cut, r"not of the test segments of fold0\.parquet"),
         (other_code, "its code is not that which it names"),
         (two_datasets, "there are results of more than one dataset"),
@@ -307,15 +312,15 @@ def test_a_link_is_no_file_of_a_crate(received, tmp_path):
         check_crate(received)
 
 
-def test_the_configuration_makes_the_run_again(unpacked, finished):
+def test_the_configuration_makes_the_run_again(unpacked, checkout):
     """Laid over config.yaml: runs that were left out stay out."""
-    checkout, _ = finished
     with zipfile.ZipFile(checkout / RESULTS / "crate.zip") as file:
         config = json.loads(file.read(f"{RESULTS}/config.json"))
-    fewer = {**config, "runs": {"BPT-V2": config["runs"]["BPT-V2"]}}
+    paper = {**config["studies"]["paper"], "runs": ["BPT-V2"], "baseline": "BPT-V2", "counted": []}
+    fewer = {**config, "runs": {"BPT-V2": config["runs"]["BPT-V2"]}, "studies": {"paper": paper}}
     made = crate._again(Run(checkout / RESULTS, fewer, {}, checkout))
-    assert made["runs"]["ST-Tran"] is None
-    assert list(settled(made)["runs"]) == ["BPT-V2"]
+    assert made["runs"]["ST-Tran"] is made["studies"]["controls"] is None
+    assert list(without_left_out(made)["runs"]) == ["BPT-V2"]
 
 
 def test_a_configuration_that_is_none_is_refused(received):
@@ -337,20 +342,19 @@ def test_what_is_no_crate_is_refused(tmp_path, archive):
         check_crate(tmp_path / "cut.zip")
 
 
-def test_a_run_that_is_not_finished_makes_no_crate(finished, tmp_path):
-    checkout, _ = finished
+def test_a_run_that_is_not_finished_makes_no_crate(checkout, tmp_path):
     results = shutil.copytree(checkout / RESULTS, tmp_path / "small")
     with zipfile.ZipFile(results / "crate.zip") as file:
         config = json.loads(file.read(f"{RESULTS}/config.json"))
     shutil.move(results / "video", tmp_path)
     with pytest.raises(InputError, match="not trained and tested; finish the run: snakemake"):
-        write_crate(Run(results, config, {}, checkout), tmp_path / "crate.zip")
+        write_crate(results, config, tmp_path / "crate.zip", checkout=checkout)
     shutil.move(tmp_path / "video", results)
     (results / "data" / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"manifest\.json: no such file; write it with"):
-        write_crate(Run(results, config, {}, checkout), tmp_path / "crate.zip")
+        write_crate(results, config, tmp_path / "crate.zip", checkout=checkout)
     manifest = {"folders": ["/data"], "files": [{"path": "/elsewhere/1.csv"}]}
     (results / "data" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match=r"/elsewhere/1\.csv is in none of its folders"):
-        write_crate(Run(results, config, {}, checkout), tmp_path / "crate.zip")
+        write_crate(results, config, tmp_path / "crate.zip", checkout=checkout)
     assert not (tmp_path / "crate.zip").exists()

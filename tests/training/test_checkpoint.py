@@ -34,8 +34,8 @@ def train(killable, fold_files, tmp_path_factory):
 
     def run(output, checkpoint_seconds=0, **settings):
         return commands(
-            "train", "--store", store, "--split", split, "--run", json.dumps(RUN), "--training",
-            json.dumps(SETTINGS), "--device", "cpu", "--output", output,
+            "train", "--store", store, "--splits", split.parent, "--run", json.dumps(RUN),
+            "--training", json.dumps(SETTINGS), "--device", "cpu", "--output", output,
             "--checkpoint-seconds", checkpoint_seconds, **settings,
         )  # fmt: skip
 

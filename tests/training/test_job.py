@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 
 from bptubeformer.errors import InputError
-from bptubeformer.fingerprint import command_fingerprint
+from bptubeformer.fingerprint import stage_fingerprint
 from bptubeformer.models import load_model
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.training import job, loop
 from bptubeformer.training.device import processor
-from bptubeformer.training.job import train_fold
+from bptubeformer.training.job import train_fold, train_folds
 from bptubeformer.training.loop import TrainingSettings
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
@@ -45,7 +45,7 @@ def test_a_run_records_what_it_was(trained, store):
     assert record["training"]["max_epochs"] == 2
     assert record["fingerprints"] == {
         "data": store.fingerprint,
-        "code": command_fingerprint("train", "bptubeformer"),
+        "code": stage_fingerprint("bptubeformer.training.job", "bptubeformer"),
     }
     assert record["versions"]["torch"].startswith("2.13.0")
     assert record["device"] == processor()
@@ -127,6 +127,39 @@ def test_a_training_in_smaller_micro_batches_goes_on_in_them(fold_files, tmp_pat
     name = "model.safetensors"
     mine, undisturbed = (tmp_path / folder / name for folder in ("killed", "undisturbed"))
     assert mine.read_bytes() == undisturbed.read_bytes()
+
+
+def test_a_job_of_several_folds_that_is_interrupted_keeps_those_that_ended(
+    fold_files, tmp_path, capsys
+):
+    """Snakemake removes what a failed job wrote, also of the folds that had ended."""
+    store, split = fold_files
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        folder.mkdir()
+        (folder / "fold0.parquet").write_bytes(split.read_bytes())
+    (whole / "fold1.parquet").write_bytes(split.read_bytes())
+    places = {name: tmp_path / name / "run" / "fold{fold}" for name in ("undisturbed", "failed")}
+    scalars = tmp_path / "tensorboard" / "fold{fold}"
+    train_folds(store, whole, RUN, places["undisturbed"], SETTINGS, [0, 1])
+    with pytest.raises(InputError, match="fold1"):
+        train_folds(store, cut, RUN, places["failed"], SETTINGS, [0, 1])
+    first = tmp_path / "failed" / "run" / "fold0"
+    for name in ("model.safetensors", "history.csv", "run.json"):
+        (first / name).unlink()
+    capsys.readouterr()
+    train_folds(
+        store, whole, RUN, places["failed"], SETTINGS, [0, 1], tensorboard=scalars
+    )  # fmt: skip
+    printed = capsys.readouterr().out
+    assert "fold0: going on after epoch 2" in printed
+    assert "fold0: epoch" not in printed
+    assert "fold1: epoch 1/2" in printed
+    for fold in range(2):
+        models = [tmp_path / name / "run" / f"fold{fold}" / "model.safetensors" for name in places]
+        assert models[0].read_bytes() == models[1].read_bytes()
+        assert len(list((tmp_path / "tensorboard" / f"fold{fold}").iterdir())) == 1
+    assert not list(tmp_path.rglob("checkpoint*"))
 
 
 def test_two_processes_never_train_one_fold(fold_files, tmp_path):

@@ -12,10 +12,10 @@ from torch import nn
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
+from bptubeformer.training.forward import predict
 from bptubeformer.training.loop import (
     TrainingSettings,
     make_optimiser,
-    predict,
     seed_everything,
     train,
 )

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
+from bptubeformer.training.forward import evaluate
 from bptubeformer.training.loop import (
     Trainer,
     TrainingSettings,
-    evaluate,
     make_optimiser,
     seed_everything,
     train,

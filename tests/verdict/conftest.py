@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
-from bptubeformer.config import declared, model_of
+from bptubeformer.claims import printed_table
+from bptubeformer.config import studies_of
 from bptubeformer.data.store import FrameStore
 from bptubeformer.evaluation.clusters import MEAN, POSITIVE
 from bptubeformer.evaluation.complexity import complexity_tables, ratios_table
@@ -67,10 +69,11 @@ def make_world(results: Path, config: dict) -> None:
         np.zeros((789, 34), np.float32), video.astype(np.int32), np.arange(790), trajectories,
         tuple(names),
     ).save(results / "data" / "frames.safetensors")  # fmt: skip
-    tables = results / "tables"
-    tables.mkdir()
-    described = {name: {"experiment": "x", **model_of(config, name)} for name in declared(config)}
-    counted = complexity_tables(described, 13, 1000)
+    tables = results / "paper" / "tables"
+    tables.mkdir(parents=True)
+    studies = studies_of(config)
+    described = studies["controls"].runs
+    counted = complexity_tables(described, 13, 1000, printed_table(2))
     counted.runs.to_csv(tables / "complexity.csv", index=False)
     counted.stages.to_csv(tables / "complexity_stages.csv", index=False)
     counted.transformers.to_csv(tables / "transformers.csv", index=False)
@@ -133,7 +136,7 @@ def make_world(results: Path, config: dict) -> None:
         for part in PARTS
         for order, rho in (("true", 0.4), ("shuffled", 0.0))
     ).to_csv(tables / "movement.csv", index=False)  # fmt: skip
-    for run in config["runs"]:
+    for run in studies["paper"].runs:
         for fold in range(3):
             record = {
                 "run": described[run],
@@ -169,4 +172,14 @@ def evidence(base_world, tmp_path, monkeypatch) -> Evidence:
     monkeypatch.setattr(gate, "content", lambda trajectories: [])
     shutil.copytree(base_world, tmp_path / "hr-crime")
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    return Evidence(tmp_path / "hr-crime", config)
+    return evidence_of(tmp_path / "hr-crime", config)
+
+
+def evidence_of(results: Path, config: dict, study: str = "paper") -> Evidence:
+    """Evidence of a study whose results are in a folder of any name."""
+    return Evidence(replace(studies_of(config)[study], results=results))
+
+
+def again(evidence: Evidence) -> Evidence:
+    """The same results, read again, with the configuration as it is now."""
+    return evidence_of(evidence.study.results, evidence.config)

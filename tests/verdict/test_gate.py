@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from bptubeformer.config import studies_of
 from bptubeformer.data.synthetic import MOVEMENTS
 from bptubeformer.verdict import gate
 from conftest import REPOSITORY
@@ -13,6 +14,14 @@ from conftest import REPOSITORY
 @pytest.fixture
 def config():
     return yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+
+
+def closed_by(config, trajectories):
+    return gate.closed_by(studies_of(config)["paper"], trajectories)
+
+
+def settings(config):
+    return gate.settings(studies_of(config)["paper"])
 
 
 def hr_crime(videos=780, seed=0):
@@ -28,7 +37,7 @@ def hr_crime(videos=780, seed=0):
 
 
 def test_hr_crime_with_the_papers_settings_is_judged(config):
-    assert gate.closed_by(config, hr_crime()) == []
+    assert closed_by(config, hr_crime()) == []
 
 
 def test_the_name_of_the_dataset_proves_nothing(config):
@@ -37,7 +46,7 @@ def test_the_name_of_the_dataset_proves_nothing(config):
         columns=["category", "video", "person", "rows"],
     )
     config["dataset"]["name"] = "hr-crime"
-    reasons = gate.closed_by(config, walkers)
+    reasons = closed_by(config, walkers)
     assert "166 videos, HR-Crime has 789" in reasons
     assert any("windows of 60 frames, HR-Crime has about" in reason for reason in reasons)
 
@@ -55,7 +64,7 @@ def test_the_name_of_the_dataset_proves_nothing(config):
     ],
 )  # fmt: skip
 def test_other_content_closes_it(config, change, reason):
-    assert any(reason in found for found in gate.closed_by(config, change(hr_crime())))
+    assert any(reason in found for found in closed_by(config, change(hr_crime())))
 
 
 @pytest.mark.parametrize(
@@ -72,13 +81,13 @@ def test_other_content_closes_it(config, change, reason):
 )
 def test_each_setting_that_is_not_the_papers_is_named(config, section, key, value, reason):
     config[section][key] = value
-    assert gate.settings(config) == [reason]
+    assert settings(config) == [reason]
 
 
 def test_a_setting_of_one_run_names_the_run(config):
     config["runs"]["BPT-V2"]["training"] = {"max_epochs": 5}
     config["protocols"] = ["video"]
-    assert gate.settings(config) == [
+    assert settings(config) == [
         "protocols = video, the paper's is as-published",
         "max_epochs = 5, less than 100 (BPT-V2)",
     ]
@@ -87,7 +96,7 @@ def test_a_setting_of_one_run_names_the_run(config):
 def test_of_many_runs_three_are_named(config):
     for run in ("ST-Tran", "BPT-V1", "BPT-V2", "BPT-V3", "BPT-V4"):
         config["runs"][run]["training"] = {"batch_size": 16}
-    assert gate.settings(config) == [
+    assert settings(config) == [
         "batch_size = 16, not one of (1000, 500, 100) (ST-Tran, BPT-V1, BPT-V2 and 2 more)"
     ]
 
@@ -96,4 +105,5 @@ def test_more_seeds_smaller_batches_and_fewer_runs_are_no_difference(config):
     config["seeds"] = [0, 1, 2]
     config["runs"]["BPT-8-V2"]["training"] = {"batch_size": 100, "max_epochs": 200}
     del config["runs"]["M1.2"]
-    assert gate.settings(config) == []
+    config["studies"]["paper"]["runs"].remove("M1.2")
+    assert settings(config) == []

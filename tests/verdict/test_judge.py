@@ -16,7 +16,6 @@ from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE, Predictions
 from bptubeformer.verdict import gate, models
-from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.judge import (
     CONTRADICTED,
     DIFFERS,
@@ -34,6 +33,7 @@ from bptubeformer.verdict.judge import (
 )
 from bptubeformer.verdict.outcome import KINDS, TESTS, Kind, decides
 from conftest import REPOSITORY
+from verdict.conftest import again, evidence_of
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
@@ -49,7 +49,7 @@ def table(name, change):
     """Change a table of the results; ``change`` takes and gives a data frame."""
 
     def apply(evidence, monkeypatch):
-        path = evidence.results / "tables" / f"{name}.csv"
+        path = evidence.study.folder / "tables" / f"{name}.csv"
         change(pd.read_csv(path)).to_csv(path, index=False)
 
     return apply
@@ -110,7 +110,7 @@ def silhouette(run, value, categories=None):
 
 def record(**changes):
     def apply(evidence, monkeypatch):
-        path = evidence.results / "as-published" / "BPT-V2" / "fold1" / "run.json"
+        path = evidence.study.results / "as-published" / "BPT-V2" / "fold1" / "run.json"
         about = json.loads(path.read_text())
         for key, value in changes.items():
             about[key] = about[key] | value if isinstance(value, dict) else value
@@ -120,7 +120,7 @@ def record(**changes):
 
 
 def without_a_class(evidence, monkeypatch):
-    path = evidence.results / "data" / "frames.safetensors"
+    path = evidence.study.results / "data" / "frames.safetensors"
     store = FrameStore.load(path)
     kept = [name for name in store.categories if name != "Arson"]
     rows = store.trajectories[store.trajectories["category"] != "Arson"].reset_index(drop=True)
@@ -132,7 +132,7 @@ def without_a_class(evidence, monkeypatch):
 
 
 def one_video_a_class(evidence, monkeypatch):
-    path = evidence.results / "data" / "frames.safetensors"
+    path = evidence.study.results / "data" / "frames.safetensors"
     store = FrameStore.load(path)
     rows = store.trajectories.drop_duplicates("category").reset_index(drop=True)
     number = len(rows)
@@ -143,7 +143,7 @@ def one_video_a_class(evidence, monkeypatch):
 
 
 def wider_frames(evidence, monkeypatch):
-    path = evidence.results / "data" / "frames.safetensors"
+    path = evidence.study.results / "data" / "frames.safetensors"
     arrays = load_file(path)
     with safe_open(path, framework="np") as store:
         about = store.metadata()
@@ -152,14 +152,14 @@ def wider_frames(evidence, monkeypatch):
 
 
 def wrong_label(evidence, monkeypatch):
-    path = evidence.results / "as-published" / "BPT-V2" / "fold0" / FILE
+    path = evidence.study.results / "as-published" / "BPT-V2" / "fold0" / FILE
     shown = Predictions.load(path)
     shown.labels[0] = 5
     shown.save(path)
 
 
 def attention_without_knees(evidence, monkeypatch):
-    path = evidence.results / "as-published" / "BPT-V2" / "fold0" / "attention.safetensors"
+    path = evidence.study.results / "as-published" / "BPT-V2" / "fold0" / "attention.safetensors"
     arrays = load_file(path)
     del arrays["attention knees"]
     save_file(arrays, path)
@@ -169,9 +169,9 @@ def patch(module, name, value):
     return lambda evidence, monkeypatch: monkeypatch.setattr(module, name, value)
 
 
-def configure(section, run, **changes):
+def configure(run, **changes):
     def apply(evidence, monkeypatch):
-        evidence.config[section][run] |= changes
+        evidence.config["runs"][run] |= changes
 
     return apply
 
@@ -215,7 +215,7 @@ FLIPS = {
         recall=rows["recall"].where(rows["category"] != "Abuse"))),
     "mean_silhouette": silhouette("mean", 0.2),
     "more_tubelets": cell("transformers", "tokens", 99, run="BPT-k8x3x3"),
-    "overlapping": configure("runs", "BPT-8-V1", stride=[2, 2, 2]),
+    "overlapping": configure("BPT-8-V1", stride=[2, 2, 2]),
     "padding_needed": patch(models, "PARTS", {"elbows": ((7, 8),), "wrists": ((9, 10),)}),
     "padding_of_pairs": patch(models, "part_grids", lambda padding: [[[0, 1]]] * 5),
     "parameters": cell("complexity", "params", 4.84, run="BPT-V2"),
@@ -229,13 +229,13 @@ FLIPS = {
     "silhouette_sign": silhouette("share positive", 0.51, ["Burglary"]),
     "silhouette_tail": silhouette("share positive", 0.9, ["Explosion"]),
     "similar": shift("TTubeFormer", -0.03),
-    "spatial_positions": configure("runs", "BPT-V2", kernel=[2, 2, 2], stride=[2, 1, 1]),
+    "spatial_positions": configure("BPT-V2", kernel=[2, 2, 2], stride=[2, 1, 1]),
     "square_grids": patch(models, "part_grids", lambda padding: [[[0, 1]]] * 5),
     "tokeniser": cell("complexity_stages", "modules", "5 Linear", stage="tokeniser"),
     "tokens": cell("transformers", "width", 512, transformer="temporal_transformer"),
     "trained": table("accuracy", lambda rows: rows[rows["run"] != "BPT-8-V1"]),
     "training_setting": record(training={"learning_rate": 0.01}),
-    "tubelet_matrices": configure("runs", "BPT-V2", stride=[1, 3, 3]),
+    "tubelet_matrices": configure("BPT-V2", stride=[1, 3, 3]),
     "tubelets": cell("transformers", "tokens", 6, run="BPT-V2"),
     "various_metrics": table("metrics", lambda rows: rows.head(1)),
     "videos": one_video_a_class,
@@ -244,7 +244,7 @@ FLIPS = {
 
 
 def verdicts(evidence, test):
-    fresh = Evidence(evidence.results, evidence.config)
+    fresh = again(evidence)
     return [judge(claim, fresh)["verdict"] for claim in CLAIMS.values() if claim.test == test]
 
 
@@ -287,7 +287,7 @@ def test_where_trainings_differ_by_more_than_the_claim_nothing_is_decided(
 
 def test_what_cannot_be_decided_says_what_could_and_what_is_too_small(evidence, monkeypatch):
     noise(0.05)(evidence, monkeypatch)
-    fresh = Evidence(evidence.results, evidence.config)
+    fresh = again(evidence)
     row = judge(CLAIMS["T04"], fresh)
     assert row["verdict"] == INCONCLUSIVE
     assert "this protocol cannot decide it within 0.01; it could with" in row["reason"]
@@ -306,7 +306,7 @@ def test_a_class_with_one_test_video_leaves_all_undecided(evidence, monkeypatch)
     counts(lambda rows: rows[(rows["category"] != "Arson") | rows["video"].eq("Arson0")])(
         evidence, monkeypatch
     )
-    fresh = Evidence(evidence.results, evidence.config)
+    fresh = again(evidence)
     for name in ("T04", "Q04", "Q12a", "F02a", "F01"):
         row = judge(CLAIMS[name], fresh)
         assert row["verdict"] == INCONCLUSIVE, name
@@ -316,7 +316,7 @@ def test_a_class_with_one_test_video_leaves_all_undecided(evidence, monkeypatch)
 
 def test_far_better_is_not_similar(evidence, monkeypatch):
     shift("TTubeFormer", 0.1)(evidence, monkeypatch)
-    row = judge(CLAIMS["U02a"], Evidence(evidence.results, evidence.config))
+    row = judge(CLAIMS["U02a"], again(evidence))
     assert row["verdict"] == DIFFERS
     assert "not similar: TTubeFormer is better" in row["reason"]
 
@@ -324,7 +324,7 @@ def test_far_better_is_not_similar(evidence, monkeypatch):
 def test_a_run_decidedly_at_chance_is_not_better_than_guessing(evidence, monkeypatch):
     table("accuracy", lambda rows: rows.assign(learned=rows["run"] != "BPT-V1"))(evidence, None)
     shift("BPT-V1", -0.42)(evidence, monkeypatch)
-    row = judge(CLAIMS["Q13"], Evidence(evidence.results, evidence.config))
+    row = judge(CLAIMS["Q13"], again(evidence))
     assert (row["verdict"], row["here"]) == (DIFFERS, "14 of 15 runs learned; not: BPT-V1")
 
 
@@ -376,6 +376,8 @@ def test_choices_show_the_configuration(evidence):
     assert row["evidence"] == "config.yaml"
     assert "runs.M1.2.local_width = 128" in judge(CLAIMS["G13"], evidence)["here"]
     del evidence.config["runs"]["M1.2"]
+    evidence.config["studies"]["paper"]["runs"].remove("M1.2")
+    evidence = again(evidence)
     assert "runs.M1.2.local_width = left out" in judge(CLAIMS["G13"], evidence)["here"]
 
 
@@ -396,6 +398,7 @@ def test_behind_a_closed_gate_no_result_is_judged(evidence, monkeypatch):
     """What needs no data is decided all the same."""
     monkeypatch.setattr(gate, "content", lambda trajectories: ["12 videos, HR-Crime has 789"])
     evidence.config["training"]["max_epochs"] = 5
+    evidence = again(evidence)
     found = verdict_table(evidence)
     found.index = found["id"] + found["part"]
     for name, claim in CLAIMS.items():
@@ -416,7 +419,7 @@ def test_behind_a_closed_gate_no_result_is_judged(evidence, monkeypatch):
 
 
 def test_early_stopping_that_never_happened_is_not_reproduced(evidence):
-    for run in evidence.config["runs"]:
+    for run in evidence.study.runs:
         for path in evidence.folds_of(run):
             about = json.loads((path / "run.json").read_text())
             about["training"]["max_epochs"] = 10
@@ -446,12 +449,13 @@ def test_early_stopping_that_never_happened_is_not_reproduced(evidence):
 def test_every_part_of_a_claim_counts(evidence, monkeypatch, claim, change):
     assert judge(CLAIMS[claim], evidence)["verdict"] in (REPRODUCED, FOLLOWED)
     change(evidence, monkeypatch)
-    after = judge(CLAIMS[claim], Evidence(evidence.results, evidence.config))["verdict"]
+    after = judge(CLAIMS[claim], again(evidence))["verdict"]
     assert after in (DIFFERS, NOT_RUN)
 
 
 def test_figures_of_another_run_decide_nothing(evidence):
-    evidence.config["figures"]["run"] = "BPT-V3"
+    evidence.config["studies"]["paper"]["shown"] = "BPT-V3"
+    evidence = again(evidence)
     for name in ("L01a", "N02", "N13", "S07a"):
         row = judge(CLAIMS[name], evidence)
         assert row["verdict"] == NOT_RUN
@@ -460,9 +464,10 @@ def test_figures_of_another_run_decide_nothing(evidence):
 
 def test_runs_that_a_user_adds_are_not_the_papers(evidence):
     evidence.config["runs"]["mine"] = {"model": "m12", "experiment": "x", "segment_length": 24}
-    rows = pd.read_csv(evidence.results / "tables" / "accuracy.csv")
+    evidence = again(evidence)
+    rows = pd.read_csv(evidence.study.folder / "tables" / "accuracy.csv")
     mine = rows.iloc[[0]].assign(run="mine", balanced_accuracy_mean=0.1, learned=False)
-    pd.concat([rows, mine]).to_csv(evidence.results / "tables" / "accuracy.csv", index=False)
+    pd.concat([rows, mine]).to_csv(evidence.study.folder / "tables" / "accuracy.csv", index=False)
     for name in ("Q13", "F07"):
         assert judge(CLAIMS[name], evidence)["verdict"] == REPRODUCED, name
     for name in ("S01", "S06a"):
@@ -479,11 +484,11 @@ def test_one_run_of_all_left_out_leaves_all_undecided(evidence):
 def test_what_was_not_computed_is_not_run(evidence):
     for name in ("accuracy", "counts"):
         table(name, lambda rows: rows[rows["run"] == "BPT-V2"])(evidence, None)
-    (evidence.results / "tables" / "silhouette_counts.csv").unlink()
-    fresh = Evidence(evidence.results, evidence.config)
+    (evidence.study.folder / "tables" / "silhouette_counts.csv").unlink()
+    fresh = again(evidence)
     for name, words in {
         "T01": "ST-Tran was not trained",
-        "Q08": "BPT-V2-w384 was not trained: snakemake extended",
+        "Q08": "BPT-V2-w384 was not trained: snakemake controls",
         "Q12a": "ST-Tran was not trained",
         "L01a": "tables/silhouette_counts.csv was not made",
     }.items():
@@ -515,22 +520,21 @@ def test_a_record_that_is_none_is_refused(evidence):
 
 
 def test_an_empty_result_reproduces_nothing_that_has_to_be_computed(tmp_path, evidence):
-    found = verdict_table(Evidence(tmp_path / "nothing", evidence.config)).set_index("id")
+    found = verdict_table(evidence_of(tmp_path / "nothing", evidence.config)).set_index("id")
     reproduced = found.index[found["verdict"] == REPRODUCED]
     # The grids of the body parts are facts of the package.
     assert set(reproduced) == set()
     assert {"R07", "R08", "R09", "R10", "R12"} < set(found.index[found["verdict"] == FOLLOWED])
 
 
-def test_the_controls_are_read_from_their_folder(evidence):
-    path = evidence.results / "extended"
-    path.mkdir()
-    rows = pd.read_csv(evidence.results / "tables" / "accuracy.csv")
-    rows.assign(balanced_accuracy_mean=0.1).to_csv(path / "accuracy.csv", index=False)
-    shutil.copy(evidence.results / "tables" / "counts.csv", path)
-    extended = Evidence(evidence.results, evidence.config, "extended")
-    assert judge(CLAIMS["T04"], extended)["here"].startswith("0.1000")
-    assert judge(CLAIMS["T04"], extended)["evidence"] == "extended/accuracy.csv"
+def test_a_study_is_judged_by_its_own_tables(evidence):
+    tables = evidence.study.results / "controls" / "tables"
+    shutil.copytree(evidence.study.folder / "tables", tables)
+    rows = pd.read_csv(tables / "accuracy.csv")
+    rows.assign(balanced_accuracy_mean=0.1).to_csv(tables / "accuracy.csv", index=False)
+    controls = evidence_of(evidence.study.results, evidence.config, "controls")
+    assert judge(CLAIMS["T04"], controls)["here"].startswith("0.1000")
+    assert judge(CLAIMS["T04"], evidence)["here"].startswith("0.4982")
 
 
 def test_two_tests_of_one_name_are_refused():
@@ -553,7 +557,7 @@ def results_reproduced(table):
 
 def test_walkers_under_the_name_of_hr_crime_reproduce_no_result(evidence, store, monkeypatch):
     monkeypatch.undo()
-    store.save(evidence.results / "data" / "frames.safetensors")
+    store.save(evidence.study.results / "data" / "frames.safetensors")
     evidence.config["dataset"]["name"] = "hr-crime"
     rows = [judge(claim, evidence) for claim in CLAIMS.values() if claim.id != "R02"]
     assert results_reproduced(pd.DataFrame(rows)) == []
@@ -566,7 +570,7 @@ def test_without_the_gate_each_reproduced_claim_rests_on_decided_pairs(evidence,
     size = verdicts_benchmark.SIZES[1]
     truth = verdicts_benchmark.equal_truth(size)
     counts = verdicts_benchmark.simulate(size, truth, np.random.default_rng(seed))
-    simulated = verdicts_benchmark.Simulated(evidence.results, evidence.config, given=counts)
+    simulated = verdicts_benchmark.Simulated(evidence.study, given=counts)
     for claim in verdicts_benchmark.CLAIMS:
         row = judge(claim, simulated)
         if row["verdict"] != REPRODUCED:
@@ -587,6 +591,12 @@ def test_without_the_gate_each_reproduced_claim_rests_on_decided_pairs(evidence,
 def test_a_run_that_the_configuration_left_out_decides_nothing(evidence):
     for run in ("BPT-V2", "BPT-8-V1"):
         del evidence.config["runs"][run]
+        evidence.config["studies"]["paper"]["runs"].remove(run)
+    evidence.config["studies"]["paper"] |= {"shown": "BPT-V1", "leakage": []}
+    for study in ("controls", "quick"):
+        del evidence.config["studies"][study]
+    evidence.config["studies"]["paper"]["counted"] = []
+    evidence = again(evidence)
     for name, run in {"R16": "BPT-V2", "R18": "BPT-8-V1", "R10": "BPT-8-V1"}.items():
         row = judge(CLAIMS[name], evidence)
         assert (row["verdict"], row["reason"]) == (NOT_RUN, f"{run} is not in the configuration")

@@ -3,7 +3,6 @@ import re
 import pytest
 
 from bptubeformer.verdict import gate
-from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.judge import VERDICTS, verdict_table
 from bptubeformer.verdict.page import (
     about,
@@ -14,6 +13,7 @@ from bptubeformer.verdict.page import (
     verdict_page,
 )
 from bptubeformer.verdict.summary import changed, results_summary
+from verdict.conftest import again, evidence_of
 
 
 def test_the_page_has_every_claim_and_needs_no_network(evidence):
@@ -27,11 +27,12 @@ def test_the_page_has_every_claim_and_needs_no_network(evidence):
     assert "http" not in page.replace("http-equiv", "")
     for verdict, count in count_verdicts(found).items():
         assert f">{verdict} {count}</button>" in page
-    assert '<a href="../tables/accuracy.csv">' in page
+    assert '<a href="accuracy.csv">' in page
 
 
-def test_what_comes_from_outside_is_escaped(evidence):
-    evidence.config["dataset"]["name"] = "<script>alert(1)</script>"
+def test_what_comes_from_outside_is_escaped(evidence, tmp_path):
+    evidence = evidence_of(evidence.study.results.rename(tmp_path / "<script>alert(1)<"),
+                           evidence.config)  # fmt: skip
     page = verdict_page(verdict_table(evidence), evidence)
     assert "<script>alert" not in page
 
@@ -55,13 +56,14 @@ def test_the_page_says_how_many_trainings_reached_their_last_epoch(evidence):
     for folder in evidence.folds_of("BPT-V2"):
         path = folder / "run.json"
         path.write_text(path.read_text().replace('"epochs": 10', '"epochs": 100'))
-    fresh = Evidence(evidence.results, evidence.config)
+    fresh = again(evidence)
     assert "3 of 48 trainings reached max_epochs" in about(fresh)
-    assert "reached max_epochs" not in about(Evidence(evidence.results / "none", evidence.config))
+    nothing = evidence_of(evidence.study.results / "none", evidence.config)
+    assert "reached max_epochs" not in about(nothing)
 
 
-def test_another_dataset_is_named_at_the_top(evidence, monkeypatch):
-    evidence.config["dataset"]["name"] = "walkers"
+def test_another_dataset_is_named_at_the_top(evidence, monkeypatch, tmp_path):
+    evidence = evidence_of(evidence.study.results.rename(tmp_path / "walkers"), evidence.config)
     monkeypatch.setattr(gate, "content", lambda trajectories: ["3 videos, HR-Crime has 789"])
     assert "Computed on walkers" in verdict_markdown(verdict_table(evidence), evidence)
     page = verdict_page(verdict_table(evidence), evidence)
@@ -70,7 +72,7 @@ def test_another_dataset_is_named_at_the_top(evidence, monkeypatch):
 
 
 def test_the_summary_says_on_which_data_and_machine(evidence):
-    (evidence.results / "tables" / "accuracy.md").write_text("# Table 1: balanced accuracy\n\nx\n")
+    evidence.study.table("accuracy.md").write_text("# Table 1: balanced accuracy\n\nx\n")
     base = {**evidence.config, "seeds": [0, 1]}
     text = results_summary(evidence, base)
     assert text.startswith("# Results on hr-crime\n")

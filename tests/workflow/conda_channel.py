@@ -1,7 +1,8 @@
-"""A conda channel of what is installed here, and a ``conda`` that makes environments from it.
+"""A conda channel that has Python and pip, and a ``conda`` that makes environments from it.
 
-No conda and no channel can be reached from a test. The packages of this one are links to the
-distributions of the running environment; solving and installing them is rattler's work.
+No conda and no channel can be reached from a test. Python and pip are those that run the tests;
+rattler solves and installs them. The rest of an environment is installed by pip or uv: from the
+package index, or from wheels that hold the metadata of what is installed here, with links to it.
 """
 
 import asyncio
@@ -9,15 +10,14 @@ import ensurepip
 import io
 import json
 import os
-import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.metadata import Distribution
@@ -30,7 +30,6 @@ from packaging.version import Version
 from rattler import (
     Channel,
     Gateway,
-    MatchSpec,
     Subdir,
     VirtualPackage,
     VirtualPackageOverrides,
@@ -41,22 +40,18 @@ from rattler.exceptions import SolverError
 from rattler.index import index_fs
 
 CONDA_VERSION = "24.7.1"  # the oldest that Snakemake takes
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
-METAPACKAGES = {"pytorch-cpu": "cpu*", "pytorch-gpu": "cuda*"}  # and the build that each is for
 PLATFORM = str(Subdir.current())
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 SITE_PACKAGES = f"lib/{PYTHON}/site-packages"
 PREFIX = "/placeholder/of/the/prefix"  # in a package's scripts; rattler puts in the real one
-# Of the two builds, conda takes that with the higher number unless there is no driver.
-TORCH_BUILDS = (("cpu_0", 0, []), ("cuda_1", 1, ["__cuda"]))
 PIP_WHEEL = next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
 
 # On a busy machine a thread of rattler now and then crashes Python (0.28): then once more.
 CONDA = """#!/bin/sh
-{python} -I {module} {home} "$@"
+{python} -I {module} {home} {source} "$@"
 status=$?
 [ $status -gt 128 ] || exit $status
-exec {python} -I {module} {home} "$@"
+exec {python} -I {module} {home} {source} "$@"
 """
 ACTIVATE = """export CONDA_PREFIX="$1" CONDA_DEFAULT_ENV="$1" PATH="$1/bin:$PATH"
 """
@@ -69,16 +64,14 @@ class Package:
     name: str
     version: str
     depends: list[str] = field(default_factory=list)
-    build: str = "0"
-    build_number: int = 0
     links: dict[str, Path] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write ``<name>-<version>-<build>.tar.bz2``."""
+        """Write ``<name>-<version>-0.tar.bz2``."""
         index = {
             "name": self.name, "version": self.version, "depends": self.depends,
-            "build": self.build, "build_number": self.build_number, "subdir": PLATFORM,
+            "build": "0", "build_number": 0, "subdir": PLATFORM,
         }  # fmt: skip
         paths = [{"_path": name, "path_type": "softlink"} for name in self.links]
         for name, text in self.texts.items():
@@ -89,8 +82,8 @@ class Package:
             "info/index.json": json.dumps(index).encode(),
             "info/paths.json": json.dumps({"paths": paths, "paths_version": 1}).encode(),
         }
-        name = f"{self.name}-{self.version}-{self.build}.tar.bz2"
-        with tarfile.open(folder / name, "w:bz2", compresslevel=1) as archive:
+        archive_path = folder / f"{self.name}-{self.version}-0.tar.bz2"
+        with tarfile.open(archive_path, "w:bz2", compresslevel=1) as archive:
             for path, text in {**described, **self.texts}.items():
                 member = tarfile.TarInfo(path)
                 member.size = len(text)
@@ -102,39 +95,6 @@ class Package:
                 archive.addfile(member)
 
 
-def conda_name(name: str) -> str:
-    """Conda's name of a distribution."""
-    return CONDA_NAMES.get(canonicalize_name(name), canonicalize_name(name))
-
-
-def public_version(distribution: Distribution) -> str:
-    """Its version without what follows a plus."""
-    return Version(distribution.version).public
-
-
-def requirements(name: str, extras: Iterable[str] = ()) -> Iterator[str]:
-    """What a distribution needs here, directly; a needed extra stands for what it needs."""
-    for text in metadata.requires(name) or []:
-        needed = Requirement(text)
-        markers = [{"extra": extra} for extra in ("", *extras)]
-        if needed.marker is None or any(map(needed.marker.evaluate, markers)):
-            yield canonicalize_name(needed.name)
-            if needed.extras:
-                yield from requirements(needed.name, needed.extras)
-
-
-def closure(names: Iterable[str]) -> dict[str, list[str]]:
-    """The distributions, all that they need, and what each of these needs."""
-    found: dict[str, list[str]] = {}
-    waiting = [canonicalize_name(name) for name in names]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name] = sorted(set(requirements(name)))
-            waiting += found[name]
-    return found
-
-
 def files_of(distribution: Distribution) -> dict[PurePath, Path]:
     """The files of a distribution, by their places in the prefix."""
     prefix = Path(str(distribution.locate_file(""))).parents[2]
@@ -143,22 +103,6 @@ def files_of(distribution: Distribution) -> dict[PurePath, Path]:
     )
     kept = (path for path in located if path.parent.name != "__pycache__")
     return {PurePath(path.relative_to(prefix)): path for path in kept}
-
-
-def package_of(name: str, needs: list[str], owners: Counter[PurePath]) -> Package:
-    """A distribution as a package of links, to whole folders where these are its alone."""
-    distribution = metadata.distribution(name)
-    depends = ["python", *map(conda_name, needs)]
-    package = Package(conda_name(name), public_version(distribution), depends)
-    for place, path in files_of(distribution).items():
-        prefix = str(path)[: -len(str(place)) - 1]
-        if place.parts[0] == "bin" and path.read_bytes().startswith(b"#!"):
-            text = path.read_bytes().replace(prefix.encode(), PREFIX.encode())
-            package.texts[str(place)] = text
-        else:
-            own = next(part for part in (*reversed(place.parents), place) if owners[part] < 2)
-            package.links[str(own)] = Path(prefix, own)
-    return package
 
 
 def python_package() -> Package:
@@ -180,53 +124,48 @@ def pip_package() -> Package:
     return Package("pip", ensurepip.version(), ["python"], texts=texts)
 
 
-def torch_packages(torch: Package) -> Iterator[Package]:
-    """Builds as conda-forge has them, and its names for each; the files are the same."""
-    for build, number, needs in TORCH_BUILDS:
-        depends = [*torch.depends, *needs]
-        yield Package(torch.name, torch.version, depends, build, number, torch.links, torch.texts)
-    for name, build in METAPACKAGES.items():
-        yield Package(name, torch.version, [f"{torch.name} =={torch.version} {build}"])
-
-
-def build_channel(folder: Path, distributions: Iterable[str]) -> None:
-    """Make a channel of installed distributions, of all that they need, of Python and of pip."""
+def build_channel(folder: Path) -> None:
+    """Make a channel of Python and pip."""
     target = folder / PLATFORM
     target.mkdir(parents=True)
-    owners = Counter(
-        parent
-        for name in {distribution.name for distribution in metadata.distributions()}
-        for parent in {
-            parent for place in files_of(metadata.distribution(name)) for parent in place.parents
-        }
-    )
     python_package().write(target)
     pip_package().write(target)
-    for name, needs in closure(distributions).items():
-        package = package_of(name, needs, owners)
-        for variant in torch_packages(package) if name == "torch" else [package]:
-            variant.write(target)
     asyncio.run(index_fs(folder, write_zst=False, write_shards=False))
 
 
-def distributions_of(*environments: Path) -> set[str]:
-    """The distributions that environment files name, whether of the channel or of pip."""
-    found = set()
-    pypi_names = {conda: name for name, conda in CONDA_NAMES.items()}
-    pypi_names |= dict.fromkeys(METAPACKAGES, "torch")
-    for path in environments:
-        for line in yaml.safe_load(path.read_text())["dependencies"]:
-            for spec in line["pip"] if isinstance(line, dict) else [line]:
-                name = re.match(r"[\w.-]+", spec)[0]
-                found.add(pypi_names.get(name, name))
-    return found - {"python", "pip"}
+def links() -> dict[str, dict[str, str]]:
+    """Targets of the links that stand for each distribution, by their places in the prefix.
+
+    A link leads to a whole folder where this is of one distribution alone. Metadata and scripts
+    are left out: pip writes them.
+    """
+    files = {canonicalize_name(one.name): files_of(one) for one in metadata.distributions()}
+    owners = Counter(
+        folder
+        for places in files.values()
+        for folder in {folder for place in places for folder in place.parents}
+    )
+    found: dict[str, dict[str, str]] = {name: {} for name in files}
+    for name, places in files.items():
+        for place, path in places.items():
+            if place.parts[0] != "bin" and ".dist-info/" not in str(place):
+                own = next(part for part in (*reversed(place.parents), place) if owners[part] < 2)
+                found[name][str(own)] = str(path)[: -len(str(place))] + str(own)
+    return found
 
 
-def write_conda(home: Path) -> Path:
-    """Write ``bin/conda`` and ``bin/activate`` into a folder with a ``channel``; that ``bin``."""
+def write_conda(home: Path, source: str) -> Path:
+    """Write ``bin/conda`` and ``bin/activate``, and the channel; return that ``bin``.
+
+    Args:
+        home: an empty folder.
+        source: what pip installs from, ``index`` or ``links``.
+    """
+    build_channel(home / "channel")
+    (home / "links.json").write_text(json.dumps(links()))
     folder = home / "bin"
     folder.mkdir()
-    words = {"python": sys.executable, "module": __file__, "home": str(home)}
+    words = {"python": sys.executable, "module": __file__, "home": str(home), "source": source}
     conda = CONDA.format(**{name: shlex.quote(word) for name, word in words.items()})
     (folder / "conda").write_text(conda)
     (folder / "conda").chmod(0o755)
@@ -234,46 +173,73 @@ def write_conda(home: Path) -> Path:
     return folder
 
 
-def write_wheel(folder: Path, distribution: Distribution) -> None:
-    """Pack an installed distribution into the wheel that it came from."""
-    (tag,) = distribution.read_text("WHEEL").split("Tag: ")[1].splitlines()[:1]
-    name = canonicalize_name(distribution.name).replace("-", "_")
-    version = Version(distribution.version)  # as written it may be 0.1.1-2209072238
-    with zipfile.ZipFile(folder / f"{name}-{version}-{tag}.whl", "w") as wheel:
-        for file in distribution.files or []:
-            if ".." not in file.parts and file.name not in ("INSTALLER", "REQUESTED"):
-                wheel.write(distribution.locate_file(file), str(file))
+def write_wheel(folder: Path, requirement: Requirement) -> None:
+    """Pack the metadata of an installed distribution, and none of its files, as a wheel.
+
+    One that is not installed, such as a CUDA library, needs nothing and has nothing.
+    """
+    try:
+        distribution = metadata.distribution(requirement.name)
+        version = str(Version(distribution.version))  # as written it may be 0.1.1-2209072238
+        texts = {name: distribution.read_text(name) for name in ("METADATA", "entry_points.txt")}
+    except metadata.PackageNotFoundError:
+        version = str(requirement.specifier).removeprefix("==")
+        head = f"Metadata-Version: 2.1\nName: {requirement.name}\nVersion: {version}\n"
+        texts = {"METADATA": head}
+    texts["WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    name = f"{canonicalize_name(requirement.name).replace('-', '_')}-{version}"
+    with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:
+        kept = {f"{name}.dist-info/{file}": text for file, text in texts.items() if text}
+        record = f"{name}.dist-info/RECORD"
+        kept[record] = "".join(f"{place},,\n" for place in [*kept, record])
+        for place, text in kept.items():
+            wheel.writestr(place, text)
 
 
-def pip_install(prefix: Path, specs: list[str]) -> None:
-    """Install the section ``pip`` with the environment's pip, from wheels of what is installed."""
-    with tempfile.TemporaryDirectory() as wheels:
-        for spec in specs:
-            write_wheel(Path(wheels), metadata.distribution(Requirement(spec).name))
-        pip = [prefix / "bin" / "python", "-I", "-m", "pip", "--isolated", "install", "--quiet"]
-        offline = ["--disable-pip-version-check", "--no-index", "--find-links", wheels]
-        subprocess.run([*pip, *offline, *specs], check=True)
+def pip_install(home: Path, source: str, prefix: Path, lines: list[str]) -> None:
+    """Install the section ``pip``: from the index, or as links to what is installed here."""
+    python = prefix / "bin" / "python"
+    pip = [python, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "requirements.txt").write_text("\n".join(lines))
+        if source == "index":
+            uv = os.environ.get("UV") or shutil.which("uv")
+            command = [uv, "pip", "install", "--quiet", "--python", python] if uv else pip
+            subprocess.run([*command, "-r", folder / "requirements.txt"], check=True)
+            return
+        wanted = [Requirement(line) for line in lines]
+        wanted = [one for one in wanted if one.marker is None or one.marker.evaluate()]
+        # Nothing but what the file lists: pip fails if a package needs another one.
+        for requirement in wanted:
+            write_wheel(folder, requirement)
+        offline = ["--isolated", "--no-index", "--find-links", folder]
+        subprocess.run([*pip, *offline, "-r", folder / "requirements.txt"], check=True)
+    targets = json.loads((home / "links.json").read_text())
+    for requirement in wanted:
+        for place, target in targets.get(canonicalize_name(requirement.name), {}).items():
+            (prefix / place).parent.mkdir(parents=True, exist_ok=True)
+            (prefix / place).symlink_to(target)
 
 
-async def create_environment(home: Path, file: Path, prefix: Path) -> None:
+async def create_environment(home: Path, source: str, file: Path, prefix: Path) -> None:
     """Solve an environment file against the channel, whatever channels it names, and install it."""
     lines = yaml.safe_load(file.read_text())["dependencies"]
     records = await solve(
         [Channel((home / "channel").as_uri())],
-        # As conda reads them; a string alone would be read strictly, without =2.13.0=cpu*.
-        [MatchSpec(line) for line in lines if isinstance(line, str)],
+        [line for line in lines if isinstance(line, str)],
         gateway=Gateway(cache_dir=home / "cache"),
         virtual_packages=VirtualPackage.detect(VirtualPackageOverrides.from_env()),
     )
     await install(records, prefix, cache_dir=home / "cache", show_progress=False)
     for line in lines:
         if isinstance(line, dict):
-            pip_install(prefix, line["pip"])
+            pip_install(home, source, prefix, line["pip"])
 
 
 def main(argv: list[str]) -> None:
-    """Answer the calls of Snakemake; the first argument is the folder that has the channel."""
-    home, *command = argv
+    """Answer the calls of Snakemake; the first two arguments are those of ``write_conda``."""
+    home, source, *command = argv
     match command:
         case ["--version"]:
             print(f"conda {CONDA_VERSION}")
@@ -284,7 +250,7 @@ def main(argv: list[str]) -> None:
         case ["env", "create", "--quiet", "--no-default-packages",
               "--file", file, "--prefix", prefix]:  # fmt: skip
             try:
-                asyncio.run(create_environment(Path(home), Path(file), Path(prefix)))
+                asyncio.run(create_environment(Path(home), source, Path(file), Path(prefix)))
             except (SolverError, subprocess.CalledProcessError) as error:
                 sys.exit(f"conda: {error}")
         case ["clean", "-y", "--tarballs"]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from checkout import REPOSITORY, RESULTS, SMALL, quick, snakemake
+from checkout import PAPER, REPOSITORY, RESULTS, SMALL, quick, snakemake
 from conftest import trajectory_rows, write_csv
 
 
@@ -32,14 +32,18 @@ def jobs_of(done: subprocess.CompletedProcess) -> dict[str, int]:
     """Number of jobs of each rule that a call of Snakemake planned."""
     table = re.search(r"Job stats:\n.*?\n-+ .*?\n(.*?)\n\n", done.stdout + done.stderr, re.S)
     rows = [line.split() for line in table[1].splitlines()] if table else []
-    return {rule: int(count) for rule, count in rows if rule not in ("total", "all")}
+    return {
+        rule: int(count)
+        for rule, count in rows
+        if rule not in ("total", "all", "paper", "controls")
+    }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def with_controls(finished):
     """The finished checkout once its controls are built too, and what that printed."""
     checkout, _ = finished
-    done = snakemake(checkout, "--configfile", "small.yaml", "--", "extended")
+    done = snakemake(checkout, "--configfile", "small.yaml", "--", "controls")
     assert done.returncode == 0, done.stdout + done.stderr
     return checkout, done
 
@@ -77,7 +81,7 @@ def test_all_tables_figures_and_pages_are_there(finished):
         "figures": {
             f"{figure}.{suffix}"
             for figure in (
-                "confusion", "confusion_best", "recalls", "attention_body_parts",
+                "confusion", "confusion_best", "recalls", "learning_curves", "attention_body_parts",
                 "attention_tubelets", "attention_skeletons", "movement", "tsne",
                 "silhouette_classes", "silhouette_clusters", "pareto",
             )
@@ -85,23 +89,24 @@ def test_all_tables_figures_and_pages_are_there(finished):
         },
         "notebooks": {
             f"{notebook}.{suffix}"
-            for notebook in ("confusion", "attention", "movement", "embeddings", "pareto")
+            for notebook in ("confusion", "learning", "attention", "movement", "embeddings",
+                             "pareto")
             for suffix in ("ipynb", "html")
         },
     }  # fmt: skip
     for folder, expected in names.items():
-        assert {path.name for path in (checkout / RESULTS / folder).iterdir()} == expected
+        assert {path.name for path in (checkout / PAPER / folder).iterdir()} == expected
 
 
 def test_the_pages_show_the_figures_without_a_network(finished):
     checkout, _ = finished
-    accuracy = pd.read_csv(checkout / RESULTS / "tables" / "accuracy.csv", index_col="run")
+    accuracy = pd.read_csv(checkout / PAPER / "tables" / "accuracy.csv", index_col="run")
     # The matrix of the best run is drawn beside that of the figures' run where it is another one.
     best = accuracy["balanced_accuracy_mean"].idxmax()
-    figures_of = {"confusion": 2 + (best != "BPT-V2"), "attention": 3, "movement": 1,
+    figures_of = {"confusion": 2 + (best != "BPT-V2"), "learning": 1, "attention": 3, "movement": 1,
                   "embeddings": 3, "pareto": 1}  # fmt: skip
     for notebook, figures in figures_of.items():
-        page = (checkout / RESULTS / "notebooks" / f"{notebook}.html").read_text()
+        page = (checkout / PAPER / "notebooks" / f"{notebook}.html").read_text()
         assert page.count('src="data:image/png') == figures
         assert 'src="http' not in page
 
@@ -113,14 +118,14 @@ def test_every_fold_of_every_run_is_there(finished):
             folder = checkout / RESULTS / "as-published" / run / f"fold{fold}"
             names = {path.name for path in folder.iterdir()}
             assert names >= {"model.safetensors", "history.csv", "run.json", "predictions.parquet"}
-    table = pd.read_csv(checkout / RESULTS / "tables" / "accuracy.csv")
+    table = pd.read_csv(checkout / PAPER / "tables" / "accuracy.csv")
     assert table["run"].tolist() == ["ST-Tran", "BPT-V2"]
     assert table["balanced_accuracy_mean"].between(0, 1).all()
 
 
 def test_every_claim_has_a_verdict_computed_in_this_run(finished):
     checkout, _ = finished
-    table = pd.read_csv(checkout / RESULTS / "tables" / "verdict.csv").set_index("id")
+    table = pd.read_csv(checkout / PAPER / "tables" / "verdict.csv").set_index("id")
     assert table.index.nunique() == 164
     # The runs here are smaller than the paper's, and most are left out.
     assert table.loc[["X01", "X02"], "verdict"].tolist() == ["differs"] * 2
@@ -134,12 +139,13 @@ def test_every_claim_has_a_verdict_computed_in_this_run(finished):
     assert {"tables/accuracy.csv", "tables/complexity.csv", "tables/transformers.csv"} <= files
     for name in files:
         if "*" not in name and not name.startswith(("config", "src")):
-            assert (checkout / RESULTS / name).exists(), name
+            place = PAPER if name.startswith("tables") else RESULTS
+            assert (checkout / place / name).exists(), name
 
 
 def test_leakage_has_every_protocol(finished):
     checkout, _ = finished
-    table = pd.read_csv(checkout / RESULTS / "tables" / "leakage.csv")
+    table = pd.read_csv(checkout / PAPER / "tables" / "leakage.csv")
     assert table["protocol"].tolist() == ["as-published", "trajectory", "video"]
     assert table["run"].unique().tolist() == ["BPT-V2"]
     assert table["gap"].notna().tolist() == [False, True, True]
@@ -147,7 +153,7 @@ def test_leakage_has_every_protocol(finished):
 
 def test_the_summary_has_the_tables_and_the_settings(finished):
     checkout, _ = finished
-    text = (checkout / RESULTS / "summary.md").read_text()
+    text = (checkout / PAPER / "summary.md").read_text()
     for heading in ("# Results on small", "## Table 1", "## Leakage", "## Table 2", "## Verdicts"):
         assert f"\n{heading}" in f"\n{text}"
     assert "folds: 2" in text
@@ -157,10 +163,10 @@ def test_the_controls_are_built_by_their_target_and_retrain_nothing(with_control
     checkout, done = with_controls
     assert "as-published/BPT-V2-T12/fold1: epoch 1/1" in done.stdout + done.stderr
     assert "as-published/BPT-V2/fold1: epoch 1/1" not in done.stdout + done.stderr
-    table = pd.read_csv(checkout / RESULTS / "extended" / "accuracy.csv")
+    table = pd.read_csv(checkout / RESULTS / "controls" / "tables" / "accuracy.csv")
     assert table["run"].tolist() == ["ST-Tran", "BPT-V2", "BPT-V2-T12"]
-    assert (checkout / RESULTS / "extended" / "pareto.svg").exists()
-    assert (checkout / RESULTS / "extended" / "verdict.html").exists()
+    assert (checkout / RESULTS / "controls" / "figures" / "pareto.svg").exists()
+    assert (checkout / RESULTS / "controls" / "tables" / "verdict.html").exists()
     assert planned() == {}
 
 
@@ -172,7 +178,7 @@ def test_the_cost_is_known_before_any_training(finished, tmp_path):
     (checkout / "before.yaml").unlink()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "# Cost of the runs on before" in done.stdout + done.stderr
-    table = pd.read_csv(checkout / "results/before/tables/cost.csv")
+    table = pd.read_csv(checkout / "results/before/cost.csv")
     assert table["run"].tolist() == ["ST-Tran", "BPT-V2", "BPT-V2-T12"]
     assert (table["hours"] > 0).all()
     assert not (checkout / "results/before/as-published").exists()
@@ -182,7 +188,8 @@ def test_more_seeds_train_more_folds_and_none_again(finished, planned, tmp_path)
     overlay = tmp_path / "seeds.yaml"
     overlay.write_text("seeds: [0, 7]")
     plan = planned(str(overlay))
-    assert plan["train"] == plan["test"] == 4 + 4  # two runs, and one under two more protocols
+    assert plan["train"] == 4 + 4  # two runs, and one under two more protocols
+    assert plan["predict"] == 4
     assert plan["accuracy"] == plan["leakage"] == 1
     overlay.write_text("seeds: [7]")
     assert planned(str(overlay))["train"] == 8
@@ -194,7 +201,7 @@ def test_the_terminal_shows_epochs_tables_and_where_the_figures_stand(finished):
     assert "as-published/BPT-V2/fold1: epoch 1/1" in shown
     assert "# Table 1: balanced accuracy" in shown
     assert "# Table 2: complexity" in shown
-    assert "Figures: results/small/figures" in shown
+    assert "Figures: results/small/paper/figures" in shown
 
 
 def test_the_log_of_a_training_has_its_epochs(finished):
@@ -234,8 +241,8 @@ def test_comments_and_docstrings_plan_nothing(planned, edited):
 
 
 # What is repeated after a change: docs/running.md has the same table.
-OF_A_RUN = {"train": 2, "test": 2, "accuracy": 1, "draw_confusion": 1, "draw_pareto": 1,
-            "verdict": 1, "summary": 1}  # fmt: skip
+OF_A_RUN = {"train": 2, "predict": 1, "accuracy": 1, "draw_confusion": 1, "draw_learning": 1,
+            "draw_pareto": 1, "verdict": 1, "summary": 1}  # fmt: skip
 """Two folds of the run, and what is made of all runs."""
 
 
@@ -267,13 +274,13 @@ def test_one_output_and_one_rule_can_be_asked_for(with_controls):
     """Of each rule: asked for by one output and forced, it runs, and none before it."""
     checkout, _ = with_controls
     summary = snakemake(checkout, "--configfile", "small.yaml", "--detailed-summary", "--",
-                        "extended", "cost", "crate").stdout  # fmt: skip
+                        "controls", "cost", "crate").stdout  # fmt: skip
     outputs = {}
     for line in summary.splitlines()[1:]:
         path, _, rule, *_ = line.split("\t")
         outputs.setdefault(rule, path)
     rules = snakemake(checkout, "--configfile", "small.yaml", "--list-rules").stdout.split()
-    assert outputs.keys() == set(rules) - {"all", "extended"}
+    assert outputs.keys() == set(rules) - {"all", "paper", "controls"}
 
     def forced(rule: str) -> dict[str, int]:
         forcing = ["--forcerun", rule, "--", outputs[rule]]
@@ -287,12 +294,12 @@ def test_one_output_and_one_rule_can_be_asked_for(with_controls):
 @pytest.mark.parametrize(
     ("overlay", "plan"),
     [
-        ("training: {max_epochs: 2}", {"train": 8, "test": 8}),
+        ("training: {max_epochs: 2}", {"train": 8, "predict": 4}),
         ("training: {plateau_patience: 3}", {}),  # what it was; only the order of keys differs
         ("{device: cpu, slots_per_gpu: 3, training: {checkpoint_seconds: 5}}", {}),
         ("runs: {ST-Tran: null}", {"accuracy": 1, "complexity": 1, "draw_confusion": 1}),
-        ("leakage: {runs: [ST-Tran, BPT-V2]}", {"train": 4, "leakage": 1}),
-        ("leakage: {runs: []}", {"verdict": 1, "summary": 1}),
+        ("studies: {paper: {leakage: [ST-Tran, BPT-V2]}}", {"train": 4, "leakage": 1}),
+        ("studies: {paper: {leakage: []}}", {"verdict": 1, "summary": 1}),
     ],
 )
 def test_an_overlay_plans_what_it_changes(planned, tmp_path, overlay, plan):

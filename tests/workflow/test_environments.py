@@ -1,102 +1,91 @@
-"""The conda environments: versions of uv.lock, and all that their stages import."""
+"""The conda environments: from uv.lock, with all that their stages import."""
 
+import json
 import os
 import re
 import subprocess
 import sys
-import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
-from packaging.markers import Marker
 
-from bptubeformer.cli import COMMANDS
-from conftest import REPOSITORY
-from environments import (
-    ENVIRONMENTS,
-    declared,
-    environments,
-    hiding,
-    imports,
-    modules_of,
-    pinned,
-)
+import generate
+from bptubeformer import stages
+from checkout import REPOSITORY, clone, snakemake
+from environments import ENVIRONMENTS, hiding, installed, pinned
+from generate import STAGES, closure, modules, text
 
 
-@pytest.fixture(scope="module")
-def locked():
-    """Version of each package that uv.lock has for the Python of the environments, on Linux."""
-    pythons = {pinned(path)["python"] for path in ENVIRONMENTS}
-    (python,) = pythons
-    # The last patch that there can be: conda takes the newest.
-    machine = {"python_version": python, "python_full_version": f"{python}.99",
-               "sys_platform": "linux", "platform_machine": "x86_64"}  # fmt: skip
-    versions = {}
-    for package in tomllib.loads((REPOSITORY / "uv.lock").read_text())["package"]:
-        markers = package.get("resolution-markers")
-        if markers is None or any(Marker(marker).evaluate(machine) for marker in markers):
-            assert package["name"] not in versions
-            versions[package["name"]] = package.get("version")
-    return versions
+@pytest.mark.parametrize("environment", STAGES)
+def test_an_environment_file_is_up_to_date(environment):
+    """After ``uv lock`` or a new import: python envs/generate.py."""
+    assert ENVIRONMENTS[environment].read_text() == text(environment)
 
 
-@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
-def test_versions_are_those_of_the_lock_file(path, locked):
-    pins = {name: pin for name, pin in pinned(path).items() if name not in ("python", "pip")}
-    assert pins == {name: locked[name] for name in pins}
+def test_check_names_the_files_that_are_not_up_to_date(monkeypatch, tmp_path):
+    monkeypatch.setattr(generate, "text", lambda environment: f"{environment}\n")
+    monkeypatch.setattr(generate, "HERE", tmp_path)
+    generate.main([])
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.yaml" for name in STAGES}
+    (tmp_path / "figures.yaml").write_text("older")
+    with pytest.raises(SystemExit, match=r"python envs/generate.py: figures.yaml$"):
+        generate.main(["--check"])
 
 
-def test_every_rule_names_an_environment_that_exists():
-    named = set()
-    for rules in (REPOSITORY / "workflow" / "rules").glob("*.smk"):
-        text = rules.read_text()
-        found = re.findall(r'conda:\n\s+f?"\.\./\.\./envs/(\w+|{TRAINING})\.yaml"', text)
-        # What "use rule ... as ..." does not name it has from the other rule.
-        assert len(found) == len(re.findall(r"^ *rule \w+:", text, re.M)), rules.name
-        named |= set(found)
-    named = {name for name in named if name != "{TRAINING}"} | {"training-cpu", "training-cuda"}
-    assert named == {path.stem for path in ENVIRONMENTS}
+def test_there_is_a_file_for_each_environment_and_no_other():
+    assert set(ENVIRONMENTS.values()) == set((REPOSITORY / "envs").glob("*.yaml"))
 
 
-def test_the_environments_for_training_differ_in_the_build_of_torch_alone():
-    cpu, cuda = (
-        yaml.safe_load((REPOSITORY / "envs" / f"training-{kind}.yaml").read_text())["dependencies"]
-        for kind in ("cpu", "cuda")
-    )
-    differing = [(one, other) for one, other in zip(cpu, cuda, strict=True) if one != other]
-    ((one, other),) = differing
-    assert one.replace("pytorch-cpu", "pytorch-gpu") == other
+@pytest.mark.parametrize("environment", STAGES)
+def test_an_environment_has_what_its_stages_import(environment):
+    lacking = modules(environment) - installed(environment)
+    assert lacking == set()
 
 
-INDIRECT = {
-    "python": "the interpreter", "pip": "installs thop", "ipykernel": "executes notebooks",
-    "setuptools": "thop imports distutils", "tabulate": "DataFrame.to_markdown",
-    "pyarrow": "pandas reads and writes parquet",
-}  # fmt: skip
-"""Packages that an environment names though no stage imports them, and why."""
-TOGETHER = {"pydantic_core": "pydantic"}
-"""Modules of packages that come with another, in one version."""
+def test_torch_is_where_models_are_computed_and_nowhere_else():
+    assert [name for name in STAGES if "torch" in pinned(ENVIRONMENTS[name])] == ["training"]
 
 
-def test_every_stage_has_an_environment():
-    without = {"check", "predict"}  # for people, after a run
-    assert set(environments()) == set(COMMANDS) - without
+def test_a_closure_follows_extras_and_leaves_out_other_platforms():
+    """The CUDA libraries are extras of one of torch's requirements, for Linux alone."""
+    linux, mac = (closure(["torch"], platform) for platform in ("linux", "darwin"))
+    assert any(line.startswith("nvidia-cublas==") for line in linux)
+    assert mac < linux
+    assert not any(line.startswith(("nvidia-", "triton==")) for line in mac)
 
 
-@pytest.mark.parametrize("stage", environments())
-def test_an_environment_names_what_its_stages_import(stage):
-    needed = {TOGETHER.get(name, name) for name in imports(stage, certain=True)}
-    for path in environments()[stage]:
-        assert needed <= declared(path), f"{path.name} lacks {sorted(needed - declared(path))}"
+def test_packages_of_one_platform_have_a_marker():
+    lines = yaml.safe_load(ENVIRONMENTS["training"].read_text())["dependencies"][-1]["pip"]
+    marked = {
+        line.partition("==")[0] for line in lines if line.endswith("; sys_platform == 'linux'")
+    }
+    assert {"nvidia-cublas", "triton"} <= marked
+    assert "torch" not in marked
 
 
-@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
-def test_an_environment_names_nothing_else(path):
-    used = set().union(
-        *(imports(stage) for stage, paths in environments().items() if path in paths)
-    )
-    idle = {name for name in pinned(path) if not modules_of({name}) & used}
-    assert idle <= set(INDIRECT)
+PRINT_RULES = """
+with open("rules.json", "w") as file:
+    json.dump({rule.name: [str(rule.conda_env), rule.shellcmd] for rule in workflow.rules
+               if rule.shellcmd}, file)
+"""
+
+
+def test_every_rule_names_the_environment_of_its_stage(tmp_path):
+    checkout = clone(tmp_path / "bptubeformer")
+    with (checkout / "Snakefile").open("a") as file:
+        file.write(PRINT_RULES)
+    found = set()
+    for config in ("config.yaml", "demo.yaml"):  # one downloads, one makes its data
+        done = snakemake(checkout, "--list-rules", "--configfile", config)
+        assert done.returncode == 0, done.stderr
+        for rule, (conda, command) in json.loads((checkout / "rules.json").read_text()).items():
+            stage = re.match(r"python src (\w+|{params.stage:q})", command)[1]
+            found.add((Path(conda).stem, rule if stage.startswith("{") else stage))
+    declared = {(name, stage) for name, stages in STAGES.items() for stage in stages}
+    assert found == declared
+    without = {"check", "classify"}  # for people, after a run
+    assert sorted(stage for _, stage in declared) == sorted(set(stages.STAGES) - without)
 
 
 FAULTS = {
@@ -114,10 +103,9 @@ import sys
 sys.path.insert(0, "src")
 from bptubeformer import cli
 from bptubeformer.errors import InputError
-def fail(**_):
+with cli.errors_in_one_line():
+    cli.function_of({stage!r})
     raise {fault}
-cli.COMMANDS[{stage!r}] = (fail, ())
-cli.main([{stage!r}])
 """
 
 
@@ -151,7 +139,7 @@ def test_the_snakefile_needs_only_what_comes_with_snakemake():
     text = (REPOSITORY / "Snakefile").read_text()
     code = "\n".join(re.findall(r"^from bptubeformer[^(\n]*(?:\([^)]*\))?", text, re.M))
     assert "check_config" in code
-    outside = set().union(*map(imports, environments()))
+    outside = set().union(*map(modules, STAGES))
     hidden = sorted(outside - {"yaml", "pydantic", "pydantic_core", "jinja2"})
     done = subprocess.run([sys.executable, "-c", HIDE.format(hidden=hidden) + code],
                           cwd=REPOSITORY, capture_output=True, text=True)  # fmt: skip

@@ -30,23 +30,24 @@ CATEGORIES = {
     },
     "Figures": {
         "Confusion matrix", "Confusion matrix of the best run", "Recall of each class",
+        "Learning curves of every run and fold",
         "Attention between class token and body parts",
         "Attention between tubelets", "Attention on the skeleton", "Attention and movement",
         "t-SNE of the class tokens", "Silhouettes by true class", "Silhouettes by cluster",
         "Accuracy against cost",
     },
     "Notebooks": {
-        "Confusion matrix and recalls", "Attention of one segment", "Class tokens",
-        "Attention and movement", "Accuracy against cost",
+        "Confusion matrix and recalls", "Learning curves", "Attention of one segment",
+        "Class tokens", "Attention and movement", "Accuracy against cost",
     },
     "Verdicts": {"Every claim of the paper"},
     "Summary and configuration": {"All tables and the configuration"},
 }  # fmt: skip
 RULES = {
-    "synthetic", "ingest", "split", "train", "test", "accuracy", "leakage", "complexity",
+    "synthetic", "ingest", "split", "train", "predict", "accuracy", "leakage", "complexity",
     "embed", "attend", "attention_movement", "movement", "silhouettes", "draw_confusion",
-    "draw_attention", "draw_embeddings", "draw_movement", "draw_pareto", "projector", "verdict",
-    "summary", "all",
+    "draw_learning", "draw_attention", "draw_embeddings", "draw_movement", "draw_pareto",
+    "projector", "verdict", "summary", "all",
 }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def checkout(node, tmp_path_factory) -> Path:
     checkout = copy_checkout(tmp_path_factory.mktemp("slurm") / "bptubeformer")
     long = {"max_epochs": EPOCHS, "early_stopping_patience": EPOCHS}
     runs = {"BPT-V2-T12": {"segment_length": 24, "training": long}, "refused": REFUSED}
-    (checkout / "small.yaml").write_text(yaml.safe_dump({**SMALL, "controls": runs}))
+    (checkout / "small.yaml").write_text(yaml.safe_dump({**SMALL, "runs": runs}))
     splits = str(RESULTS / "data/splits/as-published/T24/summary.csv")
     done = snakemake(checkout, "--configfile", "small.yaml", "--", splits)
     assert done.returncode == 0, done.stdout + done.stderr

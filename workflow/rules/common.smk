@@ -2,55 +2,27 @@
 
 DATASET = config["dataset"]["name"]
 RESULTS = f"results/{DATASET}"
-PAPERS_RUNS = list(config["runs"])
-RUNS = declared(config)
-DESCRIBED = described(config)
-COUNTED = counted(config)
-PROTOCOLS = config["protocols"]
+RUNS = config["runs"]
+TRAINED = {run for study in STUDIES.values() for run in study.runs}
 FOLDS = range(config["split"]["folds"])
 REPEATS = repeats(config["seeds"])
+TOGETHER = config["training"]["folds_together"]
 
 STORE = f"{RESULTS}/data/frames.safetensors"
-FOLD = f"{RESULTS}/{{protocol}}/{{run}}/fold{{fold}}{{repeat}}"
-FOLD_NAME = "{protocol}/{run}-fold{fold}{repeat}"
+RUN = f"{RESULTS}/{{protocol}}/{{run}}"
+FOLD = f"{RUN}/fold{{fold}}{{repeat}}"
 SPLITS = f"{RESULTS}/data/splits/{{protocol}}/T{{length}}"
-
-# The figures show one fold of one run, under the first protocol.
-SHOWN = FOLD.format(
-    protocol=PROTOCOLS[0],
-    run=config["figures"]["run"],
-    fold=config["figures"]["fold"],
-    repeat="",
-)
-
-
-# All folds of that run, the one of the figures first.
-SHOWN_FOLDS = [f"{SHOWN}/embeddings.safetensors"] + [
-    path
-    for path in expand(
-        f"{FOLD}/embeddings.safetensors",
-        protocol=PROTOCOLS[0],
-        run=config["figures"]["run"],
-        fold=FOLDS,
-        repeat="",
-    )
-    if not path.startswith(f"{SHOWN}/")
-]
+STUDY = f"{RESULTS}/{{study}}"
 
 
 wildcard_constraints:
-    protocol="|".join(EVERY_PROTOCOL),
+    protocol="|".join(PROTOCOLS),
     run="|".join(map(re.escape, RUNS)),
     fold=r"\d+",
     repeat=r"(-seed\d+)?",
     length=r"\d+",
+    study="|".join(map(re.escape, STUDIES)),
 
-
-# The build of torch that fits the device; the results are the same.
-GPUS = config["device"].startswith("cuda") or (
-    config["device"] == "auto" and count_gpus()
-)
-TRAINING = "training-cuda" if GPUS else "training-cpu"
 
 # On this machine: a training job a slot of each GPU, or as many as there are cores where there is no
 # GPU. On a cluster, which has no number of cores, its scheduler decides.
@@ -63,22 +35,68 @@ if workflow.resource_settings.cores:
     workflow.global_resources.setdefault("gpu", SLOTS)
 
 
-def split_of(wildcards):
-    """The windows that a run is trained and tested on."""
+def code_of(stage, *models):
+    """Fingerprint of the code of a stage, and of the models that it is given by name."""
+    return stage_fingerprint(module_of(stage), *models)
+
+
+def code_of_run(stage):
+    """Fingerprint of a stage that is given the run of its wildcards."""
+    return lambda wildcards: code_of(stage, RUNS[wildcards.run]["model"])
+
+
+def splits_of(wildcards):
+    """Windows of all folds that a run is trained and tested on."""
     length = RUNS[wildcards.run]["segment_length"]
-    return f"{SPLITS}/fold{{fold}}.parquet".format(length=length, **wildcards)
+    folder = SPLITS.format(length=length, protocol=wildcards.protocol)
+    return [f"{folder}/fold{fold}.parquet" for fold in FOLDS]
 
 
-def of_folds(file, runs, protocols):
-    """A file of all folds and seeds of some runs."""
-    return expand(
-        f"{FOLD}/{file}", protocol=protocols, run=runs, fold=FOLDS, repeat=REPEATS
-    )
+def folder_of_splits(wildcards, input):
+    """The folder of these files."""
+    return str(Path(input.splits[0]).parent)
+
+
+def of_all_folds(file):
+    """A file of all folds of a run, with one seed."""
+    return expand(f"{FOLD}/{file}", fold=FOLDS, allow_missing=True)
+
+
+def trained(file):
+    """A file that the job of a training writes, for each of its folds."""
+    return of_all_folds(file) if TOGETHER else f"{FOLD}/{file}"
+
+
+def folder_of_fold(wildcards):
+    """The folder of a fold of a run, with {fold} for its number."""
+    return f"{RUN}/fold{{{{fold}}}}{{repeat}}".format(**wildcards)
+
+
+def model_settings(wildcards):
+    """Model and hyperparameters of a run."""
+    return in_order(model_of(config, wildcards.run))
 
 
 def in_order(settings):
     """Settings as JSON that does not depend on the order in which files name them."""
     return json.dumps(settings, sort_keys=True)
+
+
+def part_of(result):
+    """The part of a study that a table or figure reads; runs stay in their order."""
+    return lambda wildcards: json.dumps(STUDIES[wildcards.study].part(*result.reads))
+
+
+def parameters_of(notebook):
+    """The parameter of a notebook: the part of a study that it reads."""
+    return lambda wildcards: json.dumps(
+        {"study": STUDIES[wildcards.study].part(*notebook.reads)}
+    )
+
+
+def needed_by(result):
+    """Files that a table or figure is made of."""
+    return lambda wildcards: list(map(str, result.needs(STUDIES[wildcards.study])))
 
 
 def log_of(stage):
@@ -92,64 +110,37 @@ def benchmark_of(stage):
 
 
 def shown(path, caption, category, label, place="-"):
-    """An output that the report shows; ``place`` is where the paper has the like of it."""
-    controls = path.startswith(f"{RESULTS}/extended/")
+    """An output that the report shows; ``place`` is where the paper has it."""
     return report(
         path,
         caption=f"../report/{caption}.rst",
         category=category,
-        subcategory="With the controls" if controls else "Runs of the paper",
+        subcategory="{study}",
         labels={"result": label, "in the paper": place},
     )
 
 
-def table(name, label, place="-", folder="tables"):
-    """A table as CSV, to be saved from the report."""
-    return shown(f"{RESULTS}/{folder}/{name}.csv", name, "Data (CSV)", label, place)
+CATEGORIES = {"csv": "Data (CSV)", "html": "Tables", "svg": "Figures"}
 
 
-def table_page(name, label, place="-", folder="tables"):
-    """A table as a page, to be read in the report."""
-    return shown(f"{RESULTS}/{folder}/{name}.html", name, "Tables", label, place)
-
-
-def svg(name, label, place="-", folder="figures"):
-    """A figure as SVG, to be seen in the report."""
-    return shown(f"{RESULTS}/{folder}/{name}.svg", name, "Figures", label, place)
-
-
-def notebook_page(name, label, folder="notebooks"):
-    """An executed notebook as a page, to be read in the report."""
-    return shown(f"{RESULTS}/{folder}/{name}.html", "notebook", "Notebooks", label)
-
-
-def verdict_page(folder):
-    """The verdicts as a page, to be read in the report."""
-    path = f"{RESULTS}/{folder}/verdict.html"
-    return shown(path, "verdict", "Verdicts", "Every claim of the paper")
-
-
-def png(*figures, folder="figures"):
-    """Figures as PNG."""
-    return [f"{RESULTS}/{folder}/{figure}.png" for figure in figures]
+def outputs_of(result, folder, files):
+    """Outputs of a stage: those with a label are in the report, as CSV, HTML page or SVG."""
+    about = {output.name: output for output in result.outputs}
+    found = {}
+    for name in files:
+        stem, _, suffix = name.rpartition(".")
+        path, output = f"{STUDY}/{folder}/{name}", about[stem]
+        if output.label and suffix in CATEGORIES:
+            category = "Verdicts" if name == "verdict.html" else CATEGORIES[suffix]
+            path = shown(path, stem, category, output.label, output.paper)
+        found[name.replace(".", "_")] = path
+    return found
 
 
 def notebook_fingerprint(notebook):
-    """Of the notebook's own code, all it imports, and the command that executes it."""
+    """Of the notebook's own code, all it imports, and the stage that executes it."""
     path = str(Path(workflow.basedir, "notebooks", f"{notebook}.ipynb"))
-    return fingerprint(path) + command_fingerprint("notebook")
-
-
-def pareto_parameters(files, folder):
-    """What the notebook of the Pareto plot needs to know."""
-    return json.dumps(
-        {
-            "accuracy": files.accuracy,
-            "complexity": files.complexity,
-            "protocol": PROTOCOLS[0],
-            "figure_stem": f"{RESULTS}/{folder}/pareto",
-        }
-    )
+    return fingerprint(path) + code_of("notebook")
 
 
 def shell_commands():
@@ -158,12 +149,19 @@ def shell_commands():
 
 
 def print_results():
-    """Show the tables and say where the figures stand."""
-    for table in ("accuracy", "leakage", "complexity"):
-        path = Path(RESULTS, "tables", f"{table}.md")
-        if str(path) in TABLES and path.exists():
-            print(f"\n{path.read_text(encoding='utf-8').rstrip()}")
-    if Path(RESULTS, "figures").exists():
-        print(f"\nTables: {RESULTS}/tables   Figures: {RESULTS}/figures   ", end="")
-        print(f"Notebooks: {RESULTS}/notebooks")
-        print(f"Every claim of the paper: {RESULTS}/tables/verdict.html\n", flush=True)
+    """Show the tables of the study that was built, and say where its figures are."""
+    targets = workflow.dag_settings.targets or ["all"]
+    for study in STUDIES.values():
+        first = study.name == next(iter(STUDIES))
+        if study.name not in targets and not (first and "all" in targets):
+            continue
+        for name in ("accuracy", "leakage", "complexity"):
+            path = study.table(f"{name}.md")
+            if path in tables_of(study):
+                print(f"\n{path.read_text(encoding='utf-8').rstrip()}")
+        folder = study.folder
+        print(f"\nTables: {folder}/tables   Figures: {folder}/figures   ", end="")
+        print(f"Notebooks: {folder}/notebooks\nAll tables: {folder}/summary.html")
+        if study.claims:
+            print(f"Every claim of the paper: {folder}/tables/verdict.html")
+        print(flush=True)

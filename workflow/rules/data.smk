@@ -18,7 +18,7 @@ if config["dataset"]["source"] == SYNTHETIC:
             folder=RAW,
             seed=config.get("synthetic", {}).get("seed", 0),
             size=config.get("synthetic", {}).get("size", 1.0),
-            code=command_fingerprint("synthetic"),
+            code=code_of("synthetic"),
         message:
             "Make the demonstration dataset"
         shell:
@@ -27,8 +27,8 @@ if config["dataset"]["source"] == SYNTHETIC:
 
 else:
 
-    # Downloads stand beside the manifest and are no declared output: they outlive a failed job,
-    # and the next one goes on with the first missing file.
+    # Downloads are not a declared output: they outlive a failed job, and the next one goes on with
+    # the first missing file.
     rule acquire:
         output:
             MANIFEST,
@@ -47,7 +47,7 @@ else:
             max_gigabytes=config["dataset"]["max_gigabytes"],
             folder=RAW,
             state=SOURCE_STATE,
-            code=command_fingerprint("acquire"),
+            code=code_of("acquire"),
         message:
             "Acquire {params.source}"
         shell:
@@ -56,8 +56,7 @@ else:
             "--folder {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
-# What is rejected is listed beside the store, in a file that is no declared output: a failed job
-# keeps it.
+# The list of what is rejected is not a declared output: a failed job keeps it.
 rule ingest:
     input:
         manifest=MANIFEST,
@@ -74,7 +73,7 @@ rule ingest:
         # A function: Snakemake would take braces in a string for wildcards.
         categories=lambda wildcards: json.dumps(categories_of(config) or []),
         max_rejected=config["dataset"]["max_rejected"],
-        code=command_fingerprint("ingest"),
+        code=code_of("ingest"),
     message:
         "Read all trajectories into one frame store"
     shell:
@@ -99,7 +98,7 @@ rule split:
         folder=subpath(output.summary, parent=True),
         settings=in_order(config["split"]),
         step=config["windows"]["step"],
-        code=command_fingerprint("split"),
+        code=code_of("split"),
     message:
         "Cut windows of {wildcards.length} frames by the protocol {wildcards.protocol}"
     shell:

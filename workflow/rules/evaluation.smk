@@ -1,153 +1,38 @@
-# From predictions and models to tables, embeddings and attention.
-
-LEAKAGE_RUNS = config["leakage"]["runs"]
-BOOTSTRAP = [
-    config["statistics"]["bootstrap_samples"],
-    config["statistics"]["bootstrap_seed"],
-]
-# 0: a sixth of the way from chance to 1.
-LEARNED = config["statistics"]["learned"] or 0
-TABLES = [
-    f"{RESULTS}/tables/{table}.{suffix}"
-    for table in ["accuracy", "metrics", "complexity", "movement", "verdict"]
-    + (["leakage"] if LEAKAGE_RUNS else [])
-    for suffix in ("csv", "md", "html")
-]
-
-
-rule accuracy:
-    input:
-        store=STORE,
-        predictions=of_folds("predictions.parquet", PAPERS_RUNS, PROTOCOLS),
-    output:
-        table=table("accuracy", "Balanced accuracy", "Table 1"),
-        page=table_page("accuracy", "Balanced accuracy", "Table 1"),
-        markdown=f"{RESULTS}/tables/accuracy.md",
-        metrics=table("metrics", "All metrics"),
-        metrics_page=table_page("metrics", "All metrics"),
-        metrics_markdown=f"{RESULTS}/tables/metrics.md",
-        folds=table("folds", "Every fold"),
-        recalls=table("recalls", "Recall of each class, every fold"),
-        counts=f"{RESULTS}/tables/counts.csv",
-    log:
-        log_of("accuracy"),
-    benchmark:
-        benchmark_of("accuracy")
-    conda:
-        f"../../envs/{TRAINING}.yaml"
-    params:
-        results=subpath(output.table, ancestor=2),
-        runs=json.dumps({run: DESCRIBED[run] for run in PAPERS_RUNS}),
-        protocols=PROTOCOLS,
-        folds=len(FOLDS),
-        seeds=config["seeds"],
-        baseline=config["statistics"]["baseline"],
-        learned=LEARNED,
-        printed=in_order(printed_table(1)),
-        code=command_fingerprint("accuracy"),
-    message:
-        "Table 1: balanced accuracy"
-    shell:
-        "python src accuracy --results {params.results:q} --store {input.store:q} "
-        "--runs {params.runs:q} --protocols {params.protocols:q} --folds {params.folds:q} "
-        "--seeds {params.seeds:q} --baseline {params.baseline:q} --learned {params.learned:q} "
-        "--output {output.table:q} 2>&1 | tee {log:q}"
-
-
-rule leakage:
-    input:
-        store=STORE,
-        predictions=of_folds("predictions.parquet", LEAKAGE_RUNS, EVERY_PROTOCOL),
-        histories=of_folds("history.csv", LEAKAGE_RUNS, EVERY_PROTOCOL),
-    output:
-        table=table("leakage", "Leakage: the same runs under each protocol"),
-        page=table_page("leakage", "Leakage: the same runs under each protocol"),
-        markdown=f"{RESULTS}/tables/leakage.md",
-    log:
-        log_of("leakage"),
-    benchmark:
-        benchmark_of("leakage")
-    conda:
-        f"../../envs/{TRAINING}.yaml"
-    params:
-        results=subpath(output.table, ancestor=2),
-        runs=LEAKAGE_RUNS,
-        protocols=EVERY_PROTOCOL,
-        folds=len(FOLDS),
-        seeds=config["seeds"],
-        code=command_fingerprint("leakage"),
-    message:
-        "The same runs under each protocol"
-    shell:
-        "python src leakage --results {params.results:q} --store {input.store:q} "
-        "--runs {params.runs:q} --protocols {params.protocols:q} --folds {params.folds:q} "
-        "--seeds {params.seeds:q} --output {output.table:q} 2>&1 | tee {log:q}"
-
-
-# Costs need no training: the controls are always counted, too.
-rule complexity:
-    input:
-        store=STORE,
-    output:
-        table=table("complexity", "Complexity", "Table 2"),
-        page=table_page("complexity", "Complexity", "Table 2"),
-        markdown=f"{RESULTS}/tables/complexity.md",
-        stages=table("complexity_stages", "Where the MACs arise"),
-        ratios=table("complexity_ratios", "Cost at equal segment length"),
-        transformers=table("transformers", "Tokens and widths of the transformers"),
-    log:
-        log_of("complexity"),
-    benchmark:
-        benchmark_of("complexity")
-    conda:
-        f"../../envs/{TRAINING}.yaml"
-    params:
-        runs=json.dumps(COUNTED),
-        batch_size=config["complexity"]["batch_size"],
-        printed=in_order(printed_table(2)),
-        code=command_fingerprint(
-            "complexity", *sorted({run["model"] for run in COUNTED.values()})
-        ),
-    message:
-        "Table 2: MACs and parameters"
-    shell:
-        "python src complexity --store {input.store:q} --runs {params.runs:q} "
-        "--batch-size {params.batch_size:q} --output {output.table:q} "
-        "2>&1 | tee {log:q}"
+# From models to embeddings and attention, and from all of a study to its tables and its summary.
 
 
 rule embed:
     input:
         store=STORE,
-        split=split_of,
-        model=f"{FOLD}/model.safetensors",
+        splits=splits_of,
+        models=of_all_folds("model.safetensors"),
     output:
-        embeddings=f"{FOLD}/embeddings.safetensors",
+        embeddings=of_all_folds("embeddings.safetensors"),
     log:
-        f"{RESULTS}/logs/embed/{FOLD_NAME}.log",
+        f"{RESULTS}/logs/embed/{{protocol}}/{{run}}{{repeat}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/embed/{FOLD_NAME}.tsv"
+        f"{RESULTS}/benchmarks/embed/{{protocol}}/{{run}}{{repeat}}.tsv"
     conda:
-        f"../../envs/{TRAINING}.yaml"
-    # The device is no param: another one does not compute again.
+        "../../envs/training.yaml"
     resources:
         gpu=1,
         device=config["device"],
         slots=config["slots_per_gpu"],
     params:
-        run=lambda wildcards: in_order(model_of(config, wildcards.run)),
+        splits=folder_of_splits,
+        folder=folder_of_fold,
+        folds=json.dumps(list(FOLDS)),
+        run=model_settings,
         per_class=config["figures"]["per_class"],
         seed=config["figures"]["seed"],
-        code=lambda wildcards: command_fingerprint(
-            "embed", RUNS[wildcards.run]["model"]
-        ),
+        code=code_of_run("embed"),
     message:
-        "Class-token embeddings of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
+        "Class-token embeddings of {wildcards.run}, {wildcards.protocol}{wildcards.repeat}"
     shell:
-        "python src embed --store {input.store:q} --split {input.split:q} --model {input.model:q} "
-        "--run {params.run:q} --per-class {params.per_class:q} --seed {params.seed:q} --device {resources.device:q} "
-        "--slots-per-gpu {resources.slots:q} --threads {threads:q} --output {output.embeddings:q} "
-        "2>&1 | tee {log:q}"
+        "python src embed --store {input.store:q} --splits {params.splits:q} --folder {params.folder:q} "
+        "--folds {params.folds:q} --run {params.run:q} --per-class {params.per_class:q} "
+        "--seed {params.seed:q} --device {resources.device:q} --slots-per-gpu {resources.slots:q} "
+        "--threads {threads:q} 2>&1 | tee {log:q}"
 
 
 rule attend:
@@ -158,18 +43,16 @@ rule attend:
     output:
         attention=f"{FOLD}/attention.safetensors",
     log:
-        f"{RESULTS}/logs/attend/{FOLD_NAME}.log",
+        f"{RESULTS}/logs/attend/{{protocol}}/{{run}}-fold{{fold}}{{repeat}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/attend/{FOLD_NAME}.tsv"
+        f"{RESULTS}/benchmarks/attend/{{protocol}}/{{run}}-fold{{fold}}{{repeat}}.tsv"
     conda:
-        f"../../envs/{TRAINING}.yaml"
+        "../../envs/training.yaml"
     params:
-        run=lambda wildcards: in_order(model_of(config, wildcards.run)),
+        run=model_settings,
         # A function: Snakemake would take braces in a string for wildcards.
         category=lambda wildcards: config["figures"]["category"],
-        code=lambda wildcards: command_fingerprint(
-            "attend", RUNS[wildcards.run]["model"]
-        ),
+        code=code_of_run("attend"),
     message:
         "Attention of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
     shell:
@@ -181,77 +64,100 @@ rule attend:
 rule attention_movement:
     input:
         store=STORE,
-        split=split_of,
-        model=f"{FOLD}/model.safetensors",
+        splits=splits_of,
+        models=of_all_folds("model.safetensors"),
     output:
-        movement=f"{FOLD}/movement.parquet",
+        movement=of_all_folds("movement.parquet"),
     log:
-        f"{RESULTS}/logs/attention_movement/{FOLD_NAME}.log",
+        f"{RESULTS}/logs/attention_movement/{{protocol}}/{{run}}{{repeat}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/attention_movement/{FOLD_NAME}.tsv"
+        f"{RESULTS}/benchmarks/attention_movement/{{protocol}}/{{run}}{{repeat}}.tsv"
     conda:
-        f"../../envs/{TRAINING}.yaml"
-    # The device is no param: another one does not compute again.
+        "../../envs/training.yaml"
     resources:
         gpu=1,
         device=config["device"],
         slots=config["slots_per_gpu"],
     params:
-        run=lambda wildcards: in_order(model_of(config, wildcards.run)),
+        splits=folder_of_splits,
+        folder=folder_of_fold,
+        folds=json.dumps(list(FOLDS)),
+        run=model_settings,
         seed=config["figures"]["seed"],
-        code=lambda wildcards: command_fingerprint(
-            "attention_movement", RUNS[wildcards.run]["model"]
+        code=code_of_run("attention_movement"),
+    message:
+        "Attention and movement of {wildcards.run}, {wildcards.protocol}{wildcards.repeat}"
+    shell:
+        "python src attention_movement --store {input.store:q} --splits {params.splits:q} "
+        "--folder {params.folder:q} --folds {params.folds:q} --run {params.run:q} --seed {params.seed:q} "
+        "--device {resources.device:q} --slots-per-gpu {resources.slots:q} --threads {threads:q} "
+        "2>&1 | tee {log:q}"
+
+
+MODELS_COUNTED = sorted(
+    {run["model"] for study in STUDIES.values() for run in study.counted.values()}
+)
+
+for TABLE in TABLES:
+
+    rule:
+        name:
+            TABLE.name
+        input:
+            store=STORE,
+            needs=needed_by(TABLE),
+        output:
+            **outputs_of(TABLE, "tables", table_files(TABLE)),
+        log:
+            f"{RESULTS}/logs/{{study}}/{TABLE.name}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/{{study}}/{TABLE.name}.tsv"
+        conda:
+            "../../envs/training.yaml"
+        params:
+            stage=TABLE.name,  # the command is put together when TABLE is another one
+            table=lambda wildcards, output: output[0],
+            study=part_of(TABLE),
+            code=code_of(
+                TABLE.name, *(MODELS_COUNTED if TABLE.name == "complexity" else ())
+            ),
+        message:
+            f"{TABLE.message} ({{wildcards.study}})"
+        shell:
+            "python src {params.stage:q} --study {params.study:q} --output {params.table:q} "
+            "2>&1 | tee {log:q}"
+
+
+rule summary:
+    input:
+        store=STORE,
+        needs=needed_by(SUMMARY),
+        base=ancient("config.yaml"),
+    output:
+        markdown=f"{STUDY}/summary.md",
+        page=shown(
+            f"{STUDY}/summary.html",
+            "summary",
+            "Summary and configuration",
+            "All tables and the configuration",
         ),
-    message:
-        "Attention and movement of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
-    shell:
-        "python src attention_movement --store {input.store:q} --split {input.split:q} --model {input.model:q} "
-        "--run {params.run:q} --seed {params.seed:q} --device {resources.device:q} "
-        "--slots-per-gpu {resources.slots:q} --threads {threads:q} --output {output.movement:q} 2>&1 | tee {log:q}"
-
-
-rule movement:
-    input:
-        store=STORE,
-        folds=of_folds("movement.parquet", config["figures"]["run"], PROTOCOLS[:1]),
-    output:
-        table=table("movement", "Does attention follow movement?"),
-        page=table_page("movement", "Does attention follow movement?"),
-        markdown=f"{RESULTS}/tables/movement.md",
     log:
-        log_of("movement"),
+        f"{RESULTS}/logs/{{study}}/summary.log",
     benchmark:
-        benchmark_of("movement")
+        f"{RESULTS}/benchmarks/{{study}}/summary.tsv"
     conda:
-        f"../../envs/{TRAINING}.yaml"
+        "../../envs/training.yaml"
     params:
-        bootstrap=BOOTSTRAP,
-        code=command_fingerprint("movement"),
+        study=part_of(SUMMARY),
+        # Without its comments: they change nothing.
+        base=in_order(
+            yaml.safe_load(
+                Path(workflow.basedir, "config.yaml").read_text(encoding="utf-8")
+            )
+        ),
+        code=code_of("summary"),
     message:
-        "Does attention follow movement?"
+        f"{SUMMARY.message} ({{wildcards.study}})"
     shell:
-        "python src movement --store {input.store:q} --folds {input.folds:q} "
-        "--bootstrap {params.bootstrap:q} --output {output.table:q} 2>&1 | tee {log:q}"
-
-
-rule silhouettes:
-    input:
-        store=STORE,
-        embeddings=SHOWN_FOLDS,
-    output:
-        table=table("silhouettes", "Silhouettes of the class tokens", "Fig. 5b"),
-        counts=f"{RESULTS}/tables/silhouette_counts.csv",
-    log:
-        log_of("silhouettes"),
-    benchmark:
-        benchmark_of("silhouettes")
-    conda:
-        f"../../envs/{TRAINING}.yaml"
-    params:
-        seed=config["figures"]["seed"],
-        code=command_fingerprint("silhouettes"),
-    message:
-        "Silhouettes of the class tokens"
-    shell:
-        "python src silhouettes --store {input.store:q} --embeddings {input.embeddings:q} --seed {params.seed:q} "
-        "--output {output.table:q} 2>&1 | tee {log:q}"
+        "python src summary --study {params.study:q} --base {input.base:q} --output {output.markdown:q} "
+        "2>&1 | tee {log:q}"

@@ -3,15 +3,15 @@
 
 rule crate:
     input:
-        tables=TABLES,
-        figures=FIGURES,
-        pages=NOTEBOOK_PAGES,
-        projector=PROJECTOR,
-        summary=SUMMARY,
+        # Of the first study, and of the others that were built.
+        studies=[
+            str(path)
+            for number, study in enumerate(STUDIES.values())
+            if number == 0 or Path(study.folder, "summary.md").exists()
+            for path in products(study)
+        ],
         manifest=MANIFEST,
         store=STORE,
-        # With the controls, where they were made.
-        extended=EXTENDED if Path(RESULTS, "extended").exists() else [],
     output:
         crate=f"{RESULTS}/crate.zip",
     log:
@@ -23,7 +23,7 @@ rule crate:
     params:
         results=subpath(output.crate, parent=True),
         # Functions: Snakemake would take braces in a string for wildcards.
-        config=lambda wildcards: json.dumps(told(config)),
+        config=lambda wildcards: json.dumps(without_local_paths(config)),
         rules=lambda wildcards: json.dumps(shell_commands()),
         code=package_fingerprint(),
     message:

@@ -1,62 +1,71 @@
-# One job a run, fold and seed: train; another: test it.
+# A job a run and fold, or a run with all its folds, trains; a job a run tests all its folds.
+
+OF_JOB = "{run}{repeat}" if TOGETHER else "{run}-fold{fold}{repeat}"
+WHICH = "all folds" if TOGETHER else "fold {wildcards.fold}"
 
 
 rule train:
     input:
         store=STORE,
-        split=split_of,
+        splits=splits_of,
     output:
-        model=f"{FOLD}/model.safetensors",
-        history=f"{FOLD}/history.csv",
-        record=f"{FOLD}/run.json",
+        model=trained("model.safetensors"),
+        history=trained("history.csv"),
+        record=trained("run.json"),
     log:
-        f"{RESULTS}/logs/train/{FOLD_NAME}.log",
+        f"{RESULTS}/logs/train/{{protocol}}/{OF_JOB}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train/{FOLD_NAME}.tsv"
+        f"{RESULTS}/benchmarks/train/{{protocol}}/{OF_JOB}.tsv"
     conda:
-        f"../../envs/{TRAINING}.yaml"
-    # `device` and `checkpoint` are resources, not params: changing them triggers no rerun.
+        "../../envs/training.yaml"
+    # Resources, not params: changing them triggers no rerun.
     resources:
         gpu=1,
         device=config["device"],
         slots=config["slots_per_gpu"],
         checkpoint=config["training"]["checkpoint_seconds"],
+        tensorboard=lambda wildcards: f"{RESULTS}/tensorboard/"
+        + folder_of_fold(wildcards).removeprefix(f"{RESULTS}/"),
+        folds=(
+            json.dumps(list(FOLDS))
+            if TOGETHER
+            else lambda wildcards: f"[{wildcards.fold}]"
+        ),
     params:
-        folder=subpath(output.model, parent=True),
-        run=lambda wildcards: in_order(model_of(config, wildcards.run)),
+        splits=folder_of_splits,
+        folder=folder_of_fold,
+        run=model_settings,
         training=lambda wildcards: in_order(
             {**training_of(config, wildcards.run), "seed": REPEATS[wildcards.repeat]}
         ),
-        code=lambda wildcards: command_fingerprint(
-            "train", RUNS[wildcards.run]["model"]
-        ),
+        code=code_of_run("train"),
     message:
-        "Train {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
+        f"Train {{wildcards.run}}, {{wildcards.protocol}}, {WHICH}{{wildcards.repeat}}"
     shell:
-        "python src train --store {input.store:q} --split {input.split:q} --run {params.run:q} "
-        "--training {params.training:q} --checkpoint-seconds {resources.checkpoint:q} --device {resources.device:q} "
-        "--slots-per-gpu {resources.slots:q} --threads {threads:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+        "python src train --store {input.store:q} --splits {params.splits:q} --folds {resources.folds:q} "
+        "--run {params.run:q} --training {params.training:q} --checkpoint-seconds {resources.checkpoint:q} "
+        "--device {resources.device:q} --slots-per-gpu {resources.slots:q} --threads {threads:q} "
+        "--tensorboard {resources.tensorboard:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
-# Before any training: what the runs will cost on this machine.
+# Before any training: the cost of all runs on this machine.
 rule cost:
     input:
         store=STORE,
-        splits=expand(
-            f"{SPLITS}/fold{{fold}}.parquet",
-            protocol=PROTOCOLS[0],
-            length=sorted({run["segment_length"] for run in RUNS.values()}),
-            fold=0,
-        ),
+        splits=[
+            f"{SPLITS.format(protocol=study.protocol, length=run['segment_length'])}/fold0.parquet"
+            for study in STUDIES.values()
+            for run in study.runs.values()
+        ],
     output:
-        table=f"{RESULTS}/tables/cost.csv",
-        markdown=f"{RESULTS}/tables/cost.md",
+        table=f"{RESULTS}/cost.csv",
+        markdown=f"{RESULTS}/cost.md",
     log:
         log_of("cost"),
     benchmark:
         benchmark_of("cost")
     conda:
-        f"../../envs/{TRAINING}.yaml"
+        "../../envs/training.yaml"
     resources:
         gpu=1,
         device=config["device"],
@@ -65,40 +74,43 @@ rule cost:
         splits=lambda wildcards, input: str(Path(input.splits[0]).parents[2]),
         config=json.dumps(config),  # the table keeps the order of the runs
         jobs=SLOTS,
-        code=command_fingerprint("cost", *sorted({r["model"] for r in RUNS.values()})),
+        code=code_of("cost", *sorted({RUNS[run]["model"] for run in TRAINED})),
     message:
-        "Measure what the runs will cost"
+        "Measure the cost of the runs"
     shell:
         "python src cost --store {input.store:q} --splits {params.splits:q} --config {params.config:q} "
         "--jobs {params.jobs:q} --device {resources.device:q} --slots-per-gpu {resources.slots:q} "
         "--threads {threads:q} --output {output.table:q} 2>&1 | tee {log:q}"
 
 
-rule test:
+rule predict:
     input:
         store=STORE,
-        split=split_of,
-        model=f"{FOLD}/model.safetensors",
+        splits=splits_of,
+        models=of_all_folds("model.safetensors"),
     output:
-        predictions=f"{FOLD}/predictions.parquet",
+        predictions=of_all_folds("predictions.parquet"),
     log:
-        f"{RESULTS}/logs/test/{FOLD_NAME}.log",
+        f"{RESULTS}/logs/predict/{{protocol}}/{{run}}{{repeat}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/test/{FOLD_NAME}.tsv"
+        f"{RESULTS}/benchmarks/predict/{{protocol}}/{{run}}{{repeat}}.tsv"
     conda:
-        f"../../envs/{TRAINING}.yaml"
-    # The device is no param: another one does not train again.
+        "../../envs/training.yaml"
     resources:
         gpu=1,
         device=config["device"],
         slots=config["slots_per_gpu"],
     params:
-        run=lambda wildcards: in_order(model_of(config, wildcards.run)),
+        splits=folder_of_splits,
+        folder=folder_of_fold,
+        folds=json.dumps(list(FOLDS)),
+        run=model_settings,
         precision=lambda wildcards: training_of(config, wildcards.run)["precision"],
-        code=lambda wildcards: command_fingerprint("test", RUNS[wildcards.run]["model"]),
+        code=code_of_run("predict"),
     message:
-        "Test {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
+        "Test {wildcards.run}, {wildcards.protocol}{wildcards.repeat}"
     shell:
-        "python src test --store {input.store:q} --split {input.split:q} --model {input.model:q} "
-        "--run {params.run:q} --precision {params.precision:q} --device {resources.device:q} "
-        "--slots-per-gpu {resources.slots:q} --threads {threads:q} --output {output.predictions:q} 2>&1 | tee {log:q}"
+        "python src predict --store {input.store:q} --splits {params.splits:q} --folder {params.folder:q} "
+        "--folds {params.folds:q} --run {params.run:q} --precision {params.precision:q} "
+        "--device {resources.device:q} --slots-per-gpu {resources.slots:q} --threads {threads:q} "
+        "2>&1 | tee {log:q}"

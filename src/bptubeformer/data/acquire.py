@@ -16,6 +16,7 @@ from bptubeformer.data.archives import ARCHIVES, Budget, Damaged, is_archive, st
 from bptubeformer.data.download import RETRIES, Refused, WrongChecksum, is_name, keep, keep_only
 from bptubeformer.data.layout import is_file, is_folder, walk_files
 from bptubeformer.errors import InputError, shown
+from bptubeformer.kinds import Gigabytes
 from bptubeformer.reading import reading
 
 NESTING = 3
@@ -25,11 +26,10 @@ NESTING = 3
 def acquire(
     source: str,
     folder: Path,
-    manifest: Path,
-    *,
+    output: Path,
     server: str = "",
     checksum: str | None = None,
-    max_gigabytes: float = 100,
+    max_gigabytes: Gigabytes = 100,
 ) -> None:
     """Bring the files of a source here, verify them, unpack archives, and write a manifest.
 
@@ -40,10 +40,10 @@ def acquire(
     Args:
         source: ``doi:...`` of a Dataverse dataset, an http(s) address, an archive, or a folder.
         folder: where downloads and unpacked archives go.
-        manifest: JSON file to write: ``source``, ``folders`` (where to look for trajectories) and
-            ``files`` (path, bytes, sha256), the sign that all went well.
+        output: manifest to write (JSON): ``source``, ``folders`` (where to look for trajectories)
+            and ``files`` (path, bytes, sha256), the sign that all went well.
         server: the Dataverse installation of a ``doi:`` source.
-        checksum: ``algorithm:digest`` that an http(s) source must have; None where unknown.
+        checksum: ``algorithm:digest`` that an http(s) source must have; empty where unknown.
         max_gigabytes: no more is downloaded, and archives unpack to no more, in 10^9 bytes.
 
     Raises:
@@ -56,7 +56,7 @@ def acquire(
         folders = [place]
     elif source.startswith(("http://", "https://")):
         place = _place_of(folder, source)
-        paths = [_download(source, place, checksum, limit)]
+        paths = [_download(source, place, checksum or None, limit)]
         folders = [place]
     elif is_folder(Path(source)):
         paths = walk_files(Path(source))
@@ -73,14 +73,14 @@ def acquire(
         if _unpack_all(paths, folders, folder / "unpacked", Budget(limit)):
             folders.append(folder / "unpacked")
     except Damaged as error:
-        if source.startswith(("http://", "https://")) and checksum is None:
+        if source.startswith(("http://", "https://")) and not checksum:
             # It may have been cut short on its way, and nothing but this tells.
             paths[0].unlink()
             raise InputError(f"{error}: what came was removed, run the same command") from error
         raise
     if not folders:
         raise InputError(f"{shown(source)}: not an archive; expected one of {', '.join(ARCHIVES)}")
-    write_manifest(manifest, source, folders)
+    write_manifest(output, source, folders)
 
 
 def write_manifest(manifest: Path, source: str, folders: list[Path]) -> None:

@@ -19,11 +19,11 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
-from bptubeformer.atomic import replacing
+from bptubeformer.atomic import replacing, write_csv
 from bptubeformer.data.store import FrameStore, video_of
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
-from bptubeformer.kinds import PROTOCOLS, Checked, Count, Fraction, Seed, whole
+from bptubeformer.kinds import PROTOCOLS, Checked, Count, Fraction, Protocol, Seed, whole
 from bptubeformer.reading import reading
 
 PARTS_OF_SPLIT = ("train", "validation", "test")
@@ -43,6 +43,9 @@ class SplitSettings(Checked):
     """Share of the trajectories in the one test set of ``as-published``."""
     validation_fraction: Fraction = 0.25
     """Share of what is not for the test, in ``trajectory`` and ``video``."""
+
+
+DEFAULTS = SplitSettings()
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,36 @@ def check_windows(
             f"{path}: {(~(known & inside)).sum()} windows of {length} frames do not lie within a "
             "trajectory of this store; write it again"
         )
+
+
+def write_splits(
+    store: Path,
+    protocol: Protocol,
+    segment_length: Count,
+    output: Path,
+    step: Count = 1,
+    settings: SplitSettings = DEFAULTS,
+) -> None:
+    """Cut the windows into training, validation and test, fold by fold.
+
+    Args:
+        store: frame store, written by ingest.
+        protocol: how to split: as-published, trajectory or video.
+        segment_length: frames of a segment.
+        output: folder for fold<k>.parquet and summary.csv.
+        step: rows between the starts of two windows.
+        settings: folds, seed and fractions, as under split in config.yaml.
+
+    Raises:
+        InputError: a part of a fold has no window of some category.
+    """
+    frames = FrameStore.load(store)
+    splits = make_splits(frames, protocol, segment_length, step, settings)
+    for fold, one in enumerate(splits):
+        one.save(output / f"fold{fold}.parquet")
+    summary = summarise(frames, splits)
+    write_csv(output / "summary.csv", summary)
+    print(summary.groupby(["fold", "part"], sort=False)["windows"].sum().unstack().to_string())
 
 
 def make_splits(

@@ -1,14 +1,14 @@
-"""Table 1: balanced accuracy of every fold and run, beside the paper's."""
+"""Table 1: balanced accuracy of every fold and run, and the paper's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bptubeformer.claims import printed_table
 from bptubeformer.data.store import read_fingerprint, read_trajectories, videos_of
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.metrics import METRICS, average_by, confusion, has_learned, scores
@@ -23,7 +23,7 @@ from bptubeformer.evaluation.tables import (
     write_table,
 )
 from bptubeformer.evaluation.uncertainty import Counts, Estimate, bounds, by_trajectory
-from bptubeformer.places import fold_folders
+from bptubeformer.study import Study, fold_folders
 
 NOT_LEARNED = "†"
 """Marks, in tables for people, a run that has not learned."""
@@ -102,7 +102,7 @@ def _refuse_foreign(
     if not own.all() or (video_labels[video[shown.trajectory]] != shown.labels).any():
         raise InputError(
             f"{path}: predictions for other trajectories than those of the store; write it again "
-            "with: bptubeformer test"
+            "with: bptubeformer predict"
         )
 
 
@@ -156,14 +156,16 @@ def accuracy_table(
     runs: Mapping[str, Mapping[str, Any]],
     baseline: str,
     learned: float | None = None,
+    printed: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Table 1: balanced accuracy by segment, beside the paper's, with 95 % intervals.
+    """Table 1: balanced accuracy by segment and the paper's, with 95 % intervals.
 
     Args:
         evaluation: of all these runs.
         runs: each run's experiment, model and hyperparameters, by name.
         baseline: the run that the others are compared with, on the trajectories that both test.
         learned: balanced accuracy from which a model has learned; None: see ``has_learned``.
+        printed: the paper's mean and std of a run, by name.
     """
     rows = []
     segments = evaluation.folds[evaluation.folds["unit"] == "segment"]
@@ -174,7 +176,7 @@ def accuracy_table(
                          correct={r: n * shared for r, n in counts.correct.items()})  # fmt: skip
         for name, group in of_protocol.groupby("run", sort=False):
             run = runs[name]
-            paper = printed_table(1).get(name, {})
+            paper = printed.get(name, {})
             score = over_folds(group, "balanced_accuracy")
             own = counts.balanced_accuracy(name)
             paired = Estimate(np.nan, np.nan)
@@ -210,31 +212,28 @@ def accuracy_table(
     return pd.DataFrame(rows)
 
 
-def write_accuracy(
-    evaluation: Evaluation,
-    runs: Mapping[str, Mapping[str, Any]],
-    baseline: str,
-    learned: float | None,
-    dataset: str,
-    output: Path,
-) -> None:
-    """Write Table 1, and the other metrics, recalls, folds and counts beside it.
+def write_accuracy(study: Study, output: Path) -> None:
+    """Write Table 1: balanced accuracy of all runs, the paper's, and intervals.
 
     Args:
-        evaluation: of all runs.
-        runs: each run's experiment, model and hyperparameters, by name.
-        baseline: the run that the others are compared with.
-        learned: as for ``accuracy_table``.
-        dataset: its name, for the titles.
-        output: ``accuracy.csv``.
+        study: whose runs were tested.
+        output: accuracy.csv; metrics, recalls, folds and counts are written to the same folder.
+
+    Raises:
+        InputError: as for ``evaluate``.
     """
+    evaluation = evaluate(
+        study.results, study.store, list(study.runs), study.protocols, study.folds, study.seeds
+    )
     write_table(output.with_name("folds.csv"), evaluation.folds)
     write_table(output.with_name("recalls.csv"), evaluation.recalls)
     write_table(output.with_name("counts.csv"), evaluation.counts)
     metrics = metrics_table(evaluation.folds)
-    write_table(output.with_name("metrics.csv"), metrics, metrics_markdown(metrics, dataset))
-    table = accuracy_table(evaluation, runs, baseline, learned)
-    write_table(output, table, accuracy_markdown(table, dataset, baseline))
+    write_table(output.with_name("metrics.csv"), metrics, metrics_markdown(metrics, study.dataset))
+    table = accuracy_table(
+        evaluation, study.runs, study.baseline, study.learned, study.printed["accuracy"]
+    )
+    write_table(output, table, accuracy_markdown(table, study.dataset, study.baseline))
 
 
 def metrics_table(folds: pd.DataFrame) -> pd.DataFrame:

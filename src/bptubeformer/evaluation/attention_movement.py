@@ -4,6 +4,7 @@ Letters: B segments, T frames, P parts, t tubelets along time.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,15 +16,48 @@ from bptubeformer.atomic import replacing
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inference import of_class_token
-from bptubeformer.evaluation.job import TrainedFold
 from bptubeformer.evaluation.movement import BETWEEN_PARTS, ORDERS, TUBELETS
+from bptubeformer.evaluation.trained import TrainedFold, trained_folds
+from bptubeformer.kinds import Count, Index, Seed
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.skeleton import JOINTS, PARTS
-from bptubeformer.training.loop import INFERENCE_BATCH
+from bptubeformer.training.forward import INFERENCE_BATCH
 
 
-def write_attention_movement(fold: TrainedFold, seed: int, output: Path) -> None:
-    """Attention and movement of all test segments of a fold, written as ``movement.parquet``.
+def write_attention_movement(
+    store: Path,
+    splits: Path,
+    folder: Path,
+    run: dict[str, Any] | None = None,
+    folds: list[Index] | None = None,
+    seed: Seed = 0,
+    device: str = "auto",
+    slots_per_gpu: Count = 1,
+    threads: Count = 1,
+) -> None:
+    """Compute attention and movement of test segments; write movement.parquet into each folder.
+
+    Args:
+        store: frame store, written by ingest.
+        splits: folder with fold<k>.parquet, written by split.
+        folder: folder of a fold, with {fold} for its number; its model is read there.
+        run: model and hyperparameters that the model must have; left out: any.
+        folds: numbers of the folds; left out: the first.
+        seed: of the shuffled order of frames.
+        device: auto, cpu, cuda or cuda:<n>.
+        slots_per_gpu: jobs that share a GPU.
+        threads: CPU threads of torch.
+
+    Raises:
+        InputError: files do not belong together, or a model has no tubelets of body parts.
+    """
+    chosen = trained_folds(store, splits, folder, folds or [0], run, device, slots_per_gpu, threads)
+    for fold, place in chosen:
+        write_of_fold(fold, seed, place / "movement.parquet")
+
+
+def write_of_fold(fold: TrainedFold, seed: int, output: Path) -> None:
+    """Write attention and movement of all test segments of a fold.
 
     Besides the columns of ``attention_movement``: ``window_start`` and ``trajectory``.
 

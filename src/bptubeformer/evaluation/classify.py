@@ -1,5 +1,6 @@
 """Use a trained model: class probabilities of trajectories whose class nobody has told."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,15 @@ from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError, shown
 from bptubeformer.evaluation.inference import attention_to_parts
 from bptubeformer.evaluation.metrics import average_by
+from bptubeformer.kinds import Count
 from bptubeformer.models import load_model
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.skeleton import PARTS
 from bptubeformer.training.device import choose_device
-from bptubeformer.training.loop import predict
+from bptubeformer.training.forward import predict
 
+CPUS = os.cpu_count() or 1
 PERSON = ["video", "person"]
 SHOWN = 20
 """Videos that are printed; the table has all of them."""
@@ -87,30 +90,36 @@ class Classified:
 
 
 def classify_trajectories(
-    model_file: Path, source: Path, output: Path, *, step: int, device_name: str, threads: int
+    model: Path,
+    trajectories: Path,
+    /,
+    output: Path = Path("classified"),
+    step: Count = 1,
+    device: str = "auto",
+    threads: Count = CPUS,
 ) -> None:
-    """Classify one trajectory, or all below a folder, and write what came of it.
+    """Classify trajectories with a trained model: probabilities, and attention to body parts.
 
-    In ``output``: ``segments.csv``, ``trajectories.csv`` and ``videos.csv`` as ``Classified`` has
-    them, and ``rejected.csv``, the files that are not trajectories. A trajectory and a video are
-    classified by the mean of the logits of their segments, as in the tables of results.
+    A trajectory and a video are classified by the mean of the logits of their segments, as in the
+    tables of results.
 
     Args:
-        model_file: the trained model.
-        source: a CSV file in the format of the dataset, or a folder; the folder that a file is in
-            names its video, the file its person.
-        output: the folder to write to.
+        model: model.safetensors, written by train.
+        trajectories: a trajectory (.csv), or a folder of them at any depth; the folder that a file
+            is in names its video, the file its person.
+        output: folder for segments.csv, trajectories.csv, videos.csv and rejected.csv, the files
+            that are not trajectories.
         step: rows between the starts of two segments.
-        device_name: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
-        threads: CPU threads of torch; files are read by as many at a time.
+        device: auto, cpu, cuda or cuda:<n>.
+        threads: CPU threads; files are read by as many at a time.
 
     Raises:
         InputError: the model cannot be used, or there is nothing to classify.
     """
     torch.set_num_threads(threads)
-    device = choose_device(device_name, slots_per_gpu=0)
-    model, run, categories, *_ = load_model(model_file)
-    layout = find_unlabelled(source, left_out=output)
+    place = choose_device(device, slots_per_gpu=0)
+    trained, run, categories, *_ = load_model(model)
+    layout = find_unlabelled(trajectories, left_out=output)
     store, rejected = ingest(layout, threads)
     rejected = rejected.drop(columns="category")
     write_csv(output / "rejected.csv", rejected)
@@ -120,13 +129,13 @@ def classify_trajectories(
     starts, trajectory = window_starts(store.offsets, length, step)
     if not len(starts):
         raise InputError(
-            f"{shown(source)}: nothing to classify: of {len(layout.files)} trajectories, "
+            f"{shown(trajectories)}: nothing to classify: of {len(layout.files)} trajectories, "
             f"{len(rejected)} cannot be read and {len(store.rows)} have fewer than the {length} "
             "rows of a segment of this model; give longer trajectories, or a model of shorter "
             "segments"
         )
-    segments = Segments.unlabelled(store, starts, length, device)
-    model.to(device)
+    segments = Segments.unlabelled(store, starts, length, place)
+    trained.to(place)
     classified = Classified(
         store=store,
         trajectory=trajectory,
@@ -134,8 +143,8 @@ def classify_trajectories(
             first_frame=store.frame_number[starts],
             last_frame=store.frame_number[starts + length - 1],
         ),
-        logits=predict(model, segments).cpu().numpy(),
-        attention=_attention(model, segments),
+        logits=predict(trained, segments).cpu().numpy(),
+        attention=_attention(trained, segments),
         categories=categories,
     )  # fmt: skip
     write_csv(output / "segments.csv", classified.by_segment())

@@ -12,6 +12,7 @@ from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.inspection import Embeddings
 from bptubeformer.evaluation.tables import write_table
 from bptubeformer.evaluation.uncertainty import by_trajectory
+from bptubeformer.study import Study
 
 BY_CLASS, BY_CLUSTER = "true class", "k-means cluster"
 """The two readings of Fig. 5b: the paper does not say what its silhouettes group."""
@@ -100,15 +101,17 @@ def silhouette_counts(folds: Sequence[Embeddings], store: Path) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def write_silhouettes(embeddings: Sequence[Path], store: Path, seed: int, output: Path) -> None:
-    """Write the table of silhouettes, and the sums by trajectory beside it.
+def write_silhouettes(study: Study, output: Path) -> None:
+    """Write silhouettes of class tokens, by true class and by k-means cluster.
 
     Args:
-        embeddings: a file for each fold; the first is of the fold that the figures show.
-        store: the frame store.
-        seed: of k-means.
-        output: ``silhouettes.csv``; ``silhouette_counts.csv`` is written beside it.
+        study: whose run of the figures was embedded.
+        output: silhouettes.csv; silhouette_counts.csv, the sums by trajectory, is written to the
+            same folder.
+
+    Raises:
+        InputError: a file holds no embeddings.
     """
-    folds = [Embeddings.load(path) for path in embeddings]
-    write_table(output, silhouettes_table(folds[0], seed))
-    write_table(output.with_name("silhouette_counts.csv"), silhouette_counts(folds, store))
+    folds = [Embeddings.load(path) for path in study.shown_files("embeddings.safetensors")]
+    write_table(output, silhouettes_table(folds[0], study.figures_seed))
+    write_table(output.with_name("silhouette_counts.csv"), silhouette_counts(folds, study.store))

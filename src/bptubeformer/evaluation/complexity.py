@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import thop
 import torch
 from torch import Tensor, nn
 
-from bptubeformer.claims import printed_table
+from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.tables import render, write_table
 from bptubeformer.models import build_model
 from bptubeformer.models.classifier import Classifier
@@ -25,6 +26,7 @@ from bptubeformer.models.layers import (
 )
 from bptubeformer.models.tubelets import TubeletConvolution
 from bptubeformer.skeleton import PARTS, VALUES
+from bptubeformer.study import Study
 
 GIGA, MEGA = 1e9, 1e6
 REST = "other layers"
@@ -199,7 +201,10 @@ class ComplexityTables:
 
 
 def complexity_tables(
-    runs: Mapping[str, Mapping[str, Any]], classes: int, batch_size: int
+    runs: Mapping[str, Mapping[str, Any]],
+    classes: int,
+    batch_size: int,
+    printed: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
 ) -> ComplexityTables:
     """Count all runs.
 
@@ -207,11 +212,12 @@ def complexity_tables(
         runs: each run's experiment, model and hyperparameters, by name.
         classes: number of classes.
         batch_size: segments of the batch that is counted.
+        printed: the paper's macs and params of a run, by name.
     """
     rows, stages, transformers = [], [], []
     for name, run in runs.items():
         model = {key: value for key, value in run.items() if key != "experiment"}
-        paper = printed_table(2).get(name, {})
+        paper = printed.get(name, {})
         counted = complexity(model, classes, batch_size)
         rows.append(
             {
@@ -234,11 +240,18 @@ def complexity_tables(
     )
 
 
-def write_complexity(
-    runs: Mapping[str, Mapping[str, Any]], classes: int, batch_size: int, output: Path
-) -> None:
-    """Write Table 2 to ``output``, and the tables of stages, ratios and transformers beside it."""
-    tables = complexity_tables(runs, classes, batch_size)
+def write_complexity(study: Study, output: Path) -> None:
+    """Write Table 2: MACs and parameters of all runs, the paper's, and where they arise.
+
+    Args:
+        study: whose runs are counted.
+        output: complexity.csv; the tables of stages, ratios and transformers are written to the
+            same folder.
+    """
+    _, categories = read_trajectories(study.store)
+    tables = complexity_tables(
+        study.counted, len(categories), study.batch_size, study.printed["complexity"]
+    )
     ratios = ratios_table(tables.runs)
     write_table(output, tables.runs, complexity_markdown(tables, ratios))
     write_table(output.with_name("complexity_stages.csv"), tables.stages)

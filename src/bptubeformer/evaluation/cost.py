@@ -1,7 +1,7 @@
 """The cost of a sweep, before any training: windows, MACs, time and memory of each run."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,18 @@ from typing import Any
 import pandas as pd
 import torch
 
-from bptubeformer.config import declared, model_of, training_of, trainings_of
+from bptubeformer.config import check_config, studies_of
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.store import FrameStore
 from bptubeformer.evaluation.complexity import complexity
-from bptubeformer.evaluation.tables import render
+from bptubeformer.evaluation.tables import render, write_table
+from bptubeformer.kinds import PROTOCOLS, Count
 from bptubeformer.models import build_model
-from bptubeformer.training.device import name_of
-from bptubeformer.training.loop import TrainingSettings, make_optimiser, predict
+from bptubeformer.study import Study
+from bptubeformer.training.device import choose_device, name_of
+from bptubeformer.training.forward import predict
+from bptubeformer.training.loop import TrainingSettings, make_optimiser
 from bptubeformer.training.memory import bytes_of_segment, release_memory
 from bptubeformer.training.precision import check_precision
 from bptubeformer.training.step import EAGER_STEPS, Step
@@ -107,47 +110,84 @@ def _tensor_bytes(model: torch.nn.Module, segments: Segments, size: int) -> floa
     return data + 4.0 * weights + size * bytes_of_segment(model, segments)
 
 
+def write_cost(
+    store: Path,
+    splits: Path,
+    config: dict[str, Any],
+    output: Path,
+    epochs: Count = 15,
+    jobs: Count = 1,
+    device: str = "auto",
+    slots_per_gpu: Count = 1,
+    threads: Count = 1,
+) -> None:
+    """Estimate windows, MACs, time and memory of all runs on this device, before any training.
+
+    Args:
+        store: frame store, written by ingest.
+        splits: folder with <protocol>/T<length>/fold<k>.parquet.
+        config: the configuration, as JSON or YAML; the runs of all studies are measured.
+        output: cost.csv; .md is written to the same folder.
+        epochs: epochs of a training to reckon with.
+        jobs: trainings that run at a time.
+        device: auto, cpu, cuda or cuda:<n>.
+        slots_per_gpu: jobs that share a GPU.
+        threads: CPU threads of torch.
+
+    Raises:
+        InputError: the configuration is not valid, or the device is not there.
+    """
+    torch.set_num_threads(threads)
+    place = choose_device(device, slots_per_gpu)
+    studies = list(studies_of(check_config(config)).values())
+    table = cost_table(FrameStore.load(store), splits, studies, place, epochs)
+    text = cost_markdown(table, studies, place, jobs)
+    write_table(output, table, text)
+    print(text)
+
+
 def cost_table(
-    store: FrameStore, splits: Path, config: Mapping[str, Any], device: torch.device, epochs: int
+    store: FrameStore,
+    splits: Path,
+    studies: Sequence[Study],
+    device: torch.device,
+    epochs: int,
 ) -> pd.DataFrame:
-    """The cost of every run of a configuration, measured on a device.
+    """Measure the cost of every run of some studies on a device.
 
     Args:
         store: the dataset.
         splits: folder with ``<protocol>/T<length>/fold<k>.parquet``.
-        config: the configuration; runs and controls are both counted.
+        studies: whose runs are measured.
         device: where the sweep is to run.
         epochs: epochs of a training, which nobody knows before; at most a run's ``max_epochs``.
 
     Returns:
-        a row a run: run, section (runs or controls), segment_length, batch_size, micro_batch,
-        precision, train_windows, validation_windows, test_windows (of fold 0 under the first
-        protocol), macs_epoch (10^12, forward and backward), seconds_epoch, epochs, trainings,
-        hours, memory_gb.
+        a row a run: run, segment_length, batch_size, micro_batch, precision, train_windows,
+        validation_windows, test_windows (of fold 0 under the protocol of its first study),
+        macs_epoch (10^12, forward and backward), seconds_epoch, epochs, trainings, hours,
+        memory_gb.
     """
     rows = []
-    for name in declared(config):
-        run = model_of(config, name)
-        given: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in training_of(config, name).items()
-        }
-        settings = TrainingSettings(**given)
+    for name in dict.fromkeys(run for study in studies for run in study.runs):
+        study = next(study for study in studies if name in study.runs)
+        run = {key: value for key, value in study.runs[name].items() if key != "experiment"}
+        settings = TrainingSettings(**study.training[name])
         check_precision(settings.precision, device)
         length = run["segment_length"]
-        split = Split.load(splits / config["protocols"][0] / f"T{length}" / "fold0.parquet")
+        split = Split.load(splits / study.protocol / f"T{length}" / "fold0.parquet")
         windows = {part: split.windows(part) for part in ("train", "validation", "test")}
         segments = Segments.of(store, *windows["train"], length, device)
         speed = measure(run, settings, segments, len(store.categories))
         counts = {part: len(starts) for part, (starts, _) in windows.items()}
         passes = FORWARD_AND_BACKWARD * counts["train"] + counts["validation"]
         seconds = counts["train"] / speed.train + counts["validation"] / speed.predict
-        trainings, of_each = trainings_of(config, name), min(epochs, settings.max_epochs)
+        trainings = len({path for study in studies for path in trainings_of(study, name)})
+        of_each = min(epochs, settings.max_epochs)
         tested = counts["test"] / speed.predict
         rows.append(
             {
                 "run": name,
-                "section": "runs" if name in config["runs"] else "controls",
                 "segment_length": length,
                 "batch_size": settings.batch_size,
                 "micro_batch": speed.micro_batch,
@@ -166,12 +206,20 @@ def cost_table(
     return pd.DataFrame(rows)
 
 
-def cost_markdown(table: pd.DataFrame, dataset: str, device: torch.device, jobs: int) -> str:
-    """The table for people, with the sum.
+def trainings_of(study: Study, run: str) -> list[Path]:
+    """Return a path for each training of a run: folds, seeds, protocols, those of leakage too."""
+    protocols = [*study.protocols, *(PROTOCOLS if run in study.leakage else ())]
+    return study.files("model.safetensors", [run] if run in study.runs else [], protocols)
+
+
+def cost_markdown(
+    table: pd.DataFrame, studies: Sequence[Study], device: torch.device, jobs: int
+) -> str:
+    """The table for people, with the sum of each study.
 
     Args:
         table: of ``cost_table``.
-        dataset: its name.
+        studies: the same as there.
         device: where it was measured.
         jobs: trainings that run at a time.
     """
@@ -190,16 +238,21 @@ def cost_markdown(table: pd.DataFrame, dataset: str, device: torch.device, jobs:
             "Memory": table["memory_gb"].map("{:.2f} GB".format),
         }
     )
-    total = table.loc[table["section"] == "runs", "hours"].sum()
-    controls = table["hours"].sum() - total
+    each = (table["hours"] / table["trainings"]).set_axis(table["run"])
+    sums = {
+        study.name: sum(each[run] * len(set(trainings_of(study, run))) for run in study.runs)
+        for study in studies
+    }
+    total = table["hours"].sum()
     notes = [
         f"Measured on {name_of(device)}, a few steps of each run, in "
         f"{', '.join(table['precision'].unique())}. Windows of fold 0. MACs in 10^12, forward and "
         f"backward. Hours: of all trainings of a run and their tests, at {table['epochs'].max()} "
         "epochs a training at most (early stopping decides), without the start of each job. "
         "Memory: of the tensors of one training.",
-        f"The paper's runs: {total:,.2f} hours one after the other; {total / jobs:,.2f} with "
-        f"{jobs} at a time, if they do not slow each other down. The controls (target extended): "
-        f"{controls:,.2f} hours more.",
+        "Hours of each study, one training after the other: "
+        + ", ".join(f"{name} {hours:,.2f}" for name, hours in sums.items())
+        + f". Studies share trainings: all together, {total:,.2f} hours; {total / jobs:,.2f} with "
+        f"{jobs} at a time, if they do not slow each other down.",
     ]
-    return render(f"Cost of the runs on {dataset}", shown, notes)
+    return render(f"Cost of the runs on {studies[0].dataset}", shown, notes)

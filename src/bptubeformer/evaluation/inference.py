@@ -7,7 +7,7 @@ from torch import Tensor
 from bptubeformer.data.segments import Segments
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.classifier import Classifier
-from bptubeformer.training.loop import in_batches
+from bptubeformer.training.forward import in_batches
 
 
 @torch.inference_mode()

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bptubeformer.evaluation.accuracy import Evaluation, over_folds
+from bptubeformer.evaluation.accuracy import Evaluation, evaluate, over_folds
 from bptubeformer.evaluation.tables import ranges, render, signed, spread, write_table
 from bptubeformer.evaluation.uncertainty import Counts, Estimate, bounds
-from bptubeformer.places import fold_folders
+from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.reading import reading
+from bptubeformer.study import Study, fold_folders
 
 REFERENCE = "as-published"
 """The protocol whose results the others are compared with."""
@@ -62,10 +63,21 @@ def leakage_table(results: Path, evaluation: Evaluation) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_leakage(results: Path, evaluation: Evaluation, output: Path) -> None:
-    """Write the table of leakage; arguments as for ``leakage_table``."""
-    table = leakage_table(results, evaluation)
-    write_table(output, table, leakage_markdown(table, results.name))
+def write_leakage(study: Study, output: Path) -> None:
+    """Write the table of the same runs under each protocol, with the gaps.
+
+    Args:
+        study: whose runs for this table were trained under all protocols.
+        output: leakage.csv; .md and .html are written to the same folder.
+
+    Raises:
+        InputError: as for ``accuracy.evaluate``, or a file is not a history.
+    """
+    evaluation = evaluate(
+        study.results, study.store, study.leakage, PROTOCOLS, study.folds, study.seeds
+    )
+    table = leakage_table(study.results, evaluation)
+    write_table(output, table, leakage_markdown(table, study.dataset))
 
 
 def read_history(path: Path) -> pd.DataFrame:

@@ -33,6 +33,7 @@ from bptubeformer.evaluation.tables import ranges, render, write_table
 from bptubeformer.evaluation.uncertainty import Estimate, satterthwaite
 from bptubeformer.reading import reading
 from bptubeformer.skeleton import PARTS
+from bptubeformer.study import Study
 
 BETWEEN_PARTS, BODY_PART, TUBELETS = "between parts", "body part", "tubelets"
 ORDERS = ("true", "shuffled")
@@ -142,11 +143,18 @@ def _estimate(values: np.ndarray, pooled: Sequence[np.ndarray], videos: int) -> 
     return Estimate(float(mean[0]), of_videos, of_training, freedom)
 
 
-def write_movement(
-    folds: Sequence[Path], store: Path, bootstrap: Sequence[int], output: Path
-) -> None:
-    """Write the table of movement; arguments as for ``movement_table``, ``folds`` as files."""
-    table = movement_table([read_movement(path) for path in folds], store, *bootstrap)
+def write_movement(study: Study, output: Path) -> None:
+    """Write the rank correlations of attention and movement, with intervals.
+
+    Args:
+        study: of whose run of the figures the correlations are.
+        output: movement.csv; .md and .html are written to the same folder.
+
+    Raises:
+        InputError: a file is not a table of attention and movement.
+    """
+    files = study.files("movement.parquet", [study.shown], [study.protocol])
+    table = movement_table([read_movement(path) for path in files], study.store, *study.bootstrap)
     write_table(output, table, movement_markdown(table))
 
 
@@ -204,7 +212,7 @@ def _weighted(
     if level == BODY_PART:
         pair = fold[columns].to_numpy(np.float64)
         sound = np.isfinite(pair).all(axis=1)
-        # Ranked once: a resample weighs the ranks of all segments instead of ranking anew.
+        # Ranked once: a resample weighs the ranks of all segments instead of ranking again.
         x, y = rankdata(pair[sound], axis=0).T / max(sound.sum(), 1)
         n = total(np.ones(len(x)))
         mean_x, mean_y = total(x) / n, total(y) / n

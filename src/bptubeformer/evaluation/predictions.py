@@ -50,7 +50,7 @@ class Predictions:
         Raises:
             InputError: the file is not a table of predictions.
         """
-        with reading(path, "a table of predictions", "bptubeformer test"):
+        with reading(path, "a table of predictions", "bptubeformer predict"):
             table = pd.read_parquet(path)
             categories = [name[len(LOGIT) :] for name in table.columns if name.startswith(LOGIT)]
             labels = table["label"].cat.set_categories(categories)

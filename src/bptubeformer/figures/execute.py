@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,22 @@ KERNEL = "python3"
 SOURCE = Path(__file__).resolve().parents[2]
 
 
-def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:
-    """Run ``notebook`` with papermill; write ``output`` and, beside it, an HTML page.
+def execute_notebook(
+    notebook: Path, output: Path, parameters: dict[str, Any] | None = None
+) -> None:
+    """Execute a notebook with papermill, and keep it with an HTML page of it.
 
     The kernel is the one of the running Python, and finds this package there or in this checkout.
 
     Args:
-        notebook: with a cell tagged ``parameters``.
-        output: the executed notebook.
+        notebook: with a cell tagged parameters.
+        output: the executed notebook; .html is written to its folder.
         parameters: values for names in that cell.
 
     Raises:
         InputError: a parameter that the notebook does not have, or a cell that failed.
     """
+    parameters = parameters or {}
     known = papermill.inspect_notebook(str(notebook))
     unknown = sorted(set(parameters) - set(known))
     if unknown:
@@ -49,7 +51,7 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
             papermill.execute_notebook(
                 str(notebook),
                 str(partial),
-                parameters=dict(parameters),
+                parameters=parameters,
                 kernel_name=KERNEL,
                 progress_bar=False,
                 log_output=True,

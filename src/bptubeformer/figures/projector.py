@@ -13,15 +13,19 @@ from bptubeformer.evaluation.inspection import Embeddings
 VECTORS, CLASSES = "vectors.tsv", "classes.tsv"
 
 
-def write_projector(shown: Embeddings, name: str, output: Path) -> None:
-    """Write what ``tensorboard --logdir <folder>`` shows.
+def write_projector(embeddings: Path, name: str, output: Path) -> None:
+    """Write class tokens for TensorBoard's embedding projector (tensorboard --logdir <folder>).
 
     Args:
-        shown: class-token embeddings of test segments.
+        embeddings: written by embed.
         name: of the embedding, as TensorBoard shows it.
         output: ``<folder>/projector_config.pbtxt``; the vectors, and the true and the predicted
-            class of each, are written beside it.
+            class of each, are written to the same folder.
+
+    Raises:
+        InputError: the file holds no embeddings.
     """
+    shown = Embeddings.load(embeddings)
     names = np.array(shown.categories)
     classes = pd.DataFrame(
         {

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,8 +21,9 @@ from bptubeformer.errors import InputError, shown
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.fingerprint import package_fingerprint
 from bptubeformer.provenance.crate import CONFIG
-from bptubeformer.provenance.recompute import EXTENDED, SUMMARY, TABLES, Settings, recompute
+from bptubeformer.provenance.recompute import made_studies, recompute
 from bptubeformer.reading import reading
+from bptubeformer.study import SUMMARY_FILE, TABLES
 
 METADATA = "ro-crate-metadata.json"
 WRITER = "snakemake crate"
@@ -30,15 +31,13 @@ RELATIVE, ABSOLUTE = 1e-6, 1e-9
 """Numbers of two machines may differ by so much: sums are rounded in another order."""
 MOST_BYTES = 10**12
 NUMBER = re.compile(r"\d+\.\d+")
-NOT_COMPARED = ("cost", "pareto")
-"""A measurement of a machine, and a figure with its notebook, which stand beside tables."""
 
 
-def check_crate(crate: Path) -> None:
-    """Verify a crate against its own checksums, then compute its tables and verdicts again.
+def check_crate(crate: Path, /) -> None:
+    """Verify a received crate, and compute its tables and verdicts again from its predictions.
 
     Args:
-        crate: the archive, or the folder that it was unpacked to.
+        crate: the archive of a crate, or the folder it was unpacked to.
 
     Raises:
         InputError: a file is missing, changed or not listed, or a table is not what the
@@ -58,8 +57,8 @@ def check_crate(crate: Path) -> None:
         with tempfile.TemporaryDirectory() as place:
             output = Path(place, results.name)
             output.mkdir()
-            recompute(results, config, _base(folder), output)
-            faults = list(_compare(results, output))
+            studies = recompute(results, config, _base(folder), output)
+            faults = list(_compare(results, output, studies))
     if faults:
         raise InputError(
             f"{shown(crate)}: {len(faults)} files are not what its predictions make; the first: "
@@ -127,8 +126,10 @@ def _results(folder: Path) -> tuple[Path, dict[str, Any]]:
         if len(found) > 1:
             raise ValueError("there are results of more than one dataset")
         config = json.loads(path.read_text(encoding="utf-8"))
-        if Settings.of(config).dataset != path.parent.name:
+        if config["dataset"]["name"] != path.parent.name:
             raise ValueError("it is of another dataset")
+        if not made_studies(config, path.parent):
+            raise ValueError("no study of it has results")
         return path.parent, config
 
 
@@ -139,28 +140,29 @@ def _code_of(folder: Path) -> str:
         return package_fingerprint(place)
 
 
-def _base(folder: Path) -> dict[str, Any]:
+def _base(folder: Path) -> Path:
     """``config.yaml`` of the checkout in a crate."""
     path = folder / "config.yaml"
     with reading(path, "the configuration of a checkout", WRITER):
-        return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+        dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return path
 
 
-def _made(results: Path) -> list[Path]:
-    """Tables and summary of a run, as paths below its results; numbers first."""
+def _made(results: Path, studies: Sequence[Path]) -> list[Path]:
+    """Tables and summaries of a run, as paths below its results; numbers first."""
     found = [
         path.relative_to(results)
-        for pattern in (f"{TABLES}/*", f"{EXTENDED}/*", f"{Path(SUMMARY).stem}.*")
-        for path in results.glob(pattern)
-        if path.stem not in NOT_COMPARED
+        for study in studies
+        for pattern in (f"{TABLES}/*", f"{Path(SUMMARY_FILE).stem}.*")
+        for path in (results / study).glob(pattern)
     ]
     return sorted(found, key=lambda name: (name.suffix != ".csv", name))
 
 
-def _compare(results: Path, output: Path) -> Iterator[str]:
+def _compare(results: Path, output: Path, studies: Sequence[Path]) -> Iterator[str]:
     """Yield the differences between the tables of a crate and those computed again."""
-    again = _made(output)
-    for name in sorted(set(_made(results)) - set(again)):
+    again = _made(output, studies)
+    for name in sorted(set(_made(results, studies)) - set(again)):
         yield f"{name} is made of nothing in the crate"
     rounded = False
     # Where numbers differ by rounding alone, so may the pages made of them.

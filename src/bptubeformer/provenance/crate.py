@@ -21,15 +21,17 @@ from rocrate.rocrate import ROCrate
 
 import bptubeformer
 from bptubeformer.atomic import replacing, write_text
-from bptubeformer.config import SECTIONS, told
+from bptubeformer.config import without_local_paths
 from bptubeformer.data.layout import is_junk
 from bptubeformer.data.store import save_without_frames
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE
 from bptubeformer.fingerprint import package_fingerprint
 from bptubeformer.kinds import PROTOCOLS
-from bptubeformer.places import fold_folders
+from bptubeformer.provenance.recompute import made_studies
 from bptubeformer.reading import reading
+from bptubeformer.stages import tables_of
+from bptubeformer.study import SUMMARY_FILE, TABLES
 
 CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
 PROFILES = {
@@ -44,14 +46,8 @@ CODE = (
     "pyproject.toml", "uv.lock", README, "LICENSE", "CITATION.cff",
 )  # fmt: skip
 """What of the checkout is needed to compute the results again."""
-KEPT = (
-    "tables", "figures", "notebooks", "projector", "benchmarks", "summary.md", "summary.html",
-    "data/splits",
-    "data/rejected.csv",
-)  # fmt: skip
-"""What of the results is handed on, besides the folds."""
-EXTENDED = "extended"
-"""Results with the controls; handed on with their folds where they were made."""
+KEPT = ("benchmarks", "cost.csv", "cost.md", "data/splits", "data/rejected.csv")
+"""What of the results is handed on, besides studies and folds."""
 CONFIG, INPUTS, STORE = "config.json", "inputs.json", "data/frames.safetensors"
 """Files of the crate, below ``results/<dataset>``, that are made for it."""
 FINGERPRINT = "fingerprint of src/bptubeformer"
@@ -85,12 +81,26 @@ class Run:
         return Path("results", self.results.name)
 
 
-def write_crate(run: Run, output: Path) -> None:
-    """Write a run as a crate, a zip archive.
+def write_crate(
+    results: Path,
+    config: dict[str, Any],
+    output: Path,
+    rules: dict[str, str] | None = None,
+    checkout: Path = Path(),
+) -> None:
+    """Write a finished run as an RO-Crate, to be handed on.
+
+    Args:
+        results: results/<dataset>, with the studies that were built.
+        config: the configuration of the run, as JSON or YAML.
+        output: the crate, a zip archive.
+        rules: shell command of each rule of the workflow.
+        checkout: folder of the Snakefile.
 
     Raises:
         InputError: a file of the run is missing, or is not what it should be.
     """
+    run = Run(results, config, rules or {}, checkout)
     with tempfile.TemporaryDirectory() as folder:
         sources = {path.relative_to(run.checkout): path for path in _code(run.checkout)}
         sources |= {run.place / path.relative_to(run.results): path for path in _kept(run)}
@@ -236,25 +246,25 @@ def _code(checkout: Path) -> Iterator[Path]:
 
 def _kept(run: Run) -> Iterator[Path]:
     """Files of the results that are handed on as they are."""
-    runs, config = dict(run.config["runs"]), run.config
     for name in KEPT:
-        for path in _below(run.results / name):
-            # An older run may have left it behind.
-            if path.stem != "leakage" or config["leakage"]["runs"]:
+        yield from _below(run.results / name)
+    made = made_studies(run.config, run.results)
+    studies = [study for study in made if (study.folder / SUMMARY_FILE).exists()]
+    if not studies:
+        raise InputError(f"{run.results}: no study has a summary; finish the run: snakemake")
+    folders: dict[Path, None] = {}
+    for study in studies:
+        # Of its tables, those that it has now: an older run may have left others behind.
+        wanted = set(tables_of(study))
+        for path in _below(study.folder):
+            if path.parent.name != TABLES or path in wanted:
                 yield path
-    if (run.results / EXTENDED).exists():
-        yield from _below(run.results / EXTENDED)
-        runs |= config["controls"]
-    for name in runs:
-        protocols = PROTOCOLS if name in config["leakage"]["runs"] else ()
-        for protocol in dict.fromkeys([*config["protocols"], *protocols]):
-            places = fold_folders(
-                run.results, protocol, name, config["split"]["folds"], config["seeds"]
-            )
-            for _, _, folder in places:
-                if not (folder / FILE).exists():
-                    raise InputError(f"{folder}: not trained and tested; finish the run: snakemake")
-                yield from _below(folder)
+        predictions = study.files(FILE) + study.files(FILE, study.leakage, PROTOCOLS)
+        folders |= {path.parent: None for path in predictions}
+    for folder in folders:
+        if not (folder / FILE).exists():
+            raise InputError(f"{folder}: not trained and tested; finish the run: snakemake")
+        yield from _below(folder)
 
 
 def _below(place: Path) -> Iterator[Path]:
@@ -283,9 +293,9 @@ def _again(run: Run) -> dict[str, Any]:
             **run.config[section],
             **dict.fromkeys(name for name in base[section] if name not in run.config[section]),
         }
-        for section in SECTIONS
+        for section in ("runs", "studies")
     }
-    return {**told(run.config), **sections}
+    return {**without_local_paths(run.config), **sections}
 
 
 def _inputs(results: Path) -> list[dict[str, Any]]:

@@ -23,9 +23,11 @@ from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
-from bptubeformer.fingerprint import command_fingerprint
+from bptubeformer.fingerprint import stage_fingerprint
+from bptubeformer.kinds import Count, Index
 from bptubeformer.models import TrainedModel, build_model, save_model
 from bptubeformer.models.classifier import Classifier
+from bptubeformer.study import of_fold
 from bptubeformer.training.checkpoint import FILE, Checkpoint
 from bptubeformer.training.device import choose_device, name_of
 from bptubeformer.training.loop import (
@@ -35,9 +37,54 @@ from bptubeformer.training.loop import (
     train,
 )
 from bptubeformer.training.precision import check_precision
+from bptubeformer.training.scalars import Scalars
 
+DEFAULTS = TrainingSettings()
 LOCK = ".training.lock"
 """In a fold's folder while a process trains into it."""
+
+
+def train_folds(
+    store: Path,
+    splits: Path,
+    run: dict[str, Any],
+    output: Path,
+    training: TrainingSettings = DEFAULTS,
+    folds: list[Index] | None = None,
+    checkpoint_seconds: Index = 0,
+    device: str = "auto",
+    slots_per_gpu: Count = 1,
+    threads: Count = 1,
+    tensorboard: Path | None = None,
+) -> None:
+    """Train one run on folds, one after the other.
+
+    Args:
+        store: frame store, written by ingest.
+        splits: folder with fold<k>.parquet, written by split.
+        run: model and hyperparameters, as in config.yaml.
+        output: folder of a fold, with {fold} for its number; model.safetensors, history.csv and
+            run.json are written there.
+        training: training settings, as in config.yaml.
+        folds: numbers of the folds; left out: the first.
+        checkpoint_seconds: time between checkpoints; 0 for one after each epoch.
+        device: auto, cpu, cuda or cuda:<n>.
+        slots_per_gpu: jobs that share a GPU.
+        threads: CPU threads of torch.
+        tensorboard: folder for the scalars of a fold, with {fold} for its number.
+
+    Raises:
+        InputError: as for ``train_fold``.
+    """
+    folds = folds or [0]
+    for fold in folds:
+        train_fold(
+            store, splits / f"fold{fold}.parquet", run, training, device, threads,
+            of_fold(output, fold), slots_per_gpu, checkpoint_seconds, final=len(folds) == 1,
+            tensorboard=of_fold(tensorboard, fold) if tensorboard else None,
+        )  # fmt: skip
+    for fold in folds:
+        Checkpoint(of_fold(output, fold) / FILE).remove()
 
 
 def train_fold(
@@ -50,6 +97,8 @@ def train_fold(
     output: Path,
     slots_per_gpu: int = 1,
     checkpoint_seconds: float = 0,
+    final: bool = True,
+    tensorboard: Path | None = None,
 ) -> None:
     """Train a model and write ``model.safetensors``, ``history.csv`` and ``run.json``.
 
@@ -66,6 +115,9 @@ def train_fold(
         output: the fold's folder; its last three names label the progress lines.
         slots_per_gpu: jobs that share a GPU.
         checkpoint_seconds: after which the state of the training is written, when an epoch ends.
+        final: False if the checkpoint is kept: the job goes on with other folds, and an interrupted
+            job loses its outputs.
+        tensorboard: folder for scalars; None writes none.
 
     Raises:
         InputError: the device or the precision is not there, the split is not of the store, memory
@@ -100,11 +152,13 @@ def train_fold(
             f"{'  best' if epoch.best else ''}",
             flush=True,
         )
+        if scalars:
+            scalars.add(epoch)
 
     def say(line: str) -> None:
         print(f"{label}: {line}", flush=True)
 
-    fingerprints = {"data": store.fingerprint, "code": command_fingerprint("train", run["model"])}
+    fingerprints = {"data": store.fingerprint, "code": stage_fingerprint(__name__, run["model"])}
     output.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(output / FILE, say, checkpoint_seconds)
     checkpoint.settings = {
@@ -118,6 +172,10 @@ def train_fold(
     }
     with alone_in(output):
         begun = checkpoint.load()
+        scalars = None
+        if tensorboard:
+            earlier_epochs = begun[1]["history"] if begun else []
+            scalars = Scalars(tensorboard, [Epoch(**row) for row in earlier_epochs])
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         seed_everything(settings.seed)
@@ -165,7 +223,12 @@ def train_fold(
             },
         }
         write_text(output / "run.json", json.dumps(record, indent=1) + "\n")
-        checkpoint.remove()
+        if scalars:
+            scalars.close()
+        if final:
+            checkpoint.remove()
+        else:
+            checkpoint.write()
         print(f"{label}: best epoch {training.best.epoch} of {len(training.history)}", flush=True)
 
 

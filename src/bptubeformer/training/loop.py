@@ -6,24 +6,19 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bptubeformer.data.segments import Segments
-from bptubeformer.errors import InputError, is_out_of_memory
-from bptubeformer.kinds import Betas, Checked, Count, Fraction, Positive, Precision, Seed, whole
+from bptubeformer.errors import InputError
+from bptubeformer.kinds import Betas, Checked, Count, Fraction, Index, Positive, Precision, Seed
 from bptubeformer.training.checkpoint import Checkpoint
-from bptubeformer.training.memory import release_memory
+from bptubeformer.training.forward import evaluate
 from bptubeformer.training.optimiser import Adam
-from bptubeformer.training.precision import forward_in, products_in
 from bptubeformer.training.step import Step
-
-INFERENCE_BATCH = {"cpu": 100, "cuda": 1000}
-"""Segments of a batch where no gradients are kept; on a CPU, what its caches hold is faster."""
 
 SCHEDULE_STATE = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
 """What of ReduceLROnPlateau changes from epoch to epoch."""
@@ -40,7 +35,7 @@ class TrainingSettings(Checked):
     """Epochs without a lower validation loss after which training stops."""
     betas: Betas = (0.9, 0.98)
     epsilon: Positive = 1e-9
-    plateau_patience: Annotated[int, whole(0)] = 3
+    plateau_patience: Index = 3
     plateau_factor: Fraction = 0.1
     precision: Precision = "fp32"
     """Of the matrix products."""
@@ -309,58 +304,3 @@ def train_epoch(step: Step, order: torch.Generator) -> tuple[np.ndarray, np.ndar
     for number, index in enumerate(batches):
         losses[number] = step(index)
     return losses.cpu().numpy(), np.array([len(index) for index in batches])
-
-
-def evaluate(model: nn.Module, segments: Segments, precision: str) -> tuple[float, float]:
-    """Mean cross-entropy (nats) and accuracy over segments."""
-    logits, labels = predict(model, segments, precision), segments.labels.long()
-    loss = F.cross_entropy(logits, labels).item()
-    accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
-    return loss, accuracy
-
-
-def predict(model: nn.Module, segments: Segments, precision: str = "fp32") -> Tensor:
-    """Logits float32 (N, classes) of all segments, in their order, on their device.
-
-    Args:
-        model: on the device of the segments.
-        segments: to be classified.
-        precision: of the matrix products.
-    """
-    return in_batches(lambda batch: model(batch).float(), model, segments, precision)
-
-
-@torch.inference_mode()
-def in_batches(
-    compute: Callable[[Tensor], Tensor],
-    model: nn.Module,
-    segments: Segments,
-    precision: str = "fp32",
-) -> Tensor:
-    """Compute something for all segments, in their order, in evaluation mode, without gradients.
-
-    Args:
-        compute: of a batch of segments float32 (B, T, 34), a tensor (B, ...).
-        model: what ``compute`` uses.
-        segments: all that are to be computed.
-        precision: of the matrix products.
-    """
-    model.eval()
-    device = segments.frames.device
-    size = INFERENCE_BATCH[device.type]
-    results: list[Tensor] = []
-    done = 0
-    while done < len(segments):
-        try:
-            batch, _ = segments[slice(done, done + size)]
-            with products_in(precision), forward_in(precision, device):
-                results.append(compute(batch))
-            done += size
-            continue
-        except (RuntimeError, MemoryError) as error:
-            if size == 1 or not is_out_of_memory(error):
-                raise
-        # Out of the except block: the error holds on to the tensors of its frames.
-        release_memory()
-        size //= 2
-    return torch.cat(results)

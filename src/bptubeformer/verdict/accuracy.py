@@ -10,7 +10,7 @@ from bptubeformer.claims import Claim, papers_runs, printed_table
 from bptubeformer.evaluation.metrics import threshold
 from bptubeformer.evaluation.tables import spread
 from bptubeformer.evaluation.uncertainty import Estimate
-from bptubeformer.verdict.evidence import Evidence, NotRun
+from bptubeformer.verdict.evidence import ACCURACY, COUNTS, METRICS_TABLE, Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
 from bptubeformer.verdict.rules import largest_resolvable
 
@@ -51,7 +51,7 @@ def _ordered(claim: Claim, evidence: Evidence, pairs: Sequence[tuple[str, str]])
             size, estimate = min(known, key=lambda pair: abs(pair[0]))
             note = "; ".join(filter(None, [note, evidence.rules.needed_for(estimate, size)]))
     least = largest_resolvable(estimates)
-    return Outcome(holds, closest(found), evidence.counts_file, None, least, note)
+    return Outcome(holds, closest(found), COUNTS, None, least, note)
 
 
 def closest(found: Sequence[tuple[Estimate, str]], shown: int = 3) -> str:
@@ -72,7 +72,7 @@ def accuracy(claim: Claim, evidence: Evidence) -> Outcome:
     shown = spread(row["balanced_accuracy_mean"], row["balanced_accuracy_std"])
     here = f"{shown}; {interval_text(estimate)}"
     return Outcome(
-        holds, here, evidence.accuracy_file, estimate.value - claim.value,
+        holds, here, ACCURACY, estimate.value - claim.value,
         largest_resolvable([estimate]), note,
     )  # fmt: skip
 
@@ -92,7 +92,7 @@ def lower_by(claim: Claim, evidence: Evidence) -> Outcome:
     holds, note = evidence.rules.within(paired, share)
     difference = 100 * (paired.value - share)
     least = largest_resolvable([paired])
-    return Outcome(holds, here, evidence.counts_file, difference, least, note)
+    return Outcome(holds, here, COUNTS, difference, least, note)
 
 
 @decides(Kind.RESULTS)
@@ -131,7 +131,7 @@ def similar(claim: Claim, evidence: Evidence) -> Outcome:
     if holds is False:
         note = f"not similar: {run} is {'better' if note == 'higher' else 'worse'}"
     least = largest_resolvable([paired])
-    return Outcome(holds, here, evidence.counts_file, None, least, note)
+    return Outcome(holds, here, COUNTS, None, least, note)
 
 
 @decides(Kind.RESULTS)
@@ -148,14 +148,14 @@ def all_learned(claim: Claim, evidence: Evidence) -> Outcome:
     here += f"; not: {', '.join(failed)}" if failed else ""
     note = f"decided below {least:.4f}: {', '.join(refuted)}" if refuted else ""
     holds = True if not failed else False if refuted else None
-    return Outcome(holds, here, f"{evidence.accuracy_file}, {evidence.scope}/folds.csv", note=note)
+    return Outcome(holds, here, f"{ACCURACY}, tables/folds.csv", note=note)
 
 
 @decides(Kind.RESULTS)
 def accuracy_here(claim: Claim, evidence: Evidence) -> Outcome:
     """Show the balanced accuracy of runs; decides nothing."""
     shown = [f"{run} {evidence.mean_of(run):.4f}" for run in claim.arguments["runs"]]
-    return Outcome(None, ", ".join(shown), evidence.accuracy_file)
+    return Outcome(None, ", ".join(shown), ACCURACY)
 
 
 @decides(Kind.RESULTS)
@@ -167,14 +167,14 @@ def common_here(claim: Claim, evidence: Evidence) -> Outcome:
         f"{row['balanced_accuracy_common']:.4f} on the {row['common_trajectories']} of all runs"
         for row in rows
     ]
-    return Outcome(None, "; ".join(shown), evidence.accuracy_file)
+    return Outcome(None, "; ".join(shown), ACCURACY)
 
 
 @decides(Kind.RESULTS)
 def difference_here(claim: Claim, evidence: Evidence) -> Outcome:
     """Show the difference of two runs; decides nothing."""
     _, here = _difference(evidence, claim.arguments["run"], claim.arguments["baseline"])
-    return Outcome(None, here, evidence.counts_file)
+    return Outcome(None, here, COUNTS)
 
 
 @decides(Kind.RESULTS)
@@ -184,13 +184,13 @@ def deviation_here(claim: Claim, evidence: Evidence) -> Outcome:
     here = f"over {row['folds']} folds {row['balanced_accuracy_std']:.4f}"
     if row["seeds"] > 1:
         here += f", over {row['seeds']} seeds {row['balanced_accuracy_std_seeds']:.4f}"
-    return Outcome(None, here, evidence.accuracy_file)
+    return Outcome(None, here, ACCURACY)
 
 
 @decides(Kind.RESULTS)
 def metrics_here(claim: Claim, evidence: Evidence) -> Outcome:
     """Show all metrics of a run by segment; decides nothing."""
-    file = f"{evidence.scope}/metrics.csv"
+    file = METRICS_TABLE
     table = evidence.table(file)
     chosen = table[
         (table["run"] == claim.arguments["run"])

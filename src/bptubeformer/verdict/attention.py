@@ -187,7 +187,7 @@ def attention_shapes(claim: Claim, evidence: Evidence) -> Outcome:
 def tubelet_matrices(claim: Claim, evidence: Evidence) -> Outcome:
     """Attention between as many tubelets as printed, each of so many frames of its own."""
     shapes, file = _shapes(claim, evidence)
-    run = evidence.config["runs"][claim.arguments["run"]]
+    run = evidence.study.runs[claim.arguments["run"]]
     frames, count = claim.arguments["frames"], int(claim.value)
     holds = run["kernel"][0] == run["stride"][0] == frames
     holds &= all(shapes.get(part, [])[1:] == [count, count] for part in PARTS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from bptubeformer.claims import Claim
 from bptubeformer.evaluation.uncertainty import Estimate
 from bptubeformer.verdict.accuracy import closest, interval_text
-from bptubeformer.verdict.evidence import Evidence, NotRun
+from bptubeformer.verdict.evidence import COUNTS, Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
 from bptubeformer.verdict.rules import largest_resolvable
 
@@ -19,7 +19,7 @@ def _recall(evidence: Evidence, weights: Mapping[tuple[str, str], float]) -> Est
     for run, category in weights:
         evidence.check_trained(run)
         if category not in evidence.counts.categories:
-            raise NotRun(f"{evidence.dataset} has no class {category}")
+            raise NotRun(f"{evidence.study.dataset} has no class {category}")
     return evidence.counts.recall(weights)
 
 
@@ -39,7 +39,7 @@ def _ordered(evidence: Evidence, found: Sequence[tuple[str, Estimate]]) -> Outco
     holds, note = evidence.rules.positive(estimates)
     here = closest([(e, f"{text} {_percent(e, '+.1f')}") for text, e in found])
     least = largest_resolvable(estimates)
-    return Outcome(holds, here, evidence.counts_file, None, least, note)
+    return Outcome(holds, here, COUNTS, None, least, note)
 
 
 @decides(Kind.RESULTS)
@@ -50,7 +50,7 @@ def classes_above(claim: Claim, evidence: Evidence) -> Outcome:
     names = evidence.counts.categories
     found = [_recall(evidence, {(run, name): 1.0}) for name in names]
     if note := evidence.rules.too_few(found):
-        return Outcome(None, "", evidence.counts_file, note=note)
+        return Outcome(None, "", COUNTS, note=note)
     ends = [estimate.interval(1 - 0.05 / len(names)) for estimate in found]
     above, below = (
         sum(low > share for low, _ in ends),
@@ -62,9 +62,7 @@ def classes_above(claim: Claim, evidence: Evidence) -> Outcome:
         holds = False
     shown = sum(estimate.value > share for estimate in found)
     here = f"{shown} of {len(names)} classes; decided: {above} above, {below} not above"
-    return Outcome(
-        holds, here, evidence.counts_file, shown - claim.value, largest_resolvable(found)
-    )
+    return Outcome(holds, here, COUNTS, shown - claim.value, largest_resolvable(found))
 
 
 @decides(Kind.RESULTS)
@@ -91,7 +89,7 @@ def class_recall(claim: Claim, evidence: Evidence) -> Outcome:
     here = f"{run}, {category} {_percent(estimate)}"
     difference = 100 * (estimate.value - share)
     least = largest_resolvable([estimate])
-    return Outcome(holds, here, evidence.counts_file, difference, least, note)
+    return Outcome(holds, here, COUNTS, difference, least, note)
 
 
 @decides(Kind.RESULTS)
@@ -117,7 +115,7 @@ def class_times(claim: Claim, evidence: Evidence) -> Outcome:
         f"{name} {_percent(estimate)}" for name, estimate in zip((than, run), recalls, strict=True)
     )
     return Outcome(
-        holds, f"{category}: {shown}", evidence.counts_file, None,
+        holds, f"{category}: {shown}", COUNTS, None,
         largest_resolvable(recalls), note,
     )  # fmt: skip
 
@@ -130,4 +128,4 @@ def recalls_here(claim: Claim, evidence: Evidence) -> Outcome:
         f"{name} {interval_text(_recall(evidence, {(run, name): 1.0}), '.2f')}"
         for name in claim.arguments["categories"]
     ]
-    return Outcome(None, f"{run}: {', '.join(found)}", evidence.counts_file)
+    return Outcome(None, f"{run}: {', '.join(found)}", COUNTS)

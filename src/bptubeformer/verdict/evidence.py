@@ -14,10 +14,13 @@ from bptubeformer.data.store import read_trajectories
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.evaluation.uncertainty import Counts, read_counts
-from bptubeformer.places import fold_folders
 from bptubeformer.reading import reading
+from bptubeformer.study import STORE, TABLES, Study
 from bptubeformer.verdict import gate
 from bptubeformer.verdict.rules import Rules
+
+ACCURACY, COUNTS, RECALLS = "tables/accuracy.csv", "tables/counts.csv", "tables/recalls.csv"
+METRICS_TABLE = "tables/metrics.csv"
 
 
 class NotRun(InputError):
@@ -31,40 +34,29 @@ class Evidence:
     Every reader raises ``NotRun`` where its file, or the run in it, is not there.
     """
 
-    results: Path
-    """``results/<dataset>``."""
-    config: Mapping[str, Any]
-    """The configuration of this run of the workflow."""
-    scope: str = "tables"
-    """Folder of the tables on accuracy: ``tables``, or ``extended`` with the controls."""
+    study: Study
 
     @property
-    def dataset(self) -> str:
-        """Name of the dataset."""
-        return self.config["dataset"]["name"]
+    def config(self) -> Mapping[str, Any]:
+        """The configuration of this run of the workflow."""
+        return self.study.config
 
     @cached_property
     def closed_by(self) -> list[str]:
         """Reasons why claims about results are not judged here; none where they are."""
-        trajectories, _ = read_trajectories(self.file("data/frames.safetensors"))
-        return gate.closed_by(self.config, trajectories)
+        trajectories, _ = read_trajectories(self.file(STORE))
+        return gate.closed_by(self.study, trajectories)
 
     @property
     def rules(self) -> Rules:
         """Decision rules with the settings of this run."""
-        statistics = self.config["statistics"]
-        return Rules(statistics["margin"], statistics["minimum_videos"])
-
-    @property
-    def counts_file(self) -> str:
-        """Path of the table of counts, below the results."""
-        return f"{self.scope}/counts.csv"
+        return Rules(self.study.margin, self.study.minimum_videos)
 
     @cached_property
     def counts(self) -> Counts:
         """Tested and correct segments of all runs under the first protocol."""
-        table = read_counts(self.file(self.counts_file))
-        _, categories = read_trajectories(self.file("data/frames.safetensors"))
+        table = read_counts(self.file(COUNTS))
+        _, categories = read_trajectories(self.file(STORE))
         return Counts.of(table[table["protocol"] == self.protocol], categories)
 
     def check_trained(self, *runs: str) -> None:
@@ -74,31 +66,35 @@ class Evidence:
                 raise NotRun(f"{run} was not trained{self._hint(run)}")
 
     def _hint(self, run: str) -> str:
-        return ": snakemake extended" if run in self.config["controls"] else ""
+        for name, study in self.config["studies"].items():
+            if name != self.study.name and run in study["runs"]:
+                return f": snakemake {name}"
+        return ""
 
     @property
     def protocol(self) -> str:
         """The protocol that the claims are tested under: the first."""
-        return self.config["protocols"][0]
-
-    @property
-    def shown_run(self) -> str:
-        """The run of the attention and embedding figures."""
-        return self.config["figures"]["run"]
+        return self.study.protocol
 
     def check_shown(self, run: str) -> None:
         """Refuse figures of another run than the one that a claim is about."""
-        if self.shown_run != run:
-            raise NotRun(f"the figures are of {self.shown_run}, the claim is about {run}")
+        if self.study.shown != run:
+            raise NotRun(f"the figures are of {self.study.shown}, the claim is about {run}")
 
     @property
     def shown_fold(self) -> Path:
         """Folder, below the results, of the fold of these figures."""
-        return Path(self.protocol, self.shown_run, f"fold{self.config['figures']['fold']}")
+        return self.study.shown_folder.relative_to(self.study.results)
+
+    def place(self, name: str | Path) -> Path:
+        """Return where a file of the evidence is: a table of the study, or below the results."""
+        name = Path(name)
+        below = self.study.folder if name.parts[0] == TABLES else self.study.results
+        return below / name
 
     def file(self, name: str | Path) -> Path:
-        """A file of the results."""
-        path = self.results / name
+        """Return the path of a file of the evidence."""
+        path = self.place(name)
         if not path.exists():
             raise NotRun(f"{name} was not made")
         return path
@@ -107,15 +103,10 @@ class Evidence:
         """A table of the results."""
         return read_table(self.file(name))
 
-    @property
-    def accuracy_file(self) -> str:
-        """Path of the table of accuracy, below the results."""
-        return f"{self.scope}/accuracy.csv"
-
     @cached_property
     def accuracy(self) -> pd.DataFrame:
         """Balanced accuracy under the first protocol, by run."""
-        table = self.table(self.accuracy_file)
+        table = self.table(ACCURACY)
         return table[table["protocol"] == self.protocol].set_index("run")
 
     def accuracy_of(self, run: str) -> pd.Series:
@@ -127,7 +118,7 @@ class Evidence:
     @property
     def configured(self) -> list[str]:
         """The paper's runs that the configuration has not left out."""
-        return [run for run in papers_runs() if run in self.config["runs"]]
+        return [run for run in papers_runs() if run in self.study.runs]
 
     def mean_of(self, run: str) -> float:
         """A run's mean balanced accuracy."""
@@ -136,7 +127,7 @@ class Evidence:
     @cached_property
     def recalls(self) -> pd.DataFrame:
         """Recall of each class by segment, mean over folds and seeds: categories by runs."""
-        table = self.table(f"{self.scope}/recalls.csv")
+        table = self.table(RECALLS)
         shown = table[(table["protocol"] == self.protocol) & (table["unit"] == "segment")]
         return shown.pivot_table(index="category", columns="run", values="recall", sort=False)
 
@@ -170,8 +161,7 @@ class Evidence:
 
     def folds_of(self, run: str) -> list[Path]:
         """Folders of the folds of a run that was trained."""
-        folds, seeds = self.config["split"]["folds"], self.config["seeds"]
-        places = fold_folders(self.results, self.protocol, run, folds, seeds)
+        places = self.study.fold_folders(self.protocol, run)
         folders = [folder for _, _, folder in places if (folder / "run.json").exists()]
         if not folders:
             raise NotRun(f"{run} was not trained")

@@ -5,13 +5,10 @@ The content of the store decides, never the name of the dataset. Sources of the 
 test windows of each class, for the frames (see docs/fidelity.md).
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
 from bptubeformer.claims import papers_runs
-from bptubeformer.config import training_of
+from bptubeformer.study import Study
 
 VIDEOS = 789
 """Anomaly videos (paper, section 3)."""
@@ -38,14 +35,14 @@ LEAST_EPOCHS = 100
 """Fewer would cut short a training that early stopping has not ended."""
 
 
-def closed_by(config: Mapping[str, Any], trajectories: pd.DataFrame) -> list[str]:
+def closed_by(study: Study, trajectories: pd.DataFrame) -> list[str]:
     """Reasons why claims about results are not judged; none where they are.
 
     Args:
-        config: the configuration of the run.
+        study: whose settings count.
         trajectories: columns category, video, person, rows; of the frame store.
     """
-    return [*content(trajectories), *settings(config)]
+    return [*content(trajectories), *settings(study)]
 
 
 def content(trajectories: pd.DataFrame) -> list[str]:
@@ -76,11 +73,12 @@ def content(trajectories: pd.DataFrame) -> list[str]:
     return found
 
 
-def settings(config: Mapping[str, Any]) -> list[str]:
+def settings(study: Study) -> list[str]:
     """Name settings that are not the paper's, with their values; more seeds are welcome."""
+    config = study.config
     of_all_runs = {
-        "protocols": (config["protocols"][0], "as-published"),
-        "split.folds": (config["split"]["folds"], 3),
+        "protocols": (study.protocol, "as-published"),
+        "split.folds": (study.folds, 3),
         "split.minimum_rows": (config["split"]["minimum_rows"], SHORTEST),
         "windows.step": (config["windows"]["step"], 1),
     }
@@ -90,9 +88,9 @@ def settings(config: Mapping[str, Any]) -> list[str]:
         if value != papers
     ]
     different: dict[str, list[str]] = {}
-    trained = [run for run in papers_runs() if run in config["runs"]]
+    trained = [run for run in papers_runs() if run in study.runs]
     for run in trained:
-        training = training_of(config, run)
+        training = study.training[run]
         for name, papers in OF_A_RUN.items():
             if training[name] != papers:
                 different.setdefault(f"{name} = {training[name]}, not {papers}", []).append(run)

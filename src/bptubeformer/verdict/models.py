@@ -137,9 +137,9 @@ def padding_of_pairs(claim: Claim, evidence: Evidence) -> Outcome:
 def padding_needed(claim: Claim, evidence: Evidence) -> Outcome:
     """The kernel of a run gives unpadded parts different numbers of tubelets, or does not fit."""
     run = claim.arguments["run"]
-    if run not in evidence.config["runs"]:
+    if run not in evidence.study.runs:
         raise NotRun(f"{run} is not in the configuration")
-    kernel, stride = (evidence.config["runs"][run][key][1:] for key in ("kernel", "stride"))
+    kernel, stride = (evidence.study.runs[run][key][1:] for key in ("kernel", "stride"))
     counts = {}
     for part, grid in PARTS.items():
         sizes = zip((len(grid), len(grid[0])), kernel, stride, strict=True)
@@ -169,9 +169,9 @@ def parts(claim: Claim, evidence: Evidence) -> Outcome:
 def spatial_positions(claim: Claim, evidence: Evidence) -> Outcome:
     """The encoder of a part relates tubelets of different times and of different places."""
     run = claim.arguments["run"]
-    if run not in evidence.config["runs"]:
+    if run not in evidence.study.runs:
         raise NotRun(f"{run} is not in the configuration")
-    entry = evidence.config["runs"][run]
+    entry = evidence.study.runs[run]
     grid = tubelet_grid(entry["segment_length"], entry["kernel"], entry["stride"])
     here = f"{grid[0]} positions in time, {grid[1] * grid[2]} in space"
     return Outcome(grid[0] > 1 and grid[1] * grid[2] > 1, here, "config.yaml")
@@ -192,9 +192,9 @@ def overlapping(claim: Claim, evidence: Evidence) -> Outcome:
     """Tubelets of each of these runs overlap: a stride is shorter than the kernel."""
     found = {}
     for run in claim.arguments["runs"]:
-        if run not in evidence.config["runs"]:
+        if run not in evidence.study.runs:
             raise NotRun(f"{run} is not in the configuration")
-        entry = evidence.config["runs"][run]
+        entry = evidence.study.runs[run]
         axes = zip(AXES, entry["kernel"], entry["stride"], strict=True)
         found[run] = [axis for axis, kernel, stride in axes if stride < kernel]
     here = "; ".join(f"{run} along {', '.join(axes) or 'none'}" for run, axes in found.items())

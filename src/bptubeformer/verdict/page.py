@@ -1,5 +1,6 @@
 """The verdicts for people: Markdown, and one HTML page that needs no network."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 
 from bptubeformer.claims import load_claims, printed_table, section_titles
 from bptubeformer.evaluation.tables import render, write_table
+from bptubeformer.study import TABLES, Study
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.judge import GATE, VERDICTS, verdict_table
 
@@ -17,15 +19,17 @@ TITLE = "Verdicts: every claim of the paper"
 LEADING = "The claims that carry the paper"
 
 
-def write_verdict(evidence: Evidence, output: Path) -> pd.DataFrame:
-    """Judge all claims; write the verdicts as CSV, and as Markdown and HTML beside it.
+def write_verdict(study: Study, output: Path) -> None:
+    """Judge every claim of the paper.
 
-    Returns:
-        what ``judge.verdict_table`` returns.
+    Args:
+        study: whose results are the evidence.
+        output: verdict.csv; .md and .html are written to the same folder.
     """
+    evidence = Evidence(study)
     table = verdict_table(evidence)
     write_table(output, table, verdict_markdown(table, evidence), verdict_page(table, evidence))
-    return table
+    print(count_verdicts(table).to_string())
 
 
 def verdict_markdown(
@@ -53,7 +57,7 @@ def verdict_markdown(
     notes = [
         "Rules of the verdicts: docs/fidelity.md. A difference is ours minus the paper's, in the "
         "unit printed. Resolvable: the smallest true difference that this run tells from 0 in four "
-        "of five repetitions. Evidence is a file below this dataset's results."
+        "of five repetitions. Evidence is a file of this study or below this dataset's results."
     ]
     whole = table if counted is None else counted
     summary = count_verdicts(whole).rename_axis("Verdict").reset_index(name="Claims")
@@ -154,7 +158,7 @@ def _pair(arguments: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def about(evidence: Evidence) -> str:
     """Say what the verdicts are about, and why results are not judged where they are not."""
-    text = f"Computed on {evidence.dataset}, protocol {evidence.protocol}."
+    text = f"Computed on {evidence.study.dataset}, protocol {evidence.protocol}."
     try:
         closed = evidence.closed_by
     except NotRun as missing:
@@ -194,10 +198,11 @@ def _in_words(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def _link(path: Path, evidence: Evidence) -> str:
+    """Return the address of a file from the folder of tables; empty where there is no file."""
+    return os.path.relpath(path, evidence.study.folder / TABLES) if path.is_file() else ""
+
+
 def _files(names: str, evidence: Evidence) -> list[tuple[str, str]]:
     """Return each file of the evidence, and its path from the page if it is a result."""
-    return [
-        (name, f"../{name}" if (evidence.results / name).is_file() else "")
-        for name in names.split(", ")
-        if name
-    ]
+    return [(name, _link(evidence.place(name), evidence)) for name in names.split(", ") if name]

@@ -10,7 +10,7 @@ from bptubeformer.evaluation.metrics import METRICS
 from bptubeformer.evaluation.predictions import FILE, Predictions
 from bptubeformer.reading import reading
 from bptubeformer.skeleton import JOINTS
-from bptubeformer.verdict.evidence import Evidence, NotRun
+from bptubeformer.verdict.evidence import ACCURACY, METRICS_TABLE, RECALLS, Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
 
 
@@ -61,12 +61,12 @@ def imbalanced(claim: Claim, evidence: Evidence) -> Outcome:
 def segment_labels(claim: Claim, evidence: Evidence) -> Outcome:
     """Every tested segment has the category of its video for a label."""
     run = claim.arguments["run"]
-    file = evidence.folds_of(run)[0].relative_to(evidence.results) / FILE
+    file = evidence.folds_of(run)[0].relative_to(evidence.study.results) / FILE
     shown = Predictions.load(evidence.file(file))
     table, _ = read_trajectories(evidence.file("data/frames.safetensors"))
     names = np.array(shown.categories)[shown.labels]
     same = names == table["category"].to_numpy()[shown.trajectory]
-    length = evidence.config["runs"][run]["segment_length"]
+    length = evidence.study.runs[run]["segment_length"]
     here = f"{same.sum()} of {len(same)} segments of {length} frames"
     return Outcome(bool(same.all()), here, str(file))
 
@@ -76,7 +76,7 @@ def trained(claim: Claim, evidence: Evidence) -> Outcome:
     """These runs were trained."""
     for run in claim.arguments["runs"]:
         evidence.accuracy_of(run)
-    return Outcome(True, f"trained: {', '.join(claim.arguments['runs'])}", evidence.accuracy_file)
+    return Outcome(True, f"trained: {', '.join(claim.arguments['runs'])}", ACCURACY)
 
 
 @decides(Kind.CONSTRUCTION)
@@ -116,13 +116,13 @@ def folds(claim: Claim, evidence: Evidence) -> Outcome:
     known = table[["balanced_accuracy_mean", "balanced_accuracy_std"]].notna().all(axis=None)
     here = ", ".join(map(str, counts))
     holds = counts == [claim.value] and bool(known)
-    return Outcome(holds, here, evidence.accuracy_file, counts[-1] - claim.value)
+    return Outcome(holds, here, ACCURACY, counts[-1] - claim.value)
 
 
 @decides(Kind.CONSTRUCTION)
 def various_metrics(claim: Claim, evidence: Evidence) -> Outcome:
     """Balanced accuracy and other metrics are reported."""
-    file = f"{evidence.scope}/metrics.csv"
+    file = METRICS_TABLE
     found = [name for name in METRICS if name in set(evidence.table(file)["metric"])]
     here = ", ".join(map(title_of, found))
     return Outcome("balanced_accuracy" in found and len(found) > 1, here, file)
@@ -144,7 +144,7 @@ def matrix_of_best(claim: Claim, evidence: Evidence) -> Outcome:
     best = str(evidence.accuracy["balanced_accuracy_mean"].idxmax())
     recalls = evidence.recalls_of(best).reindex(evidence.counts.categories)
     here = f"best here: {best}; recalls of {int(recalls.notna().sum())} classes"
-    return Outcome(bool(recalls.notna().all()), here, f"{evidence.scope}/recalls.csv")
+    return Outcome(bool(recalls.notna().all()), here, RECALLS)
 
 
 @decides(Kind.CONSTRUCTION)
@@ -153,7 +153,7 @@ def kernel_is_stride(claim: Claim, evidence: Evidence) -> Outcome:
     rows = [evidence.accuracy_of(run) for run in claim.arguments["runs"]]
     holds = all(row["kernel"] == row["stride"] for row in rows)
     holds &= {row["segment_length"] for row in rows} == {claim.arguments["segment_length"]}
-    return Outcome(holds, ", ".join(row["kernel"] for row in rows), evidence.accuracy_file)
+    return Outcome(holds, ", ".join(row["kernel"] for row in rows), ACCURACY)
 
 
 @decides(Kind.CONSTRUCTION)

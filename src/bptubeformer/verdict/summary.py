@@ -1,6 +1,5 @@
 """One page of results of a finished run: on which data and machine, and every table."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +8,11 @@ from typing import Any
 import yaml
 
 from bptubeformer.atomic import write_text
-from bptubeformer.config import told
+from bptubeformer.config import WITHOUT_EFFECT
 from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.pages import page
+from bptubeformer.stages import TABLES
+from bptubeformer.study import Study
 from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.judge import (
     CONTRADICTED,
@@ -23,23 +24,25 @@ from bptubeformer.verdict.judge import (
 )
 from bptubeformer.verdict.page import verdict_markdown
 
-TABLES = ("accuracy", "leakage", "metrics", "complexity", "movement")
 OF_EVERY_RUN = (CONTRADICTED, FOLLOWED, NOT_STATED, NOT_TESTABLE, UNSUPPORTED)
 """Verdicts that no result of this run has changed: left to the full page."""
 
 
-def write_summary(evidence: Evidence, base: Mapping[str, Any], output: Path) -> None:
-    """Write the page as Markdown, and as HTML with the whole configuration beside it.
+def write_summary(study: Study, base: Path, output: Path) -> None:
+    """Write all tables of a study on one page, with its data, machine and settings.
 
     Args:
-        evidence: of the run.
-        base: ``config.yaml`` as it is in the repository.
-        output: the Markdown file.
+        study: that was run.
+        base: config.yaml as it is in the repository.
+        output: Markdown file; a page (.html) with the whole configuration is written to the same
+            folder.
     """
-    text = results_summary(evidence, base)
-    config = yaml.safe_dump(
-        told(evidence.config), sort_keys=False, default_flow_style=None, width=100
-    )
+    given = yaml.safe_load(base.read_text(encoding="utf-8"))
+    # The machine's own settings change no result: a study does not have them.
+    given |= {key: study.config[key] for key in ("device", "slots_per_gpu")}
+    given["training"] |= {key: study.config["training"][key] for key in WITHOUT_EFFECT}
+    text = results_summary(Evidence(study), given)
+    config = yaml.safe_dump(study.config, sort_keys=False, default_flow_style=None, width=100)
     write_text(output, text)
     write_text(
         output.with_suffix(".html"), page(f"{text}\n## The configuration\n\n```\n{config}```\n")
@@ -55,13 +58,15 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
     """
     table, categories = read_trajectories(evidence.file("data/frames.safetensors"))
     videos = len(table.drop_duplicates(["category", "video"]))
-    trained = evidence.records_of(evidence.config["runs"])
+    study = evidence.study
+    trained = evidence.records_of(study.runs)
     records = [record for records in trained.values() for record in records]
     machines = sorted({record["device"] for record in records})
     versions = records[0]["versions"]
     hours = sum(record["seconds"] for record in records) / 3600
     lines = [
-        f"# Results on {evidence.dataset}",
+        f"# Results on {study.dataset}",
+        f"Study {study.name}: {study.question}",
         f"Written by the workflow (`bptubeformer summary`) from the tables of one run: "
         f"{len(categories)} classes, {videos} videos, {len(table)} trajectories, "
         f"{table['rows'].sum()} frames. {len(records)} trainings under {evidence.protocol} on "
@@ -76,16 +81,19 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
         lines.append("What this run changes of `config.yaml`:")
         text = yaml.safe_dump(changes, sort_keys=False, default_flow_style=None, width=100)
         lines.append(f"```yaml\n{text}```")
-    left_out = () if evidence.config["leakage"]["runs"] else ("leakage",)
-    for name in TABLES:
-        if name in left_out:
-            continue  # an older run may have left it behind
-        path = evidence.results / "tables" / f"{name}.md"
-        if path.exists():
-            lines.append(_one_level_down(path.read_text(encoding="utf-8")))
-    verdicts = verdict_table(evidence)
-    decided = verdicts[~verdicts["verdict"].isin(OF_EVERY_RUN)]
-    lines.append(_one_level_down(verdict_markdown(decided, evidence, verdicts)))
+    # An older run may have left behind tables that this study does not want.
+    pages = [
+        study.table(f"{output.name}.md")
+        for table in TABLES
+        if table.wanted(study) and table.name != "verdict"
+        for output in table.outputs
+        if output.pages
+    ]
+    lines += [_one_level_down(p.read_text(encoding="utf-8")) for p in pages if p.exists()]
+    if study.claims:
+        verdicts = verdict_table(evidence)
+        decided = verdicts[~verdicts["verdict"].isin(OF_EVERY_RUN)]
+        lines.append(_one_level_down(verdict_markdown(decided, evidence, verdicts)))
     return "\n\n".join(lines) + "\n"
 
 
@@ -102,6 +110,6 @@ def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any
             inside = changed(own, old)
             if inside:
                 changes[key] = inside
-        elif json.dumps(own) != json.dumps(old):
+        elif own != old:
             changes[key] = own
     return changes

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from bptubeformer.places import fold_folders, repeats
+from bptubeformer.study import fold_folders, repeats
 
 
 def test_the_first_seed_has_the_plain_name():

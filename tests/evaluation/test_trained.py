@@ -5,14 +5,12 @@ import torch
 
 from bptubeformer.data.splits import Split
 from bptubeformer.errors import InputError
+from bptubeformer.evaluation.attend import attend_segment
+from bptubeformer.evaluation.embed import embed_fold
 from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
-from bptubeformer.evaluation.job import (
-    TrainedFold,
-    attend_segment,
-    embed_fold,
-    predict_fold,
-)
+from bptubeformer.evaluation.predict import predict_fold
 from bptubeformer.evaluation.predictions import Predictions
+from bptubeformer.evaluation.trained import TrainedFold
 from bptubeformer.models import TrainedModel, build_model, save_model
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
@@ -58,8 +56,8 @@ def test_a_few_segments_of_each_class_are_embedded(fold, tmp_path):
 def test_attention_is_that_of_a_test_segment(fold, fold_files, model_file, store, tmp_path):
     predict_fold(fold, "fp32", tmp_path / "predictions.parquet")
     attend_segment(
-        fold_files[0], model_file, RUN, tmp_path / "predictions.parquet", "Abuse",
-        tmp_path / "attention.safetensors",
+        fold_files[0], model_file, tmp_path / "predictions.parquet",
+        tmp_path / "attention.safetensors", RUN, "Abuse",
     )  # fmt: skip
     shown = SegmentAttention.load(tmp_path / "attention.safetensors")
     assert shown.text["category"] == "Abuse"
