@@ -24,9 +24,11 @@ def test_every_key_of_the_configuration_is_described():
     page = reference.CONFIGURATION.read_text()
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     for section, value in config.items():
-        if section not in ("runs", "controls", "categories") and isinstance(value, dict):
+        if section not in ("runs", "studies", "categories") and isinstance(value, dict):
             assert all(f"| `{section}.{key}` |" in page for key in value), section
         assert f"`{section}" in page or f"## {section}" in page, section
+    for study in config["studies"].values():
+        assert all(f"| `studies.{key}` |" in page for key in study)
     for run in config["runs"].values():
         for key in run:
             assert f"| `{key}` |" in page, key
@@ -36,5 +38,5 @@ def test_the_picture_shows_the_rules_as_they_are():
     graph = reference.rules()
     picture = reference.PICTURE.read_text()
     assert reference.drawn(picture) == set(graph.edges), AGAIN
-    assert set(graph) <= {*reference.stage_of(), "all", "extended"}
+    assert set(graph) <= {*reference.stage_of(), "all"}
     assert set(reference.stage_of().values()) <= set(reference.STAGES)
