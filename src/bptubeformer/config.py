@@ -165,6 +165,7 @@ def studies_of(config: Mapping[str, Any], root: Path = Path("results")) -> dict[
     found = {}
     for name, study in config["studies"].items():
         runs = members_of(config, name)
+        shown = study["shown"]
         counted = dict.fromkeys([*runs, *members_of(config, name, "counted")])
         found[name] = Study(
             name=name,
@@ -175,7 +176,8 @@ def studies_of(config: Mapping[str, Any], root: Path = Path("results")) -> dict[
             protocols=study.get("protocols", config["protocols"]),
             baseline=study["baseline"],
             leakage=study.get("leakage", []),
-            shown=study["shown"],
+            shown=shown,
+            shown_settings=run_columns(config, [shown])[shown],
             claims=study.get("claims", False),
             **shared,
         )

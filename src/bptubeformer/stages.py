@@ -183,7 +183,7 @@ NOTEBOOK_RESULTS = (
             Output("attention_tubelets", "Attention between tubelets", "Fig. 4b-d"),
             Output("attention_skeletons", "Attention on the skeleton", "Fig. 4e"),
         ),
-        ("runs", "protocols", "shown", "shown_fold"),
+        ("protocols", "shown", "shown_settings", "shown_fold"),
         lambda study: [study.shown_folder / "attention.safetensors"],
     ),
     Result(

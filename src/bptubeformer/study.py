@@ -49,6 +49,8 @@ class Study:
     """Runs that are trained under every protocol."""
     shown: str = ABSENT
     """The run of the attention and embedding figures."""
+    shown_settings: Mapping[str, Any] = ABSENT
+    """Its experiment, model and hyperparameters."""
     shown_fold: int = ABSENT
     category: str = ABSENT
     """Class whose segment the attention figures show."""
