@@ -1,4 +1,4 @@
-"""What each conda environment has, and how to hide everything else from its stages."""
+"""The packages of each conda environment; hide all others from its stages."""
 
 import json
 from functools import cache
@@ -58,7 +58,8 @@ with open(os.environ["BPTUBEFORMER_HIDDEN"]) as file:
 class Without(PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        return None if name.split(".")[0] in hidden else super().find_spec(name, path, target)
+        gone = name.split(".")[0] in hidden or name == "torch._dynamo" and stage != "complexity"
+        return None if gone else super().find_spec(name, path, target)
 sys.meta_path = [Without if finder is PathFinder else finder for finder in sys.meta_path]
 """
 

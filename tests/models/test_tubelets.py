@@ -59,7 +59,7 @@ def test_missing_joints_stay_zero_and_padding_is_no_parameter():
 
 
 def test_values_of_a_tubelet_stand_in_the_order_of_the_weights():
-    values = tubelet_values(torch.tensor(part_grids("constant")), 24, (2, 3, 3), (2, 3, 3))
+    values = tubelet_values(part_grids("constant"), 24, (2, 3, 3), (2, 3, 3))
     assert values.shape == (5, 12, 36)
     assert values.max() == 24 * 34  # a padded cell
     torso = values[0, 3].reshape(2, 2, 3, 3)

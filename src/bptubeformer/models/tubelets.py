@@ -7,8 +7,11 @@ e token width, K values of a tubelet.
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from bptubeformer.models.geometry import tubelet_grid
@@ -49,14 +52,14 @@ class TubeletConvolution(Stacked):
         width: int,
     ):
         super().__init__()
-        joints = torch.tensor(cells)
+        joints = np.array(cells)
         _, rows, columns = joints.shape
         self.shape = tubelet_grid(segment_length, kernel, stride, (rows, columns))
         self.frames = kernel[0], stride[0]
         self.weight = nn.Parameter(torch.empty(len(joints), width, 2, *kernel))
         self.bias = nn.Parameter(torch.empty(len(joints), width))
         values = tubelet_values(joints, segment_length, kernel, stride)
-        self.register_buffer("values", values.flatten(), persistent=False)
+        self.register_buffer("values", torch.tensor(values.ravel()), persistent=False)
         self.initialise_bias(values.shape[-1])
 
     def forward(self, segments: Tensor) -> Tensor:
@@ -86,12 +89,14 @@ class TubeletEmbedding(Stacked):
 
 
 def tubelet_values(
-    cells: Tensor, segment_length: int, kernel: Sequence[int], stride: Sequence[int]
-) -> Tensor:
+    cells: ArrayLike, segment_length: int, kernel: Sequence[int], stride: Sequence[int]
+) -> NDArray[np.int64]:
     """Return the values of a segment in each tubelet, in the order of a convolution's weights.
 
+    In numpy, for a model on torch's meta device: there, arithmetic imports torch's compiler.
+
     Args:
-        cells: joint index of every cell, int64 (G, R, C).
+        cells: joint index of every cell, (G, R, C); ``NO_JOINT`` where the cell holds 0.
         segment_length: frames of a segment, T.
         kernel: frames, rows and columns of a tubelet.
         stride: of the tubelets along frames, rows and columns.
@@ -100,13 +105,13 @@ def tubelet_values(
         int64 (G, n, K): index into the T * 34 values of a segment; T * 34, one beyond the last,
         where the cell holds 0. K counts channels (x, y), frames, rows and columns.
     """
-    frames = torch.arange(segment_length)[:, None, None]
+    joints = np.asarray(cells)[:, None]
+    frames = np.arange(segment_length)[:, None, None]
     # (G, 2, T, R, C)
-    values = torch.stack(
-        [frames * VALUES + 2 * cells[:, None] + channel for channel in range(2)], dim=1
-    )
-    values[(cells == NO_JOINT)[:, None, None].expand_as(values)] = segment_length * VALUES
-    for axis, (size, step) in enumerate(zip(kernel, stride, strict=True), start=2):
-        values = values.unfold(axis, size, step)
-    # (G, 2, t, r, c, kernel) -> (G, t, r, c, 2, kernel) -> (G, n, K)
-    return values.movedim(1, 4).flatten(4).flatten(1, 3)
+    values = np.stack([frames * VALUES + 2 * joints + channel for channel in range(2)], axis=1)
+    values[np.broadcast_to(joints[:, None] == NO_JOINT, values.shape)] = segment_length * VALUES
+    # (G, 2, t, r, c, kernel)
+    tubelets = sliding_window_view(values, tuple(kernel), axis=(2, 3, 4))
+    tubelets = tubelets[:, :, :: stride[0], :: stride[1], :: stride[2]]
+    # (G, t, r, c, 2, kernel) -> (G, n, K)
+    return np.moveaxis(tubelets, 1, 4).reshape(len(values), -1, 2 * math.prod(kernel))
