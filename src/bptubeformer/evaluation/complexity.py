@@ -29,6 +29,7 @@ from bptubeformer.skeleton import PARTS, VALUES
 from bptubeformer.study import Study
 
 GIGA, MEGA = 1e9, 1e6
+TRANSFORMER = ["transformer", "tokens", "class_token", "width", "heads", "depth"]
 REST = "other layers"
 """Stage of the modules that a model counts to no other."""
 
@@ -48,7 +49,7 @@ class Complexity:
     stages: pd.DataFrame
     """stage, modules, macs_thop, macs_with_attention: where in the model the MACs arise."""
     transformers: pd.DataFrame
-    """transformer, tokens (the class token is one), class_token, width, heads, depth."""
+    """``TRANSFORMER``: of each encoder; the class token is one of the tokens."""
 
 
 def complexity(run: Mapping[str, Any], classes: int, batch_size: int) -> Complexity:
@@ -61,37 +62,32 @@ def complexity(run: Mapping[str, Any], classes: int, batch_size: int) -> Complex
     """
     with torch.device("meta"):
         batch = torch.zeros(batch_size, run["segment_length"], VALUES)
-        model, watched = build_model(run, classes), build_model(run, classes)
-        transformers = _transformers(watched, batch)
-    macs, params, layers = _profile(model, batch, OWN_LAYERS)
-    with torch.device("meta"):
         model = build_model(run, classes)
-    with_attention, _, layers_with_attention = _profile(
-        model, batch, OWN_LAYERS | {ScaledDotProduct: _count_attention}
+    transformers = _watch_transformers(model)
+    macs, params, info = thop.profile(
+        model, inputs=(batch,), custom_ops=dict(OWN_LAYERS), verbose=False, ret_layer_info=True
     )
+    counted = dict(_flatten(info))
+    leaves = {name: m for name, m in model.named_modules() if not list(m.children())}
+    layers = {name: counted.get(name, 0.0) for name in leaves}
+    attention = {name for name, leaf in leaves.items() if isinstance(leaf, ScaledDotProduct)}
     stages = [
         {
             "stage": stage,
             "modules": _kinds(model, names),
-            "macs_thop": sum(layers[name] for name in names),
-            "macs_with_attention": sum(layers_with_attention[name] for name in names),
+            "macs_thop": sum(layers[name] for name in names if name not in attention),
+            "macs_with_attention": sum(layers[name] for name in names),
         }
         for stage, names in _by_stage(model, layers).items()
     ]
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return Complexity(macs, with_attention, params, trainable, pd.DataFrame(stages), transformers)
-
-
-def _profile(
-    model: nn.Module, batch: Tensor, custom_ops: Mapping[type, Any]
-) -> tuple[float, float, dict[str, float]]:
-    """MACs and parameters by thop, and the MACs of each leaf module by its name."""
-    leaves = [name for name, module in model.named_modules() if not list(module.children())]
-    macs, params, info = thop.profile(
-        model, inputs=(batch,), custom_ops=dict(custom_ops), verbose=False, ret_layer_info=True
+    return Complexity(
+        macs_thop=macs - sum(layers[name] for name in attention),
+        macs_with_attention=macs,
+        params_thop=params,
+        params_trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        stages=pd.DataFrame(stages),
+        transformers=pd.DataFrame(transformers, columns=TRANSFORMER),
     )
-    counted = dict(_flatten(info))
-    return macs, params, {name: counted.get(name, 0.0) for name in leaves}
 
 
 def _flatten(info: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
@@ -122,8 +118,8 @@ def _kinds(model: nn.Module, names: list[str]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
-def _transformers(model: nn.Module, batch: Tensor) -> pd.DataFrame:
-    """Every transformer encoder of a model, with the tokens that it was given."""
+def _watch_transformers(model: nn.Module) -> list[dict[str, Any]]:
+    """Return a list to which a forward pass adds every encoder, with the tokens it was given."""
     names = {module: name for name, module in model.named_modules()}
     with_class_token: list[Tensor] = []
     rows: list[dict[str, Any]] = []
@@ -151,10 +147,7 @@ def _transformers(model: nn.Module, batch: Tensor) -> pd.DataFrame:
             module.register_forward_hook(see_class_token)
         elif isinstance(module, Encoder):
             module.register_forward_pre_hook(see_encoder)
-    model.eval()
-    model(batch)
-    columns = ["transformer", "tokens", "class_token", "width", "heads", "depth"]
-    return pd.DataFrame(rows, columns=columns)
+    return rows
 
 
 def _count(module: nn.Module, macs: int) -> None:
@@ -174,18 +167,19 @@ def _count_norm(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> N
     _count(module, 4 * output.numel())
 
 
-OWN_LAYERS = {
-    TubeletConvolution: _count_products,
-    StackedLinear: _count_products,
-    StackedLayerNorm: _count_norm,
-}
-"""How thop counts layers of this package that compute what several layers of torch would."""
-
-
 def _count_attention(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
     """``q k^T`` and ``weights v``: N * N * d MACs each, for every segment and head."""
     query, key = inputs[0], inputs[1]
     _count(module, 2 * query.numel() * key.shape[-2])
+
+
+OWN_LAYERS = {
+    TubeletConvolution: _count_products,
+    StackedLinear: _count_products,
+    StackedLayerNorm: _count_norm,
+    ScaledDotProduct: _count_attention,
+}
+"""Layers of this package: as thop counts what they stand for, and attention, which it does not."""
 
 
 @dataclass(frozen=True)
