@@ -98,7 +98,7 @@ def test_the_command_has_its_defaults(people, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     main(["classify", str(path), str(people)])
     assert (tmp_path / "classified" / "videos.csv").exists()
-    assert "in predictions" in capsys.readouterr().out
+    assert "all in classified" in capsys.readouterr().out
 
 
 def test_where_nothing_is_long_enough_it_says_so(people, tmp_path):

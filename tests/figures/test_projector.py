@@ -12,7 +12,12 @@ def test_tensorboard_finds_vectors_and_classes(tmp_path):
     shown = Embeddings(
         embedding, np.array([0, 1, 1]), np.array([0, 1, 0]), ("Abuse", "Road Rage"), np.arange(3)
     )
-    write_projector(shown, "BPT-V2", tmp_path / "projector" / "projector_config.pbtxt")
+    shown.save(tmp_path / "embeddings.safetensors")
+    write_projector(
+        tmp_path / "embeddings.safetensors",
+        "BPT-V2",
+        tmp_path / "projector" / "projector_config.pbtxt",
+    )
     text = (tmp_path / "projector" / "projector_config.pbtxt").read_text()
     (found,) = text_format.Parse(text, ProjectorConfig()).embeddings
     assert found.tensor_name == "BPT-V2"

@@ -18,8 +18,8 @@ from bptubeformer.training.job import train_fold
 from bptubeformer.training.loop import TrainingSettings
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
-EPOCHS = 40
-SETTINGS = {"batch_size": 16, "max_epochs": EPOCHS, "early_stopping_patience": EPOCHS,
+EPOCHS = 24
+SETTINGS = {"batch_size": 64, "max_epochs": EPOCHS, "early_stopping_patience": EPOCHS,
             "plateau_patience": 0, "learning_rate": 0.003}  # fmt: skip
 SAME = ["epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate", "best"]
 
@@ -51,8 +51,10 @@ def undisturbed(train, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def seconds(undisturbed):
-    """What an undisturbed training takes on this machine, as busy as it is."""
-    return json.loads((undisturbed / "run.json").read_text())["seconds"]
+    """Seconds until the first epoch, and of all epochs, on this machine, as busy as it is."""
+    every = json.loads((undisturbed / "run.json").read_text())["seconds"]
+    epochs = pd.read_csv(undisturbed / "history.csv")["seconds"].sum()
+    return every - epochs, epochs
 
 
 def same(output, undisturbed):
@@ -74,12 +76,13 @@ def test_killed_twenty_times_it_loses_no_epoch_but_the_one_that_ran(
 ):
     """At random moments; it ends with the bytes of an undisturbed training all the same."""
     moments, kills, resumed, number = random.Random(0), 0, 0, 0
+    latest = seconds[0] + seconds[1] / 3
     while kills < 20 or resumed < 5:
         number += 1
         output, kept, status = tmp_path / f"fold{number}", 0, None
         while status != 0:
             going = kills < 20 or resumed < 5
-            answer = train(output, kill_after=moments.uniform(0, seconds / 3) if going else None)
+            answer = train(output, kill_after=moments.uniform(0, latest) if going else None)
             status = answer["status"]
             trained, after = epochs(answer["printed"])
             if after or trained:  # not killed before it looked
@@ -103,7 +106,7 @@ def test_told_to_stop_it_loses_only_the_epoch_that_ran_whatever_the_interval(
     """SIGTERM at random moments, five times at least after an epoch; the interval is 30 s."""
     moments, output, stops, kept, status = random.Random(1), tmp_path / "fold0", 0, 0, None
     while status != 0:
-        moment = moments.uniform(seconds / 20, seconds / 5) if stops < 5 else None
+        moment = seconds[0] + moments.uniform(0, seconds[1] / 5) if stops < 5 else None
         answer = train(output, 30, kill_after=moment, kill_signal=signal.SIGTERM)
         status = answer["status"]
         trained, after = epochs(answer["printed"])
@@ -116,7 +119,7 @@ def test_told_to_stop_it_loses_only_the_epoch_that_ran_whatever_the_interval(
 def test_killed_it_loses_no_more_than_the_interval(train, undisturbed, seconds, tmp_path):
     """Killed within 30 s nothing is kept; the outcome is that of an undisturbed training."""
     output = tmp_path / "fold0"
-    train(output, 10_000, kill_after=seconds / 2)
+    train(output, 10_000, kill_after=seconds[0] + seconds[1] / 2)
     assert not (output / FILE).exists()
     answer = train(output, 10_000)
     assert epochs(answer["printed"])[1] == 0
