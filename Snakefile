@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -42,6 +43,7 @@ from bptubeformer.data.layout import folder_state
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import fingerprint, package_fingerprint, stage_fingerprint
 from bptubeformer.kinds import PROTOCOLS
+from bptubeformer.progress import SweepProgress
 from bptubeformer.stages import (
     NOTEBOOK_RESULTS,
     SUMMARY,
@@ -55,6 +57,7 @@ from bptubeformer.stages import (
 from bptubeformer.study import repeats
 from bptubeformer.training.device import training_slots
 
+logger.addHandler(SweepProgress())
 try:
     config.update(resolve_overlays(config, Path(workflow.basedir, "config.yaml")))
     config.update(check_config(config))

@@ -1,10 +1,8 @@
 """What a user would otherwise write: materialised windows, a DataLoader, a loop, or Lightning."""
 
 import logging
-import sys
 import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,11 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
 from bptubeformer.data.segments import Segments
 from bptubeformer.models import build_model
-from models.reference import PLAIN
+from bptubeformer.models.plain import PLAIN
 
 
 def plain_model(run: Mapping[str, Any], classes: int) -> nn.Module:

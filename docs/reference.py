@@ -90,8 +90,7 @@ def configuration() -> str:
             lines.append(_row(f"{name}.{key}", value, of_key, comments, schema))
         lines.append("")
     lines += [*single, ""]
-    models = {path.stem: dict(_hyperparameters(path)) for path in sorted(MODELS.glob("*.py"))}
-    models = {name: found for name, found in models.items() if found}
+    models = {name: dict(_hyperparameters(MODELS / f"{name}.py")) for name in available()}
     lines.append(RUNS.format(models=", ".join(f"`{name}`" for name in models)))
     for name, found in models.items():
         lines += [f"### {name}\n", "| key | meaning |", "|---|---|"]

@@ -55,7 +55,7 @@ def fold_files(store: FrameStore, tmp_path_factory: pytest.TempPathFactory) -> t
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests that run the workflow, leave out those that nobody asked for, and order files.
+    """Mark tests that run the workflow, leave out opt-in tests, and order files.
 
     Two workers take file by file: one begins with the longest, while the other runs those that do
     not wait for the workflow that it runs.

@@ -42,7 +42,7 @@ def results(tmp_path_factory):
         "--output", folder / "manifest.json")  # fmt: skip
     run("ingest", "--manifest", folder / "manifest.json", "--output", store)
     run("split", "--store", store, "--protocol", "video", "--segment-length", 24, "--step", 24,
-        "--settings", SETTINGS, "--output", splits)  # fmt: skip
+        "--split", SETTINGS, "--output", splits)  # fmt: skip
     place = folder / "video" / "mine" / "fold{fold}"
     shared = ["--store", store, "--splits", splits, "--folds", [0, 1]]
     run("train", *shared, "--run", RUN, "--training", TRAINING, "--output", place)

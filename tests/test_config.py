@@ -237,6 +237,16 @@ def test_an_overlay_leaves_a_study_out_with_null_and_adds_a_run_to_the_first(con
     assert list(studies["paper"].runs)[-1] == "mine"
 
 
+def test_a_study_that_is_left_out_gives_its_runs_to_no_other(config):
+    merged = overlay(config, {"studies": {"controls": None}})
+    merged.update(resolve_overlays(merged, BASE))
+    paper = studies_of(check_config(merged))["paper"]
+    assert list(paper.runs) == config["studies"]["paper"]["runs"]
+    assert [run for run in paper.counted if run not in paper.runs] == [
+        "BPT-8-V1-e32", "BPT-8-V2-e32",
+    ]  # fmt: skip
+
+
 def test_the_quick_study_compares_two_runs_of_one_length_without_leakage(config):
     quick = studies_of(config)["quick"]
     assert (list(quick.runs), quick.protocols) == (["ST-Tran-T24", "BPT-V2"], ["video"])

@@ -9,7 +9,7 @@ from conftest import REPOSITORY
 PACKAGE = REPOSITORY / "src" / "bptubeformer"
 FLOORS = {
     "errors": -1, "atomic": 0, "skeleton": 0, "fingerprint": 0, "metadata": 0,
-    "claims": 0, "reading": 0, "kinds": 0, "study": 0, "schema": 1, "stages": 1,
+    "claims": 0, "progress": 0, "reading": 0, "kinds": 0, "study": 0, "schema": 1, "stages": 1,
     "data": 1, "models": 1,
     "training": 2, "evaluation": 3,
     "config": 2,

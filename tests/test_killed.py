@@ -47,7 +47,7 @@ STAGES = {
     "acquire": ["--source", "../made/data.zip", "--folder", "raw", "--output", "manifest.json"],
     "ingest": ["--manifest", "../made/manifest.json", "--output", "data/frames.safetensors"],
     "split": [*STORE, "--protocol", "video", "--segment-length", "24", "--step", "24",
-              "--settings", SPLIT, "--output", "split"],
+              "--split", SPLIT, "--output", "split"],
     "train": [*STORE, "--splits", "../made/split", "--run", RUN, "--training", TRAINING,
               "--folds", "[0, 1]", "--output", PLACE],
     "predict": OF_FOLD,

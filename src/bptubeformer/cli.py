@@ -11,16 +11,16 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from bptubeformer.atomic import full_disk
 from bptubeformer.errors import InputError, is_out_of_memory, shown
-from bptubeformer.kinds import Checked, number_of
+from bptubeformer.kinds import Checked, Options, number_of
 from bptubeformer.stages import STAGES, module_of
 from bptubeformer.study import Study
 
@@ -69,62 +69,112 @@ def parser(chosen: str) -> argparse.ArgumentParser:
     stages = whole.add_subparsers(metavar="<stage>", dest="stage", required=True)
     for stage in STAGES:
         if stage == chosen or chosen not in STAGES:
-            function = _definition(stage)
-            text, _, meanings = (ast.get_docstring(function) or "").partition("\nArgs:\n")
+            module, found = definition(module_of(stage), STAGES[stage].partition(":")[2])
+            function = cast(ast.FunctionDef, found)
+            text = (ast.get_docstring(function) or "").partition("\nArgs:\n")[0]
             summary, _, more = text.partition("\n")
             command = stages.add_parser(stage, help=summary, description=f"{summary} {more}")
-            add_options(command, function, meanings)
+            for option in options_of(module, function):
+                option.add_to(command)
         else:
             stages.add_parser(stage)
     return whole
 
 
-def _definition(stage: str) -> ast.FunctionDef:
-    """Read the definition of a stage's function from its file."""
-    module, _, name = STAGES[stage].partition(":")
-    tree = ast.parse((HERE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
-    (found,) = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name]
-    return found
+Definition = ast.FunctionDef | ast.ClassDef
 
 
-def add_options(command: argparse.ArgumentParser, function: ast.FunctionDef, meanings: str) -> None:
-    """Add an option for each parameter of a function; positional-only ones have no flag.
+def definition(module: str, name: str) -> tuple[str, Definition | None]:
+    """Find a function or class in the file of a module, or of the one it is imported from.
+
+    Returns:
+        The module that defines it, and its syntax tree; None for a name that is something else.
+    """
+    path = HERE.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, Definition) and node.name == name:
+            return module, node
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
+            inside = (node.module or "").startswith("bptubeformer.")
+            return definition(node.module or "", name) if inside else (module, None)
+    return module, None
+
+
+@dataclass(frozen=True)
+class Option:
+    """A parameter of a stage's function, or a field of a group of options."""
+
+    name: str
+    meaning: str
+    default: ast.expr | None
+    """None where the option is required."""
+    positional: bool
+
+    def add_to(self, command: argparse.ArgumentParser) -> None:
+        """Add the option to the parser of a command; a positional one has no flag."""
+        text = self.meaning.replace("%", "%%")
+        if self.positional:
+            command.add_argument(self.name, help=text)
+            return
+        if isinstance(self.default, ast.Constant) and self.default.value not in (None, ""):
+            text += f" (default: {self.default.value!s})"
+        command.add_argument(
+            _flag(self.name), help=text, required=self.default is None, default=argparse.SUPPRESS
+        )
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def options_of(module: str, found: Definition) -> Iterator[Option]:
+    """Yield the options of a function, or of a group of options (``kinds.Options``).
 
     Args:
-        command: the parser of the command.
-        function: its definition.
-        meanings: the section ``Args:`` of its docstring.
+        module: that defines it.
+        found: its syntax tree; the section ``Args:`` of its docstring says what each option is.
     """
+    meanings = (ast.get_docstring(found) or "").partition("\nArgs:\n")[2]
     described = re.findall(r"^ *(\w+): (.*(?:\n {8,}.*)*)", meanings, re.MULTILINE)
-    help_of = {name: " ".join(text.replace("``", "").split()) for name, text in described}
-    parameters = [*function.args.posonlyargs, *function.args.args]
-    given = function.args.defaults
+    meaning_of = {name: " ".join(text.replace("``", "").split()) for name, text in described}
+    for parameter, default, positional in _parameters(found):
+        name, kind = parameter
+        group_module, group = definition(module, kind) if kind.isidentifier() else (module, None)
+        if isinstance(group, ast.ClassDef) and "Options" in map(ast.unparse, group.bases):
+            yield from options_of(group_module, group)
+        else:
+            yield Option(name, meaning_of[name], default, positional)
+
+
+def _parameters(
+    found: Definition,
+) -> Iterator[tuple[tuple[str, str], ast.expr | None, bool]]:
+    """Yield name and annotation, default, and True if it has no flag, of each parameter."""
+    if isinstance(found, ast.ClassDef):
+        for node in found.body:
+            if isinstance(node, ast.AnnAssign):
+                yield (ast.unparse(node.target), ast.unparse(node.annotation)), node.value, False
+        return
+    parameters = [*found.args.posonlyargs, *found.args.args]
+    given = found.args.defaults
     needed: list[ast.expr | None] = [None] * (len(parameters) - len(given))
     for parameter, default in zip(parameters, [*needed, *given], strict=True):
-        settings: dict[str, Any] = {"help": help_of[parameter.arg].replace("%", "%%")}
-        flag = f"--{parameter.arg.replace('_', '-')}"
-        if parameter in function.args.posonlyargs:
-            flag = parameter.arg
-        elif default is None:
-            settings["required"] = True
-        elif isinstance(default, ast.Constant) and default.value not in (None, ""):
-            settings["help"] += f" (default: {default.value!s})"
-        if parameter.annotation and ast.unparse(parameter.annotation).startswith("Sequence["):
-            settings["nargs"] = "+"
-        if flag.startswith("--"):
-            settings["default"] = argparse.SUPPRESS
-        command.add_argument(flag, **settings)
+        annotation = ast.unparse(parameter.annotation) if parameter.annotation else ""
+        yield (parameter.arg, annotation), default, parameter in found.args.posonlyargs
 
 
 def read_options(
-    function: Callable, texts: Mapping[str, Any], whole: argparse.ArgumentParser
+    function: Callable[..., Any], texts: Mapping[str, str], whole: argparse.ArgumentParser
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return the values of a function's parameters, read by their annotations.
+    """Return the values of the parameters of a function or group, read by their annotations.
 
     Args:
-        function: of the stage.
-        texts: what the command line gives, by parameter.
+        function: of the stage, or the class of a group of options.
+        texts: what the command line gives, by option.
         whole: its parser, which refuses a text of another kind.
+
+    Returns:
+        Values of the parameters without a flag, and of the others by name.
 
     Raises:
         InputError: a setting within a mapping is wrong.
@@ -132,16 +182,16 @@ def read_options(
     kinds = get_type_hints(function, include_extras=True)
     positional, options = [], {}
     for name, parameter in inspect.signature(function).parameters.items():
+        kind = kinds[name]
+        if isinstance(kind, type) and issubclass(kind, Options):
+            options[name] = kind(**read_options(kind, texts, whole)[1])
+            continue
         if name not in texts:
             continue
-        kind, given = kinds[name], texts[name]
         try:
-            if get_origin(kind) is Sequence:
-                value = [read_value(get_args(kind)[0], text, name) for text in given]
-            else:
-                value = read_value(kind, given, name)
+            value = read_value(kind, texts[name], name)
         except argparse.ArgumentTypeError as error:
-            whole.error(f"argument --{name.replace('_', '-')}: {error}")
+            whole.error(f"argument {_flag(name)}: {error}")
         if parameter.kind is parameter.POSITIONAL_ONLY:
             positional.append(value)
         else:

@@ -22,7 +22,7 @@ from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.models import available, check_hyperparameter, hyperparameters
 from bptubeformer.models.geometry import GRID_OF, check_heads, tubelet_grid
 from bptubeformer.schema import Configuration, Section, Training
-from bptubeformer.stages import STAGES
+from bptubeformer.stages import NOTEBOOK_RESULTS, STAGES
 from bptubeformer.study import Study
 
 SYNTHETIC = "synthetic"
@@ -33,7 +33,10 @@ NOT_OF_THE_MODEL = ("model", "experiment", "training")
 """Keys of a run that are not hyperparameters of its model."""
 WITHOUT_EFFECT = ("checkpoint_seconds", "folds_together")
 """Settings of ``training`` that change no result."""
-TAKEN = (*STAGES, *PROTOCOLS, "all", "data", "logs", "benchmarks", "tensorboard")
+TAKEN = (
+    *STAGES, *(f"draw_{notebook.name}" for notebook in NOTEBOOK_RESULTS), *PROTOCOLS,
+    "all", "data", "logs", "benchmarks", "tensorboard",
+)  # fmt: skip
 """Rules, and folders below ``results/<dataset>``."""
 
 
@@ -86,7 +89,7 @@ def _check_study(
     name: str, study: Mapping[str, Any], runs: Mapping[str, Any], config: Mapping[str, Any]
 ) -> None:
     """Refuse a study whose name is taken, or that names runs that it does not have."""
-    if name in TAKEN:
+    if name.lower() in TAKEN:
         raise _wrong(f"studies.{name}", study, "the name of a stage or folder; rename the study")
     members = members_of(config, name)
     if not members:
@@ -104,9 +107,7 @@ def _check_study(
 
 
 def members_of(config: Mapping[str, Any], study: str, key: str = "runs") -> list[str]:
-    """Return the names of a study's runs, where the name of another study stands for its runs.
-
-    A run that no study names belongs to the first.
+    """Return the names of a study's runs; the name of another study in the list adds its runs.
 
     Args:
         config: the configuration.
@@ -130,10 +131,6 @@ def members_of(config: Mapping[str, Any], study: str, key: str = "runs") -> list
         elif name not in seen:
             seen.add(name)
             waiting = [*studies[name]["runs"], *waiting]
-    if key == "runs" and study == next(iter(studies)):
-        named = {name for one in studies.values() for k in ("runs", "counted")
-                 for name in one.get(k, ())}  # fmt: skip
-        found |= dict.fromkeys(name for name in config["runs"] if name not in named)
     return list(found)
 
 
@@ -150,8 +147,6 @@ def studies_of(config: Mapping[str, Any], root: Path = Path("results")) -> dict[
         "folds": config["split"]["folds"],
         "seeds": config["seeds"],
         "shown_fold": figures["fold"],
-        "category": figures["category"],
-        "per_class": figures["per_class"],
         "perplexity": figures["perplexity"],
         "figures_seed": figures["seed"],
         "batch_size": config["complexity"]["batch_size"],
@@ -242,7 +237,8 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
 
     Runs and studies are in the order of ``config.yaml``, then those that only an overlay names:
     Snakemake puts what an overlay touches first, and tables would follow that. Those that an
-    overlay sets to null are left out, also of the lists of studies.
+    overlay sets to null are left out, also of the lists of studies. A run that is in no study is
+    added to the first.
 
     Args:
         config: ``config.yaml`` with everything laid over it.
@@ -263,8 +259,18 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
     for name, run in config["runs"].items():
         if run is None and name not in known:
             raise _wrong(f"runs.{name}", None, f"no such run; known: {', '.join(known)}")
-    for name, study in settled["studies"].items():
-        if not isinstance(study, Mapping):
+    left_out = {
+        name for section in ("runs", "studies") for name in listed[section]
+        if name not in settled[section]
+    }  # fmt: skip
+    in_a_study = {
+        name
+        for study in [*listed["studies"].values(), *settled["studies"].values()]
+        for key in ("runs", "counted")
+        for name in (study.get(key) if isinstance(study, Mapping) else None) or ()
+    }
+    for number, (name, study) in enumerate(settled["studies"].items()):
+        if not isinstance(study, Mapping) or not isinstance(study.get("runs"), list):
             continue  # the kinds of all keys are checked later
         if study.get("baseline") not in known:
             raise _wrong(
@@ -272,10 +278,12 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
                 f"no such run; known: {', '.join(known)}",
             )  # fmt: skip
         left = {
-            key: [run for run in study[key] if run not in known or run in settled["runs"]]
+            key: [run for run in study[key] if run not in left_out]
             for key in ("runs", "counted", "leakage")
             if isinstance(study.get(key), list)
         }
+        if number == 0:
+            left["runs"] += [run for run in settled["runs"] if run not in in_a_study]
         settled["studies"][name] = {**study, **left}
     return settled
 

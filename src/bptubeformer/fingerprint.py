@@ -21,9 +21,8 @@ PACKAGE = __name__.split(".")[0]
 ROOT = Path(__file__).resolve().parent
 CACHE = ROOT.parents[1] / ".snakemake" / "fingerprints.json"
 """Fingerprints by the content of all files: every job of a cluster parses the Snakefile again."""
-SPEAKING = ("print", "say", "report", "exit", "error", "warn", "option", "argument", "output",
-            "reading")  # fmt: skip
-"""Functions whose texts people read: messages, progress and the help of the command line."""
+SPEAKING = ("print", "say", "report", "exit", "error", "warn", "reading")
+"""Functions whose texts people read: messages and progress."""
 RESULTS = ("claims", "evaluation", "figures", "provenance", "verdict")
 """Parts of the package whose sentences are results: notes of tables, captions, findings."""
 WORDS_OF_A_SENTENCE = 3

@@ -125,6 +125,10 @@ PRECISIONS: tuple[str, ...] = get_args(get_args(Precision)[0])
 PROTOCOLS: tuple[str, ...] = get_args(get_args(Protocol)[0])
 
 
+class Options:
+    """The base of dataclasses whose fields are options that several commands share."""
+
+
 class Checked:
     """The base of dataclasses whose fields are kinds; every value is checked when one is made.
 

@@ -51,7 +51,7 @@ class Output:
     label: str = ""
     """In the report, which leaves it out where this is empty."""
     paper: str = "-"
-    """Where the paper has it."""
+    """The table or figure of the paper that it replicates."""
     pages: bool = False
     """True if a table is also written as Markdown and HTML."""
 

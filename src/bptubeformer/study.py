@@ -52,9 +52,6 @@ class Study:
     shown_settings: Mapping[str, Any] = ABSENT
     """Its experiment, model and hyperparameters."""
     shown_fold: int = ABSENT
-    category: str = ABSENT
-    """Class whose segment the attention figures show."""
-    per_class: int = ABSENT
     perplexity: float = ABSENT
     figures_seed: int = ABSENT
     batch_size: int = ABSENT

@@ -15,7 +15,7 @@ from bptubeformer.claims import load_claims
 from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE, Predictions
-from bptubeformer.verdict import gate, models
+from bptubeformer.verdict import gate, model_claims
 from bptubeformer.verdict.judge import (
     CONTRADICTED,
     DIFFERS,
@@ -177,7 +177,7 @@ def configure(run, **changes):
 
 
 SMALL_PARTS = {"torso": ((0, 1), (2, 3)), "elbows": ((7, 8),)}
-ORDER = dict(reversed(list(models.PART_COLOURS.items())))
+ORDER = dict(reversed(list(model_claims.PART_COLOURS.items())))
 FLIPS = {
     "accuracy": shift("BPT-V2", 0.02),
     "all_learned": table("accuracy", lambda rows: rows.assign(learned=rows["run"] != "BPT-V1")),
@@ -205,7 +205,7 @@ FLIPS = {
     "imbalanced": one_video_a_class,
     "kernel_is_stride": cell("accuracy", "stride", "(1, 3, 3)", run="BPT-V4"),
     "keypoints": wider_frames,
-    "largest_part": patch(models, "PARTS", SMALL_PARTS),
+    "largest_part": patch(model_claims, "PARTS", SMALL_PARTS),
     "low_silhouettes": silhouette("mean", 0.3, ["Abuse"]),
     "lower": shift("BPT-V2-replicate", 0.03),
     "lower_by": shift("BPT-V2-replicate", 0.03),
@@ -216,13 +216,13 @@ FLIPS = {
     "mean_silhouette": silhouette("mean", 0.2),
     "more_tubelets": cell("transformers", "tokens", 99, run="BPT-k8x3x3"),
     "overlapping": configure("BPT-8-V1", stride=[2, 2, 2]),
-    "padding_needed": patch(models, "PARTS", {"elbows": ((7, 8),), "wrists": ((9, 10),)}),
-    "padding_of_pairs": patch(models, "part_grids", lambda padding: [[[0, 1]]] * 5),
+    "padding_needed": patch(model_claims, "PARTS", {"elbows": ((7, 8),), "wrists": ((9, 10),)}),
+    "padding_of_pairs": patch(model_claims, "part_grids", lambda padding: [[[0, 1]]] * 5),
     "parameters": cell("complexity", "params", 4.84, run="BPT-V2"),
     "part_encoders": table("transformers", lambda rows: rows[
         rows["transformer"] != "tubelet_transformers.knees"]),
-    "parts": patch(models, "PARTS", ORDER),
-    "replicated": patch(models, "part_grids", lambda padding: [[[models.NO_JOINT]]]),
+    "parts": patch(model_claims, "PARTS", ORDER),
+    "replicated": patch(model_claims, "part_grids", lambda padding: [[[model_claims.NO_JOINT]]]),
     "saving_in_tokeniser": cell("complexity_stages", "macs_thop", 9999.0, run="ST-Tran",
                                 stage="tokeniser"),
     "segment_labels": wrong_label,
@@ -230,7 +230,7 @@ FLIPS = {
     "silhouette_tail": silhouette("share positive", 0.9, ["Explosion"]),
     "similar": shift("TTubeFormer", -0.03),
     "spatial_positions": configure("BPT-V2", kernel=[2, 2, 2], stride=[2, 1, 1]),
-    "square_grids": patch(models, "part_grids", lambda padding: [[[0, 1]]] * 5),
+    "square_grids": patch(model_claims, "part_grids", lambda padding: [[[0, 1]]] * 5),
     "tokeniser": cell("complexity_stages", "modules", "5 Linear", stage="tokeniser"),
     "tokens": cell("transformers", "width", 512, transformer="temporal_transformer"),
     "trained": table("accuracy", lambda rows: rows[rows["run"] != "BPT-8-V1"]),

@@ -199,6 +199,7 @@ def test_the_terminal_shows_epochs_tables_and_where_the_figures_stand(finished):
     _, done = finished
     shown = done.stdout + done.stderr
     assert "as-published/BPT-V2/fold1: epoch 1/1" in shown
+    assert "Trainings: 8 of 8 done; time left: about " in shown
     assert "# Table 1: balanced accuracy" in shown
     assert "# Table 2: complexity" in shown
     assert "Figures: results/small/paper/figures" in shown

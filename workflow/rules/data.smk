@@ -103,5 +103,5 @@ rule split:
         "Cut windows of {wildcards.length} frames by the protocol {wildcards.protocol}"
     shell:
         "python src split --store {input.store:q} --protocol {wildcards.protocol:q} "
-        "--segment-length {wildcards.length:q} --step {params.step:q} --settings {params.settings:q} "
+        "--segment-length {wildcards.length:q} --step {params.step:q} --split {params.settings:q} "
         "--output {params.folder:q} 2>&1 | tee {log:q}"

@@ -149,7 +149,7 @@ def write_splits(
     segment_length: Count,
     output: Path,
     step: Count = 1,
-    settings: SplitSettings = DEFAULTS,
+    split: SplitSettings = DEFAULTS,
 ) -> None:
     """Cut the windows into training, validation and test, fold by fold.
 
@@ -159,13 +159,13 @@ def write_splits(
         segment_length: frames of a segment.
         output: folder for fold<k>.parquet and summary.csv.
         step: rows between the starts of two windows.
-        settings: folds, seed and fractions, as under split in config.yaml.
+        split: folds, seed and fractions, as in config.yaml.
 
     Raises:
         InputError: a part of a fold has no window of some category.
     """
     frames = FrameStore.load(store)
-    splits = make_splits(frames, protocol, segment_length, step, settings)
+    splits = make_splits(frames, protocol, segment_length, step, split)
     for fold, one in enumerate(splits):
         one.save(output / f"fold{fold}.parquet")
     summary = summarise(frames, splits)

@@ -4,7 +4,6 @@ Letters: B segments, T frames, P parts, t tubelets along time.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,42 +16,27 @@ from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inference import of_class_token
 from bptubeformer.evaluation.movement import BETWEEN_PARTS, ORDERS, TUBELETS
-from bptubeformer.evaluation.trained import TrainedFold, trained_folds
-from bptubeformer.kinds import Count, Index, Seed
+from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
+from bptubeformer.kinds import Seed
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.skeleton import JOINTS, PARTS
 from bptubeformer.training.forward import INFERENCE_BATCH
 
 
 def write_attention_movement(
-    store: Path,
-    splits: Path,
-    folder: Path,
-    run: dict[str, Any] | None = None,
-    folds: list[Index] | None = None,
+    models: TrainedFolds,
     seed: Seed = 0,
-    device: str = "auto",
-    slots_per_gpu: Count = 1,
-    threads: Count = 1,
 ) -> None:
     """Compute attention and movement of test segments; write movement.parquet into each folder.
 
     Args:
-        store: frame store, written by ingest.
-        splits: folder with fold<k>.parquet, written by split.
-        folder: folder of a fold, with {fold} for its number; its model is read there.
-        run: model and hyperparameters that the model must have; left out: any.
-        folds: numbers of the folds; left out: the first.
+        models: of the folds.
         seed: of the shuffled order of frames.
-        device: auto, cpu, cuda or cuda:<n>.
-        slots_per_gpu: jobs that share a GPU.
-        threads: CPU threads of torch.
 
     Raises:
         InputError: files do not belong together, or a model has no tubelets of body parts.
     """
-    chosen = trained_folds(store, splits, folder, folds or [0], run, device, slots_per_gpu, threads)
-    for fold, place in chosen:
+    for fold, place in models:
         write_of_fold(fold, seed, place / "movement.parquet")
 
 

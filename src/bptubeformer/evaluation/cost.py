@@ -18,7 +18,7 @@ from bptubeformer.evaluation.tables import render, write_table
 from bptubeformer.kinds import PROTOCOLS, Count
 from bptubeformer.models import build_model
 from bptubeformer.study import Study
-from bptubeformer.training.device import choose_device, name_of
+from bptubeformer.training.device import DEFAULT_MACHINE, Machine, name_of
 from bptubeformer.training.forward import predict
 from bptubeformer.training.loop import TrainingSettings, make_optimiser
 from bptubeformer.training.memory import bytes_of_segment, release_memory
@@ -117,9 +117,7 @@ def write_cost(
     output: Path,
     epochs: Count = 15,
     jobs: Count = 1,
-    device: str = "auto",
-    slots_per_gpu: Count = 1,
-    threads: Count = 1,
+    machine: Machine = DEFAULT_MACHINE,
 ) -> None:
     """Estimate windows, MACs, time and memory of all runs on this device, before any training.
 
@@ -130,18 +128,15 @@ def write_cost(
         output: cost.csv; .md is written to the same folder.
         epochs: epochs of a training to reckon with.
         jobs: trainings that run at a time.
-        device: auto, cpu, cuda or cuda:<n>.
-        slots_per_gpu: jobs that share a GPU.
-        threads: CPU threads of torch.
+        machine: where they are measured.
 
     Raises:
         InputError: the configuration is not valid, or the device is not there.
     """
-    torch.set_num_threads(threads)
-    place = choose_device(device, slots_per_gpu)
+    device = machine.choose()
     studies = list(studies_of(check_config(config)).values())
-    table = cost_table(FrameStore.load(store), splits, studies, place, epochs)
-    text = cost_markdown(table, studies, place, jobs)
+    table = cost_table(FrameStore.load(store), splits, studies, device, epochs)
+    text = cost_markdown(table, studies, device, jobs)
     write_table(output, table, text)
     print(text)
 

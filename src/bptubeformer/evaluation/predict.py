@@ -1,44 +1,28 @@
 """The stage that classifies the test segments of folds with their trained models."""
 
 from pathlib import Path
-from typing import Any
 
 from bptubeformer.evaluation.predictions import FILE, Predictions
-from bptubeformer.evaluation.trained import TrainedFold, trained_folds
-from bptubeformer.kinds import Count, Index, Precision
+from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
+from bptubeformer.kinds import Precision
 from bptubeformer.training.forward import predict
 from bptubeformer.training.precision import check_precision
 
 
 def predict_folds(
-    store: Path,
-    splits: Path,
-    folder: Path,
-    run: dict[str, Any] | None = None,
-    folds: list[Index] | None = None,
+    models: TrainedFolds,
     precision: Precision = "fp32",
-    device: str = "auto",
-    slots_per_gpu: Count = 1,
-    threads: Count = 1,
 ) -> None:
     """Classify the test segments of folds; write predictions.parquet into each folder.
 
     Args:
-        store: frame store, written by ingest.
-        splits: folder with fold<k>.parquet, written by split.
-        folder: folder of a fold, with {fold} for its number; its model is read there.
-        run: model and hyperparameters that the model must have; left out: any.
-        folds: numbers of the folds; left out: the first.
+        models: of the folds.
         precision: of matrix products: fp32, tf32 or bf16.
-        device: auto, cpu, cuda or cuda:<n>.
-        slots_per_gpu: jobs that share a GPU.
-        threads: CPU threads of torch.
 
     Raises:
         InputError: files do not belong together, or the device or precision is not there.
     """
-    chosen = trained_folds(store, splits, folder, folds or [0], run, device, slots_per_gpu, threads)
-    for fold, place in chosen:
+    for fold, place in models:
         predict_fold(fold, precision, place / FILE)
 
 

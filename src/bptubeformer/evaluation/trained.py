@@ -1,6 +1,6 @@
 """A trained model and the test segments of its fold, for the stages that use them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
+from bptubeformer.kinds import Index, Options
 from bptubeformer.models import TrainedModel, load_model
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.study import of_fold
-from bptubeformer.training.device import choose_device
+from bptubeformer.training.device import DEFAULT_MACHINE, Machine, choose_device
 
 
 @dataclass(frozen=True)
@@ -91,32 +92,42 @@ class TrainedFold:
         return Segments.of(self.store, starts, trajectory, length, self.device)
 
 
-def trained_folds(
-    store: Path,
-    splits: Path,
-    folder: Path,
-    folds: Sequence[int],
-    run: Mapping[str, Any] | None,
-    device: str,
-    slots_per_gpu: int,
-    threads: int,
-) -> Iterator[tuple[TrainedFold, Path]]:
-    """Yield the trained models of some folds, one after the other, each with its folder.
+@dataclass(frozen=True)
+class TrainedFolds(Options):
+    """The trained models of some folds of a run, as the command line names them.
 
     Args:
-        store: the frame store.
-        splits: folder with ``fold<k>.parquet``.
-        folder: of a fold, with ``{fold}`` for its number.
-        folds: numbers of the folds.
-        run: as for ``TrainedFold.open``.
-        device: as for ``choose_device``.
-        slots_per_gpu: jobs that share a GPU.
-        threads: CPU threads of torch.
+        store: frame store, written by ingest.
+        splits: folder with fold<k>.parquet, written by split.
+        folder: folder of a fold, with {fold} for its number; its model is read there.
+        run: model and hyperparameters that the models must have; left out: any.
+        folds: numbers of the folds; left out: the first.
     """
-    for fold in folds:
-        place = of_fold(folder, fold)
-        split, model = splits / f"fold{fold}.parquet", place / "model.safetensors"
-        yield TrainedFold.open(store, split, model, run, device, threads, slots_per_gpu), place
+
+    store: Path
+    splits: Path
+    folder: Path
+    run: dict[str, Any] | None = None
+    folds: list[Index] | None = None
+    machine: Machine = DEFAULT_MACHINE
+
+    def __iter__(self) -> Iterator[tuple[TrainedFold, Path]]:
+        """Yield the model of each fold, ready, and the folder of the fold.
+
+        Raises:
+            InputError: files do not belong together, or the device is not there.
+        """
+        machine = self.machine
+        for fold in self.folds or [0]:
+            place = of_fold(self.folder, fold)
+            split, model = self.splits / f"fold{fold}.parquet", place / "model.safetensors"
+            yield (
+                TrainedFold.open(
+                    self.store, split, model, self.run,
+                    machine.device, machine.threads, machine.slots_per_gpu,
+                ),
+                place,
+            )  # fmt: skip
 
 
 def check_model(
@@ -136,7 +147,7 @@ def check_model(
         raise InputError(
             f"{model_file}: trained on other data ({trained.data}) than this store "
             f"({store.fingerprint}); train it again with: bptubeformer train, or use it on any "
-            "data with: bptubeformer predict"
+            "data with: bptubeformer classify"
         )
     if run and dict(run) != trained.run:
         raise InputError(

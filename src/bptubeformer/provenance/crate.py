@@ -47,7 +47,7 @@ CODE = (
 )  # fmt: skip
 """What of the checkout is needed to compute the results again."""
 KEPT = ("benchmarks", "cost.csv", "cost.md", "data/splits", "data/rejected.csv")
-"""What of the results is handed on, besides studies and folds."""
+"""Results that are handed on, in addition to studies and folds."""
 CONFIG, INPUTS, STORE = "config.json", "inputs.json", "data/frames.safetensors"
 """Files of the crate, below ``results/<dataset>``, that are made for it."""
 FINGERPRINT = "fingerprint of src/bptubeformer"

@@ -8,10 +8,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bptubeformer.errors import InputError
+from bptubeformer.kinds import Count, Options
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +57,31 @@ def training_slots(wanted: str, slots_per_gpu: int, cores: int) -> int:
     if not gpus:
         return cores
     return slots_per_gpu * (1 if ":" in wanted else gpus)
+
+
+@dataclass(frozen=True)
+class Machine(Options):
+    """A stage's place to compute: a device, its slots, and threads.
+
+    Args:
+        device: auto, cpu, cuda or cuda:<n>.
+        slots_per_gpu: jobs that share a GPU.
+        threads: CPU threads of torch.
+    """
+
+    device: str = "auto"
+    slots_per_gpu: Count = 1
+    threads: Count = 1
+
+    def choose(self) -> "torch.device":
+        """Set the threads of torch, and return the device as ``choose_device`` does."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+        return choose_device(self.device, self.slots_per_gpu)
+
+
+DEFAULT_MACHINE = Machine()
 
 
 def choose_device(wanted: str, slots_per_gpu: int = 1) -> "torch.device":

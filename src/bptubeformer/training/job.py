@@ -24,12 +24,12 @@ from bptubeformer.data.splits import Split
 from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import stage_fingerprint
-from bptubeformer.kinds import Count, Index
+from bptubeformer.kinds import Index
 from bptubeformer.models import TrainedModel, build_model, save_model
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.study import of_fold
 from bptubeformer.training.checkpoint import FILE, Checkpoint
-from bptubeformer.training.device import choose_device, name_of
+from bptubeformer.training.device import DEFAULT_MACHINE, Machine, choose_device, name_of
 from bptubeformer.training.loop import (
     Epoch,
     TrainingSettings,
@@ -52,9 +52,7 @@ def train_folds(
     training: TrainingSettings = DEFAULTS,
     folds: list[Index] | None = None,
     checkpoint_seconds: Index = 0,
-    device: str = "auto",
-    slots_per_gpu: Count = 1,
-    threads: Count = 1,
+    machine: Machine = DEFAULT_MACHINE,
     tensorboard: Path | None = None,
 ) -> None:
     """Train one run on folds, one after the other.
@@ -68,9 +66,7 @@ def train_folds(
         training: training settings, as in config.yaml.
         folds: numbers of the folds; left out: the first.
         checkpoint_seconds: time between checkpoints; 0 for one after each epoch.
-        device: auto, cpu, cuda or cuda:<n>.
-        slots_per_gpu: jobs that share a GPU.
-        threads: CPU threads of torch.
+        machine: where it is trained.
         tensorboard: folder for the scalars of a fold, with {fold} for its number.
 
     Raises:
@@ -79,8 +75,9 @@ def train_folds(
     folds = folds or [0]
     for fold in folds:
         train_fold(
-            store, splits / f"fold{fold}.parquet", run, training, device, threads,
-            of_fold(output, fold), slots_per_gpu, checkpoint_seconds, final=len(folds) == 1,
+            store, splits / f"fold{fold}.parquet", run, training, machine.device,
+            machine.threads, of_fold(output, fold), machine.slots_per_gpu, checkpoint_seconds,
+            final=len(folds) == 1,
             tensorboard=of_fold(tensorboard, fold) if tensorboard else None,
         )  # fmt: skip
     for fold in folds:

@@ -12,7 +12,14 @@ from typing import Any
 import pandas as pd
 
 from bptubeformer.claims import Claim, load_claims
-from bptubeformer.verdict import accuracy, attention, classes, complexity, models, settings
+from bptubeformer.verdict import (
+    accuracy_claims,
+    attention_claims,
+    class_claims,
+    complexity_claims,
+    model_claims,
+    setting_claims,
+)
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.outcome import KINDS, TESTS, Kind, Outcome
 
@@ -33,7 +40,10 @@ VERDICTS = (
 
 GATE = "about HR-Crime with the paper's settings"
 """What the reason of a claim that is not judged begins with."""
-MODULES = (accuracy, attention, classes, complexity, models, settings)
+MODULES = (
+    accuracy_claims, attention_claims, class_claims, complexity_claims, model_claims,
+    setting_claims,
+)  # fmt: skip
 """Where the tests are; importing them registers them."""
 
 

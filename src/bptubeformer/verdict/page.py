@@ -199,7 +199,7 @@ def _in_words(table: pd.DataFrame) -> list[str]:
 
 
 def _link(path: Path, evidence: Evidence) -> str:
-    """Return the address of a file from the folder of tables; empty where there is no file."""
+    """Return the path of a file, relative to the folder of tables; empty if it does not exist."""
     return os.path.relpath(path, evidence.study.folder / TABLES) if path.is_file() else ""
 
 

@@ -12,7 +12,7 @@ from bptubeformer.evaluation.clusters import ALL, BY_CLASS, BY_CLUSTER, MEAN, PO
 from bptubeformer.evaluation.uncertainty import Counts, Estimate, read_counts
 from bptubeformer.reading import reading
 from bptubeformer.skeleton import PARTS
-from bptubeformer.verdict.accuracy import interval_text
+from bptubeformer.verdict.accuracy_claims import interval_text
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
 from bptubeformer.verdict.rules import largest_resolvable

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from bptubeformer.figures.movement import draw_movement
+from bptubeformer.figures.correlations import draw_movement
 from bptubeformer.skeleton import PARTS
 
 

@@ -1,8 +1,10 @@
-"""The transformers of this package written the plain way: what a reader of the paper would write.
+"""The models written the plain way: read this file first.
 
-One ``nn.Conv3d`` and one encoder a body part, ``nn.Linear``, ``nn.LayerNorm``, ``nn.Dropout`` and
-torch's fused attention. The package computes the same numbers another way; tests compare both,
-benchmarks time both.
+One ``nn.Conv3d`` and one encoder for each body part, ``nn.Linear``, ``nn.LayerNorm``,
+``nn.Dropout`` and torch's attention. The other files of this folder compute the same numbers
+faster; tests compare outputs and gradients, benchmarks the times. No run uses these models.
+
+Letters: B segments, T frames, t tubelets of a part, P parts, D width of a token.
 """
 
 from collections.abc import Mapping
@@ -16,6 +18,15 @@ from bptubeformer.skeleton import JOINTS, PARTS, SKELETON_GRID, VALUES
 
 
 class Block(nn.Module):
+    """A pre-norm transformer block: attention, then an MLP with GELU (docs/fidelity.md).
+
+    Args:
+        width: of a token, D.
+        heads: of the attention.
+        mlp_ratio: width of the hidden layer over that of a token.
+        dropout: probability, after attention and MLP.
+    """
+
     def __init__(self, width: int, heads: int, mlp_ratio: int, dropout: float):
         super().__init__()
         self.heads = heads
@@ -29,6 +40,7 @@ class Block(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the tokens after the block, float32 (B, tokens, D) as the given ones."""
         batch, tokens, width = x.shape
         qkv = self.qkv(self.norm1(x)).reshape(batch, tokens, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
@@ -39,11 +51,19 @@ class Block(nn.Module):
 
 
 def encoder(run: Mapping[str, Any], width: int) -> nn.Sequential:
+    """Return a transformer of ``depth`` blocks for tokens of a width."""
     settings = (run["heads"], run["mlp_ratio"], run["dropout"])
     return nn.Sequential(*(Block(width, *settings) for _ in range(run["depth"])))
 
 
 class PlainBPTubeFormer(nn.Module):
+    """BPTubeFormer (paper, section 2): tubelets of each part, then the parts and a class token.
+
+    Args:
+        run: model and hyperparameters, as in ``config.yaml``.
+        classes: number of classes.
+    """
+
     def __init__(self, run: Mapping[str, Any], classes: int):
         super().__init__()
         width, length = run["token_width"], run["segment_length"]
@@ -67,7 +87,7 @@ class PlainBPTubeFormer(nn.Module):
         self.head = nn.Linear(wide, classes)
 
     def grid(self, joints: Tensor, part: str) -> Tensor:
-        """(B, 2, T, 17) -> (B, 2, T, 3, 3): reshape, then pad (paper, section 2)."""
+        """Reshape the joints of a part (B, 2, T, 17) to its grid (B, 2, T, 3, 3), and pad it."""
         cells = torch.tensor(PARTS[part])
         grid = joints[..., cells.flatten()].unflatten(-1, cells.shape)
         if cells.shape == (1, 2):
@@ -75,6 +95,7 @@ class PlainBPTubeFormer(nn.Module):
         return grid
 
     def forward(self, segments: Tensor) -> Tensor:
+        """Return logits float32 (B, classes) of segments float32 (B, T, 34), in pixels."""
         joints = segments.reshape(*segments.shape[:2], len(JOINTS), 2).permute(0, 3, 1, 2)
         encodings = []
         for i, part in enumerate(PARTS):
@@ -88,6 +109,13 @@ class PlainBPTubeFormer(nn.Module):
 
 
 class PlainSTTran(nn.Module):
+    """ST-Tran, the baseline (paper, section 3): joints of a frame, then frames and a class token.
+
+    Args:
+        run: model and hyperparameters, as in ``config.yaml``.
+        classes: number of classes.
+    """
+
     def __init__(self, run: Mapping[str, Any], classes: int):
         super().__init__()
         width, length = run["token_width"], run["segment_length"]
@@ -103,6 +131,7 @@ class PlainSTTran(nn.Module):
         self.head = nn.Linear(wide, classes)
 
     def forward(self, segments: Tensor) -> Tensor:
+        """Return logits float32 (B, classes) of segments float32 (B, T, 34), in pixels."""
         batch, length, _ = segments.shape
         joints = segments.reshape(batch * length, len(JOINTS), 2)
         joints = self.spatial_encoder(self.joint_embedding(joints) + self.joint_positions)
@@ -113,6 +142,13 @@ class PlainSTTran(nn.Module):
 
 
 class PlainTTubeFormer(nn.Module):
+    """TTubeFormer (paper, section 4): tubelets of the whole skeleton and a class token.
+
+    Args:
+        run: model and hyperparameters, as in ``config.yaml``.
+        classes: number of classes.
+    """
+
     def __init__(self, run: Mapping[str, Any], classes: int):
         super().__init__()
         width, kernel, stride = run["token_width"], tuple(run["kernel"]), tuple(run["stride"])
@@ -128,6 +164,7 @@ class PlainTTubeFormer(nn.Module):
         self.head = nn.Linear(width, classes)
 
     def forward(self, segments: Tensor) -> Tensor:
+        """Return logits float32 (B, classes) of segments float32 (B, T, 34), in pixels."""
         rows, columns = SKELETON_GRID
         cells = F.pad(segments, (0, 2 * rows * columns - VALUES))
         grid = cells.unflatten(-1, (rows, columns, 2)).permute(0, 4, 1, 2, 3)
@@ -136,40 +173,9 @@ class PlainTTubeFormer(nn.Module):
         return self.head(self.norm(self.encoder(tokens + self.positions))[:, 0])
 
 
-PLAIN = {
+PLAIN: dict[str, type[PlainBPTubeFormer] | type[PlainSTTran] | type[PlainTTubeFormer]] = {
     "bptubeformer": PlainBPTubeFormer,
     "sttran": PlainSTTran,
     "ttubeformer": PlainTTubeFormer,
 }
-
-
-def plain_state(run: Mapping[str, Any], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights, or gradients, of a model of the package under the names of the plain model."""
-    plain: dict[str, Tensor] = {}
-    for name, value in state.items():
-        if name.startswith("tubelet_embedding.convolution."):
-            for i, own in enumerate(value):
-                plain[f"convolutions.{i}.{name.rpartition('.')[2]}"] = own
-        elif name == "tubelet_embedding.positions":
-            plain |= {f"positions.{i}": own for i, own in enumerate(value)}
-        elif name.startswith("tubelet_transformers.blocks."):
-            for i, own in enumerate(value):
-                plain[f"encoders.{i}.{_of_block(name)}"] = own
-        elif run["model"] == "ttubeformer" and name.startswith("embedding."):
-            plain[f"convolution.{name.rpartition('.')[2]}"] = value[0]
-        elif ".blocks." in name:
-            place = name.partition(".")[0].replace("transformer", "encoder")
-            plain[f"{place}.{_of_block(name)}"] = value
-        elif name == "class_token.token":
-            plain["class_token"] = value[None]
-        elif name == "class_token.positions":
-            positions = {"bptubeformer": "body_part_positions", "sttran": "frame_positions"}
-            plain[positions.get(run["model"], "positions")] = value
-        else:
-            plain[name] = value
-    return plain
-
-
-def _of_block(name: str) -> str:
-    """``...blocks.0.attention.qkv.weight`` -> ``0.qkv.weight``."""
-    return name.partition("blocks.")[2].replace("attention.", "")
+"""Plain form of each model that has another."""

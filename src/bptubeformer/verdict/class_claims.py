@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bptubeformer.claims import Claim
 from bptubeformer.evaluation.uncertainty import Estimate
-from bptubeformer.verdict.accuracy import closest, interval_text
+from bptubeformer.verdict.accuracy_claims import closest, interval_text
 from bptubeformer.verdict.evidence import COUNTS, Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
 from bptubeformer.verdict.rules import largest_resolvable
