@@ -3,13 +3,13 @@
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+import forking
 from bptubeformer.config import studies_of
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -72,10 +72,7 @@ def snakemake(
 ) -> subprocess.CompletedProcess:
     """Call Snakemake, with more variables in its environment."""
     number = ["--cores", str(cores)] if cores else []
-    command = [sys.executable, "-m", "snakemake", *number, *arguments]
-    return subprocess.run(
-        command, cwd=checkout, capture_output=True, text=True, env={**quick(), **environment}
-    )
+    return forking.call([*number, *arguments], checkout, {**quick(), **environment})
 
 
 def quick() -> dict[str, str]:

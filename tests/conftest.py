@@ -25,7 +25,17 @@ from killable import start as killable_process
 NOBODY = 65534
 OPT_IN = ("fuzz", "demonstration", "environments")
 """Markers of tests that run only where ``-m`` names them."""
-OF_THE_WORKFLOW = ("test_conda.py", "test_report.py", "test_crate.py", "test_killed.py")
+SLOW = {
+    "test_dag.py": 0,
+    "test_slurm.py": 1,
+    "test_checkpoint.py": 1,
+    "test_killed.py": 1,
+    "test_calibration.py": 1,
+    "test_conda.py": 3,
+    "test_report.py": 3,
+    "test_crate.py": 3,
+}
+"""Files of slow tests, and when they run: those that need the finished workflow at the end."""
 # Real trajectories may not be redistributed: they are not part of this repository.
 REAL_DATA = Path(os.environ.get("BPTUBEFORMER_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
 
@@ -55,20 +65,19 @@ def fold_files(store: FrameStore, tmp_path_factory: pytest.TempPathFactory) -> t
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests that run the workflow, leave out opt-in tests, and order files.
+    """Mark slow tests, leave out opt-in tests, and order files.
 
     Two workers take file by file: one begins with the longest, while the other runs those that do
     not wait for the workflow that it runs.
     """
     for item in items:
-        if item.path.name in (*OF_THE_WORKFLOW, "test_dag.py", "test_slurm.py"):
-            item.add_marker(pytest.mark.workflow)
+        if item.path.name in SLOW:
+            item.add_marker(pytest.mark.slow)
     asked = [name for name in OPT_IN if name not in config.option.markexpr]
     left_out = [item for item in items if any(map(item.get_closest_marker, asked))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
-    order = {"test_dag.py": 0} | dict.fromkeys(OF_THE_WORKFLOW, 2)
-    items.sort(key=lambda item: order.get(item.path.name, 1))
+    items.sort(key=lambda item: SLOW.get(item.path.name, 2))
 
 
 @pytest.fixture(scope="session")

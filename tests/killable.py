@@ -19,7 +19,7 @@ TOUCHES = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncat
 PRELOADED = (
     "sklearn.model_selection", "sklearn.cluster", "sklearn.metrics", "scipy.stats",
     "pandas", "pyarrow.parquet", "pyarrow.csv", "matplotlib.pyplot", "safetensors.torch", "thop",
-    "papermill", "nbconvert", "tensorboard.plugins.projector",
+    "papermill", "nbconvert", "tensorboard.plugins.projector", "torch._dynamo",
     "bptubeformer.cli",
 )  # fmt: skip
 

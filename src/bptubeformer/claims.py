@@ -56,7 +56,9 @@ class Claim:
 
 @cache
 def _file() -> dict[str, Any]:
-    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    # The loader in C reads it ten times faster, where PyYAML has it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(FILE.read_text(encoding="utf-8"), loader)  # noqa: S506 (a safe loader)
 
 
 @cache

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -39,15 +39,15 @@ def fingerprint(*roots: str) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    known = _known()
     key = " ".join(f"{root} {_hash(Path(root))}" if _is_notebook(root) else root for root in roots)
-    if key not in known:
+
+    def compute() -> str:
         digest = hashlib.sha256()
         for name, text in sorted(reached(*roots).items()):
             digest.update(f"{name}\n{text}\n".encode())
-        known[key] = digest.hexdigest()[:16]
-        _keep(known)
-    return known[key]
+        return digest.hexdigest()[:16]
+
+    return _kept(key, compute)
 
 
 def _is_notebook(root: str) -> bool:
@@ -73,6 +73,15 @@ def _known() -> dict[str, str]:
     return known
 
 
+def _kept(key: str, compute: Callable[[], str]) -> str:
+    """Return a fingerprint that was found before, or compute it and keep it for later processes."""
+    known = _known()
+    if key not in known:
+        known[key] = compute()
+        _keep(known)
+    return known[key]
+
+
 def _keep(known: dict[str, str]) -> None:
     """Write the fingerprints for the next process, where Snakemake has its folder."""
     if CACHE.parent.is_dir():
@@ -88,6 +97,12 @@ def package_fingerprint(root: Path = ROOT) -> str:
     Args:
         root: its folder; this package's own where none is given.
     """
+    if root == ROOT:
+        return _kept(PACKAGE, lambda: _of_package(root))
+    return _of_package(root)
+
+
+def _of_package(root: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", *DATA)):
         content = path.read_bytes()

@@ -51,7 +51,7 @@ def _of_block(name: str) -> str:
 
 @pytest.mark.parametrize("name", [name for name, run in RUNS.items() if run["model"] in PLAIN])
 def test_outputs_and_gradients_are_those_of_the_plain_model(name):
-    run = {**RUNS[name], "dropout": 0.0}
+    run = {**RUNS[name], "dropout": 0.0, "depth": 2}
     torch.manual_seed(0)
     model, plain = build_model(run, 13), PLAIN[run["model"]](run, 13)
     plain.load_state_dict(plain_state(run, model.state_dict()))

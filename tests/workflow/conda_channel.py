@@ -139,7 +139,9 @@ def links() -> dict[str, dict[str, str]]:
     A link leads to a whole folder where this is of one distribution alone. Metadata and scripts
     are left out: pip writes them.
     """
-    files = {canonicalize_name(one.name): files_of(one) for one in metadata.distributions()}
+    # The first of a name counts, as for imports: setuptools brings copies of other packages.
+    installed = reversed(list(metadata.distributions()))
+    files = {canonicalize_name(one.name): files_of(one) for one in installed}
     owners = Counter(
         folder
         for places in files.values()

@@ -343,7 +343,7 @@ def test_a_sweep_killed_on_the_way_goes_on_where_it_was(finished):
         settings["dataset"] = {"name": name, "source": "synthetic"}
         (checkout / f"{name}.yaml").write_text(yaml.safe_dump(settings))
         folder = f"results/{name}/as-published/BPT-V2/fold0"
-        command = ["--configfile", f"{name}.yaml", "--", f"{folder}/predictions.parquet"]
+        command = ["--configfile", f"{name}.yaml", "--", f"{folder}/model.safetensors"]
         if name == "killed":
             last = kill_after_epoch(checkout, 2, *command)
             assert not (checkout / folder / "model.safetensors").exists()

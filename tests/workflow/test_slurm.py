@@ -41,7 +41,12 @@ def checkout(node, tmp_path_factory) -> Path:
     """A checkout whose windows are cut, with one long run, and one that a CPU refuses to train."""
     checkout = copy_checkout(tmp_path_factory.mktemp("slurm") / "bptubeformer")
     long = {"max_epochs": EPOCHS, "early_stopping_patience": EPOCHS}
-    runs = {"BPT-V2-T12": {"segment_length": 24, "training": long}, "refused": REFUSED}
+    short = {"max_epochs": 30, "early_stopping_patience": 30}
+    runs = {
+        "BPT-V2-T12": {"segment_length": 24, "training": long},
+        "BPT-V2": {"training": short},  # long enough that its folds train at the same time
+        "refused": REFUSED,
+    }
     (checkout / "small.yaml").write_text(yaml.safe_dump({**SMALL, "runs": runs}))
     splits = str(RESULTS / "data/splits/as-published/T24/summary.csv")
     done = snakemake(checkout, "--configfile", "small.yaml", "--", splits)
