@@ -19,20 +19,15 @@ from bptubeformer.config import model_of
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.reader import ingest
 from bptubeformer.data.segments import Segments
-from bptubeformer.data.splits import SplitSettings, make_splits
+from bptubeformer.data.splits import make_splits
 from bptubeformer.data.synthetic import write_dataset
 from bptubeformer.data.windows import window_starts
 from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.metrics import scores
 from bptubeformer.models import build_model
+from bptubeformer.settings import SplitSettings, TrainingSettings
 from bptubeformer.training.forward import predict
-from bptubeformer.training.loop import (
-    TrainingSettings,
-    make_optimiser,
-    seed_everything,
-    train,
-    train_epoch,
-)
+from bptubeformer.training.loop import make_optimiser, seed_everything, train, train_epoch
 from bptubeformer.training.step import Step
 from interruption import interruption
 from plain import lightning_epoch, loader, materialised, plain_epoch, plain_model

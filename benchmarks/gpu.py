@@ -15,12 +15,12 @@ import torch
 
 from bptubeformer.config import model_of
 from bptubeformer.data.segments import Segments
-from bptubeformer.data.splits import SplitSettings, make_splits
+from bptubeformer.data.splits import make_splits
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.cost import FORWARD_AND_BACKWARD, measure
-from bptubeformer.training.loop import TrainingSettings
+from bptubeformer.settings import SplitSettings, TrainingSettings
 from bptubeformer.training.memory import release_memory
 from bptubeformer.training.precision import PRECISIONS, check_precision
 from cases import CLASSES, CONFIG, REPOSITORY, own_epoch, random_segments

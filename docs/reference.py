@@ -18,7 +18,7 @@ import yaml
 
 from bptubeformer.models import available, kinds_of
 from bptubeformer.schema import Configuration
-from bptubeformer.stages import NOTEBOOK_RESULTS, TABLES
+from bptubeformer.stages import TABLES
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
@@ -29,6 +29,7 @@ STAGES = {
     "provenance": "#f5d3e0",
 }  # fmt: skip
 """Colour of the rules of each file of workflow/rules, in the picture."""
+FIGURES = "draw_figures"
 MODELS = CHECKOUT / "src" / "bptubeformer" / "models"
 INTRODUCTION = """\
 # The configuration, key by key
@@ -180,11 +181,15 @@ def _hyperparameters(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def rules() -> networkx.DiGraph:
-    """Rules as nodes, with an edge where one needs another, unless a longer way says so."""
+    """Rules as nodes, with an edge where one needs another, unless a longer way says so.
+
+    The rules of all notebooks are one node.
+    """
     command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--", "all",
                "cost", "crate"]  # fmt: skip
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
-    names = dict(re.findall(r"(\d+)\[label = \"(\w+)\"", done.stdout))
+    labels = re.findall(r"(\d+)\[label = \"(\w+)\"", done.stdout)
+    names = {number: re.sub("^draw_.*", FIGURES, label) for number, label in labels}
     edges = re.findall(r"(\d+) -> (\d+)", done.stdout)
     graph = networkx.DiGraph((names[a], names[b]) for a, b in edges)
     return networkx.transitive_reduction(graph)
@@ -193,7 +198,7 @@ def rules() -> networkx.DiGraph:
 def stage_of() -> dict[str, str]:
     """File of workflow/rules of each rule."""
     found = {table.name: "evaluation" for table in TABLES}
-    found |= {f"draw_{notebook.name}": "figures" for notebook in NOTEBOOK_RESULTS}
+    found[FIGURES] = "figures"
     for path in sorted((CHECKOUT / "workflow" / "rules").glob("*.smk")):
         text = path.read_text(encoding="utf-8")
         for name in re.findall(r"^ *rule (\w+):", text, re.MULTILINE):

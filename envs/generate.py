@@ -15,21 +15,21 @@ from typing import Any
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
+from bptubeformer import stages
 from bptubeformer.fingerprint import imported
 from bptubeformer.models import available
 from bptubeformer.stages import module_of
 
 HERE = Path(__file__).resolve().parent
+FOR_PEOPLE = {"check", "classify"}
+"""Commands that no rule runs."""
 STAGES = {
     "data": ("synthetic", "acquire", "ingest", "split"),
-    "training": (
-        "train", "predict", "cost", "accuracy", "leakage", "complexity", "embed", "attend",
-        "attention_movement", "movement", "silhouettes", "verdict", "summary",
-    ),
     "figures": ("notebook", "projector"),
     "provenance": ("crate",),
-}  # fmt: skip
-"""Commands of the package that rules run in each environment."""
+}
+STAGES["training"] = tuple(set(stages.STAGES) - FOR_PEOPLE - set().union(*STAGES.values()))
+"""Commands of the package that rules run in each environment; what is in no other needs torch."""
 BY_NAME = {
     "training": [f"bptubeformer.models.{model}" for model in available()],
     "figures": [str(path) for path in sorted(HERE.parent.glob("notebooks/*.ipynb"))],
@@ -107,7 +107,6 @@ def text(environment: str) -> str:
     """Return the environment file."""
     return "\n".join([
         "# Generated from uv.lock and the imports of its stages: python envs/generate.py",
-        f"# Stages: {', '.join(STAGES[environment])}",
         f"name: bptubeformer-{environment}",
         "channels:", "  - conda-forge", "  - nodefaults",
         "dependencies:", f"  - python ={PYTHON}", "  - pip", "  - pip:",

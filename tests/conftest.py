@@ -14,9 +14,10 @@ from filelock import FileLock
 
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.reader import ingest
-from bptubeformer.data.splits import SplitSettings, make_splits
+from bptubeformer.data.splits import make_splits
 from bptubeformer.data.store import FrameStore
 from bptubeformer.data.synthetic import write_dataset
+from bptubeformer.settings import SplitSettings
 from checkout import REPOSITORY, copy_checkout, snakemake
 from environments import hiding
 from killable import Commands

@@ -11,8 +11,8 @@ import yaml
 
 from bptubeformer import cli
 from bptubeformer.cli import errors_in_one_line, main, read_value, settings_of
-from bptubeformer.data.splits import SplitSettings
 from bptubeformer.errors import InputError
+from bptubeformer.settings import SplitSettings
 from bptubeformer.stages import STAGES
 from checkout import study_of_one_run
 from conftest import REPOSITORY, trajectory_rows, write_csv

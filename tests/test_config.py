@@ -20,14 +20,13 @@ from bptubeformer.config import (
     training_of,
     without_local_paths,
 )
-from bptubeformer.data.splits import SplitSettings
 from bptubeformer.errors import InputError
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.m12 import M12
 from bptubeformer.models.sttran import STTran
 from bptubeformer.models.ttubeformer import TTubeFormer
+from bptubeformer.settings import SplitSettings, TrainingSettings
 from bptubeformer.study import Study
-from bptubeformer.training.loop import TrainingSettings
 from conftest import REPOSITORY
 
 BASE = REPOSITORY / "config.yaml"

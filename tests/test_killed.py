@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bptubeformer.provenance.check import METADATA
+from bptubeformer.stages import TABLES
 from checkout import RESULTS, study_of_one_run
 from conftest import REPOSITORY, trajectory_rows, write_csv
 from data.dataverse_server import DOI, RemoteFile, dataverse
@@ -31,7 +32,7 @@ MODEL = [*STORE, "--model", "../made/video/mine/fold0/model.safetensors"]
 OF_FOLD = ["--store", "data/frames.safetensors", "--splits", "split", "--folder", PLACE]
 MADE = {
     name: ["--study", json.dumps(STUDY), "--output", f"t/{name}.csv"]
-    for name in ("accuracy", "leakage", "complexity", "movement", "silhouettes", "verdict")
+    for name in (table.name for table in TABLES)
 }
 GIVEN = {
     **dict.fromkeys(

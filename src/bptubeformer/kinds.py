@@ -104,6 +104,7 @@ Size = Annotated[
     float, Kind("a factor above 0, at most 1000, on the number of videos", gt=0, le=1000)
 ]
 Positive = Annotated[float, Kind("a number above 0", gt=0, allow_inf_nan=False)]
+Epsilon = Annotated[float, Kind("a number above 0, such as 1e-9", gt=0, allow_inf_nan=False)]
 Triple = Annotated[
     Sequence[Count],
     Kind("three whole numbers: frames, rows, columns", min_length=3, max_length=3),

@@ -5,13 +5,13 @@ hyperparameters of runs are described by the constructors of the models (``model
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from bptubeformer.kinds import (
-    Betas,
+    Checked,
     Count,
     Flag,
     Fraction,
@@ -19,13 +19,13 @@ from bptubeformer.kinds import (
     Index,
     Kind,
     Positive,
-    Precision,
     Protocol,
     Seed,
     Share,
     Size,
     whole,
 )
+from bptubeformer.settings import SplitSettings, TrainingSettings
 
 Name = Annotated[
     str,
@@ -85,14 +85,15 @@ class Synthetic(Section):
     size: Size = 1.0
 
 
-class Split(Section):
-    """``split``."""
+def section_of(settings: type[Checked], *left_out: str) -> type[Section]:
+    """Make a section with the fields of settings; ``config.yaml`` has a value for each."""
+    kinds = get_type_hints(settings, include_extras=True)
+    fields: Any = {name: (kind, ...) for name, kind in kinds.items() if name not in left_out}
+    return create_model(settings.__name__, __base__=Section, **fields)
 
-    folds: Annotated[int, whole(2, 1000)]
-    seed: Seed
-    minimum_rows: Count
-    test_fraction: Fraction
-    validation_fraction: Fraction
+
+class Split(section_of(SplitSettings)):  # type: ignore[misc]
+    """``split``."""
 
 
 class Windows(Section):
@@ -101,19 +102,10 @@ class Windows(Section):
     step: Count
 
 
-class Training(Section):
-    """``training``."""
+class Training(section_of(TrainingSettings, "seed")):  # type: ignore[misc]
+    """``training``: its seeds are ``seeds``."""
 
     expected = "a mapping of training settings"
-    learning_rate: Positive
-    batch_size: Count
-    max_epochs: Count
-    early_stopping_patience: Count
-    betas: Betas
-    epsilon: Annotated[float, Kind("a number above 0, such as 1e-9", gt=0, allow_inf_nan=False)]
-    plateau_patience: Index
-    plateau_factor: Fraction
-    precision: Precision
     checkpoint_seconds: Index
     folds_together: Flag
 

@@ -11,13 +11,13 @@ from bptubeformer.data.splits import (
     PARTS_OF_SPLIT,
     PROTOCOLS,
     Split,
-    SplitSettings,
     make_splits,
     summarise,
 )
 from bptubeformer.data.store import FrameStore
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
+from bptubeformer.settings import SplitSettings
 
 
 def store_of(rows: list[list[list[int]]]) -> FrameStore:

@@ -5,9 +5,10 @@ import torch
 import yaml
 
 from bptubeformer.config import model_of, studies_of
-from bptubeformer.data.splits import SplitSettings, make_splits
+from bptubeformer.data.splits import make_splits
 from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.cost import cost_markdown, cost_table
+from bptubeformer.settings import SplitSettings
 from conftest import REPOSITORY
 
 CPU = torch.device("cpu")

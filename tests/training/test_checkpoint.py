@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from bptubeformer.errors import InputError
+from bptubeformer.settings import TrainingSettings
 from bptubeformer.training.checkpoint import FILE, Checkpoint
 from bptubeformer.training.job import train_fold
-from bptubeformer.training.loop import TrainingSettings
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
 EPOCHS = 24

@@ -7,10 +7,10 @@ from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import stage_fingerprint
 from bptubeformer.models import load_model
 from bptubeformer.models.classifier import Classifier
+from bptubeformer.settings import TrainingSettings
 from bptubeformer.training import job, loop
 from bptubeformer.training.device import processor
 from bptubeformer.training.job import train_fold, train_folds
-from bptubeformer.training.loop import TrainingSettings
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
 SETTINGS = TrainingSettings(batch_size=16, max_epochs=2, seed=3)

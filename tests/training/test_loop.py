@@ -12,13 +12,9 @@ from torch import nn
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
+from bptubeformer.settings import TrainingSettings
 from bptubeformer.training.forward import predict
-from bptubeformer.training.loop import (
-    TrainingSettings,
-    make_optimiser,
-    seed_everything,
-    train,
-)
+from bptubeformer.training.loop import make_optimiser, seed_everything, train
 from conftest import REPOSITORY
 
 RUN = {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1}
@@ -101,7 +97,8 @@ class Scripted(nn.Module):
 NO_COMPILER = """
 import sys
 sys.path[:0] = ["src", "tests/training"]
-from test_loop import TrainingSettings, trained
+from bptubeformer.settings import TrainingSettings
+from test_loop import trained
 trained(TrainingSettings(batch_size=16, max_epochs=2))
 print("torch._dynamo" in sys.modules)
 """

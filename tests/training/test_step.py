@@ -7,14 +7,9 @@ import torch.nn.functional as F
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
+from bptubeformer.settings import TrainingSettings
 from bptubeformer.training.forward import evaluate
-from bptubeformer.training.loop import (
-    Trainer,
-    TrainingSettings,
-    make_optimiser,
-    seed_everything,
-    train,
-)
+from bptubeformer.training.loop import Trainer, make_optimiser, seed_everything, train
 from bptubeformer.training.memory import bytes_of_segment, release_memory
 from bptubeformer.training.precision import PRECISIONS
 from bptubeformer.training.step import Step, _difference

@@ -11,6 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from bptubeformer.config import studies_of
+from bptubeformer.figures.projector import CLASSES, VECTORS
+from bptubeformer.stages import products
 from checkout import PAPER, REPOSITORY, RESULTS, SMALL, quick, snakemake
 from conftest import trajectory_rows, write_csv
 
@@ -68,34 +71,13 @@ def edited(finished):
 
 def test_all_tables_figures_and_pages_are_there(finished):
     checkout, _ = finished
-    names = {
-        "tables": {
-            *(f"{table}.{suffix}" for table in ("accuracy", "metrics", "complexity", "leakage",
-                                                "movement", "verdict")
-              for suffix in ("csv", "md", "html")),
-            "folds.csv", "recalls.csv", "complexity_stages.csv", "complexity_ratios.csv",
-            "transformers.csv", "silhouettes.csv",
-            "counts.csv", "silhouette_counts.csv",
-        },
-        "projector": {"projector_config.pbtxt", "vectors.tsv", "classes.tsv"},
-        "figures": {
-            f"{figure}.{suffix}"
-            for figure in (
-                "confusion", "confusion_best", "recalls", "learning_curves", "attention_body_parts",
-                "attention_tubelets", "attention_skeletons", "movement", "tsne",
-                "silhouette_classes", "silhouette_clusters", "pareto",
-            )
-            for suffix in ("png", "svg")
-        },
-        "notebooks": {
-            f"{notebook}.{suffix}"
-            for notebook in ("confusion", "learning", "attention", "movement", "embeddings",
-                             "pareto")
-            for suffix in ("ipynb", "html")
-        },
-    }  # fmt: skip
-    for folder, expected in names.items():
-        assert {path.name for path in (checkout / PAPER / folder).iterdir()} == expected
+    found = {path.relative_to(checkout) for path in (checkout / PAPER).rglob("*") if path.is_file()}
+    config = yaml.safe_load((checkout / "config.yaml").read_text()) | {"dataset": SMALL["dataset"]}
+    declared = set(products(studies_of(config)["paper"]))
+    assert len(declared) > 60
+    assert all((checkout / path).stat().st_size > 0 for path in declared)
+    beside = {path.with_suffix(".ipynb") for path in declared if path.parent.name == "notebooks"}
+    assert found == declared | beside | {PAPER / "projector" / name for name in (VECTORS, CLASSES)}
 
 
 def test_the_pages_show_the_figures_without_a_network(finished):

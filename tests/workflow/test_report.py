@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from bptubeformer.claims import load_claims
+from bptubeformer.stages import NOTEBOOK_RESULTS, TABLES
 from checkout import RESULTS, snakemake
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -24,30 +25,17 @@ OPTIONS = [
 LOCAL = ("file:", "data:", "blob:", "about:")
 SHOWN = "#app img:not(nav img)"
 CATEGORIES = {
-    "Tables": {
-        "Balanced accuracy", "All metrics", "Complexity", "Does attention follow movement?",
-        "Leakage: the same runs under each protocol",
-    },
-    "Figures": {
-        "Confusion matrix", "Confusion matrix of the best run", "Recall of each class",
-        "Learning curves of every run and fold",
-        "Attention between class token and body parts",
-        "Attention between tubelets", "Attention on the skeleton", "Attention and movement",
-        "t-SNE of the class tokens", "Silhouettes by true class", "Silhouettes by cluster",
-        "Accuracy against cost",
-    },
-    "Notebooks": {
-        "Confusion matrix and recalls", "Learning curves", "Attention of one segment",
-        "Class tokens", "Attention and movement", "Accuracy against cost",
-    },
-    "Verdicts": {"Every claim of the paper"},
+    "Tables": {table.label for result in TABLES for table in result.outputs if table.pages},
+    "Figures": {figure.label for result in NOTEBOOK_RESULTS for figure in result.outputs},
+    "Notebooks": {result.message for result in NOTEBOOK_RESULTS},
     "Summary and configuration": {"All tables and the configuration"},
-}  # fmt: skip
+}
+CATEGORIES["Verdicts"] = {"Every claim of the paper"}
+CATEGORIES["Tables"] -= CATEGORIES["Verdicts"]
 RULES = {
-    "synthetic", "ingest", "split", "train", "predict", "accuracy", "leakage", "complexity",
-    "embed", "attend", "attention_movement", "movement", "silhouettes", "draw_confusion",
-    "draw_learning", "draw_attention", "draw_embeddings", "draw_movement", "draw_pareto",
-    "projector", "verdict", "summary", "all",
+    "synthetic", "ingest", "split", "train", "predict", "embed", "attend", "attention_movement",
+    "projector", "summary", "all", *(table.name for table in TABLES),
+    *(f"draw_{notebook.name}" for notebook in NOTEBOOK_RESULTS),
 }  # fmt: skip
 
 

@@ -14,7 +14,6 @@
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -23,29 +22,12 @@ from bptubeformer.atomic import replacing, write_csv
 from bptubeformer.data.store import FrameStore, video_of
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
-from bptubeformer.kinds import PROTOCOLS, Checked, Count, Fraction, Protocol, Seed, whole
+from bptubeformer.kinds import PROTOCOLS, Count, Protocol
 from bptubeformer.reading import reading
+from bptubeformer.settings import DEFAULT_SPLIT, SplitSettings
 
 PARTS_OF_SPLIT = ("train", "validation", "test")
 QUARTILES = 4
-MOST_FOLDS = 1000
-
-
-@dataclass(frozen=True)
-class SplitSettings(Checked):
-    """Settings of the split; the paper states the number of folds only (section 3)."""
-
-    folds: Annotated[int, whole(2, MOST_FOLDS)] = 3
-    seed: Seed = 42
-    minimum_rows: Count = 24
-    """Shorter trajectories are left out, for every segment length alike."""
-    test_fraction: Fraction = 0.2
-    """Share of the trajectories in the one test set of ``as-published``."""
-    validation_fraction: Fraction = 0.25
-    """Share of what is not for the test, in ``trajectory`` and ``video``."""
-
-
-DEFAULTS = SplitSettings()
 
 
 @dataclass(frozen=True)
@@ -149,7 +131,7 @@ def write_splits(
     segment_length: Count,
     output: Path,
     step: Count = 1,
-    split: SplitSettings = DEFAULTS,
+    split: SplitSettings = DEFAULT_SPLIT,
 ) -> None:
     """Cut the windows into training, validation and test, fold by fold.
 

@@ -17,10 +17,11 @@ from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.tables import render, write_table
 from bptubeformer.kinds import PROTOCOLS, Count
 from bptubeformer.models import build_model
+from bptubeformer.settings import TrainingSettings
 from bptubeformer.study import Study
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine, name_of
 from bptubeformer.training.forward import predict
-from bptubeformer.training.loop import TrainingSettings, make_optimiser
+from bptubeformer.training.loop import make_optimiser
 from bptubeformer.training.memory import bytes_of_segment, release_memory
 from bptubeformer.training.precision import check_precision
 from bptubeformer.training.step import EAGER_STEPS, Step

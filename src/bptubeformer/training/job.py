@@ -27,19 +27,14 @@ from bptubeformer.fingerprint import stage_fingerprint
 from bptubeformer.kinds import Index
 from bptubeformer.models import TrainedModel, build_model, save_model
 from bptubeformer.models.classifier import Classifier
+from bptubeformer.settings import DEFAULT_TRAINING, TrainingSettings
 from bptubeformer.study import of_fold
 from bptubeformer.training.checkpoint import FILE, Checkpoint
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine, choose_device, name_of
-from bptubeformer.training.loop import (
-    Epoch,
-    TrainingSettings,
-    seed_everything,
-    train,
-)
+from bptubeformer.training.loop import Epoch, seed_everything, train
 from bptubeformer.training.precision import check_precision
 from bptubeformer.training.scalars import Scalars
 
-DEFAULTS = TrainingSettings()
 LOCK = ".training.lock"
 """In a fold's folder while a process trains into it."""
 
@@ -49,7 +44,7 @@ def train_folds(
     splits: Path,
     run: dict[str, Any],
     output: Path,
-    training: TrainingSettings = DEFAULTS,
+    training: TrainingSettings = DEFAULT_TRAINING,
     folds: list[Index] | None = None,
     checkpoint_seconds: Index = 0,
     machine: Machine = DEFAULT_MACHINE,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
-from bptubeformer.kinds import Betas, Checked, Count, Fraction, Index, Positive, Precision, Seed
+from bptubeformer.settings import TrainingSettings
 from bptubeformer.training.checkpoint import Checkpoint
 from bptubeformer.training.forward import evaluate
 from bptubeformer.training.optimiser import Adam
@@ -22,24 +22,6 @@ from bptubeformer.training.step import Step
 
 SCHEDULE_STATE = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
 """What of ReduceLROnPlateau changes from epoch to epoch."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings(Checked):
-    """Settings of a training; docs/fidelity.md lists those that the paper leaves open."""
-
-    learning_rate: Positive = 0.001
-    batch_size: Count = 1000
-    max_epochs: Count = 100
-    early_stopping_patience: Count = 3
-    """Epochs without a lower validation loss after which training stops."""
-    betas: Betas = (0.9, 0.98)
-    epsilon: Positive = 1e-9
-    plateau_patience: Index = 3
-    plateau_factor: Fraction = 0.1
-    precision: Precision = "fp32"
-    """Of the matrix products."""
-    seed: Seed = 0
 
 
 @dataclass(frozen=True)
