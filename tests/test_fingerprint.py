@@ -76,6 +76,7 @@ STAGES = {
 }
 
 
+@pytest.mark.slow
 def test_rewording_every_message_plans_no_job(copy):
     """A changed constant changes the stages that compute with it, and no others."""
     package, _ = copy

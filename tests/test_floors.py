@@ -9,13 +9,13 @@ from conftest import REPOSITORY
 PACKAGE = REPOSITORY / "src" / "bptubeformer"
 FLOORS = {
     "errors": -1, "atomic": 0, "skeleton": 0, "fingerprint": 0, "metadata": 0,
-    "claims": 0, "progress": 0, "reading": 0, "kinds": 0, "study": 0, "schema": 1, "stages": 1,
-    "data": 1, "models": 1,
-    "training": 2, "evaluation": 3,
-    "config": 2,
-    "figures": 4, "verdict": 4,
-    "provenance": 5,
-    "cli": 6,
+    "claims": 0, "progress": 0, "reading": 0, "kinds": 0, "study": 0, "settings": 1, "stages": 1,
+    "data": 2, "models": 1, "schema": 2,
+    "training": 3, "evaluation": 4,
+    "config": 3,
+    "figures": 5, "verdict": 5,
+    "provenance": 6,
+    "cli": 7,
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 
+import pytest
 import yaml
 
 from checkout import REPOSITORY
@@ -34,6 +35,7 @@ def test_every_key_of_the_configuration_is_described():
             assert f"| `{key}` |" in page, key
 
 
+@pytest.mark.slow
 def test_the_picture_shows_the_rules_as_they_are():
     graph = reference.rules()
     picture = reference.PICTURE.read_text()

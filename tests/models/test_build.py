@@ -108,6 +108,7 @@ def test_a_hyperparameter_of_a_type_that_no_configuration_has_is_named():
 RIGHT = {"rate": 0.5, "flag": True, "offset": 0, "mode": "b", "widths": [4, 8], "limit": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

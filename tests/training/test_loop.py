@@ -104,6 +104,7 @@ print("torch._dynamo" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_a_training_does_not_import_the_compiler_of_torch():
     """It took half of the time from the start of a process to its first step."""
     done = subprocess.run(

@@ -23,6 +23,7 @@ except RuntimeError as error:
 """
 
 
+@pytest.mark.slow
 def test_the_real_error_of_a_cpu_without_memory_is_known():
     limit = resource.getrlimit(resource.RLIMIT_AS)
     done = subprocess.run(

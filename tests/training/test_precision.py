@@ -57,6 +57,7 @@ for precision in PRECISIONS:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "earlier",
     ["pass", "torch.set_float32_matmul_precision('high')",

@@ -71,6 +71,7 @@ with open("rules.json", "w") as file:
 """
 
 
+@pytest.mark.slow
 def test_every_rule_names_the_environment_of_its_stage(tmp_path):
     checkout = clone(tmp_path / "bptubeformer")
     with (checkout / "Snakefile").open("a") as file:
@@ -114,6 +115,7 @@ for fault in {faults}:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["ingest", "train", "notebook", "crate"])
 def test_every_fault_is_told_with_what_the_environment_has(stage, tmp_path):
     """One stage of each environment; what its environment lacks cannot be imported."""
