@@ -1,6 +1,5 @@
 """The measurements; each gives rows of the table."""
 
-import json
 import os
 import statistics
 import subprocess
@@ -32,7 +31,7 @@ from bptubeformer.training.step import Step
 from interruption import interruption
 from plain import lightning_epoch, loader, materialised, plain_epoch, plain_model
 from scale import frame_store, rows_of_trajectories, write_csv_files
-from timing import Row, in_turn, row
+from timing import Row, in_turn, row, train_command
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
@@ -237,12 +236,8 @@ def start_up() -> Iterator[Row]:
         store.save(folder / "frames.safetensors")
         fold, *_ = make_splits(store, "as-published", 24, 16, SplitSettings())
         fold.save(folder / "fold0.parquet")
-        call = [
-            sys.executable, "src", "train", "--store", str(folder / "frames.safetensors"),
-            "--split", str(folder / "fold0.parquet"), "--threads", "1", "--device", "auto",
-            "--run", json.dumps(model_of(CONFIG, "BPT-V4")), "--training", "{max_epochs: 1}",
-            "--output", str(folder / "out"),
-        ]  # fmt: skip
+        run, settings = model_of(CONFIG, "BPT-V4"), {"max_epochs": 1}
+        call = train_command(folder, run, settings, "auto", folder / "out")
         seconds = []
         for _ in range(5):
             began = time.perf_counter()

@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from bptubeformer.training.precision import PRECISIONS, check_precision
 from cases import CLASSES, CONFIG, REPOSITORY, own_epoch, random_segments
 from plain import loader, materialised, plain_epoch, plain_model
 from scale import frame_store, rows_of_trajectories
-from timing import Row, in_turn, row
+from timing import Row, in_turn, row, train_command
 
 HR_CRIME_TRAIN, HR_CRIME_VALIDATION = 2_300_000, 1_150_000
 """Windows of 24 frames that a fold of HR-Crime has to train and to validate on."""
@@ -135,12 +134,12 @@ def gpu_training() -> Iterator[Row]:
             settings = {"max_epochs": 2, "precision": precision}
             began = time.perf_counter()
             subprocess.run(
-                [sys.executable, "src", "train", "--store", str(folder / "frames.safetensors"),
-                 "--split", str(folder / "fold0.parquet"), "--threads", "1", "--device", "cuda",
-                 "--run", json.dumps(model_of(CONFIG, "BPT-V2")), "--training",
-                 json.dumps(settings), "--output", str(folder / precision)],
-                check=True, cwd=REPOSITORY,
-            )  # fmt: skip
+                train_command(
+                    folder, model_of(CONFIG, "BPT-V2"), settings, "cuda", folder / precision
+                ),
+                check=True,
+                cwd=REPOSITORY,
+            )
             wall = time.perf_counter() - began
             record = json.loads((folder / precision / "run.json").read_text())
             seconds = pd.read_csv(folder / precision / "history.csv")["seconds"]

@@ -3,8 +3,10 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from bptubeformer.cli import main
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.reader import ingest
 from conftest import REPOSITORY
@@ -12,7 +14,7 @@ from conftest import REPOSITORY
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
 import scale
-from timing import in_turn, row
+from timing import in_turn, row, train_command
 
 
 def test_the_made_up_data_has_hr_crimes_scale():
@@ -43,3 +45,14 @@ def test_ways_are_timed_in_turn_and_compared_pair_by_pair():
     assert [len(values) for values in seconds.values()] == [2, 2]
     line = row("x", "y", {"ours": [1.0, 2.0, 4.0], "b": [3.0, 4.0, 4.0]}, "b", 10.0)
     assert (line.ours, line.others, line.ratio, line.spread) == (20.0, 40.0, 2.0, "10 to 40")
+
+
+def test_the_training_that_is_timed_is_one(fold_files, tmp_path):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    for file in fold_files:
+        (folder / file.name).symlink_to(file)
+    run = {"model": "m12", "segment_length": 24}
+    command = train_command(folder, run, {"max_epochs": 1}, "cpu", tmp_path / "out")
+    main(command[2:])
+    assert len(pd.read_csv(tmp_path / "out" / "history.csv")) == 1
