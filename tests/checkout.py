@@ -76,6 +76,6 @@ def snakemake(
 
 
 def quick() -> dict[str, str]:
-    """This environment, but for what counts the lines of every job: other tests execute them."""
-    kept = {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
+    """This environment, but for what counts the lines of every job."""
+    kept = {name: value for name, value in os.environ.items() if name != forking.COUNTING}
     return {**kept, "NO_COLOR": "1"}

@@ -13,6 +13,8 @@ from pathlib import Path
 PRELOADED = ("snakemake.cli", "snakemake.executors.local", "snakemake.report", "pydantic",
              "jinja2", "pandas", "snakemake_executor_plugin_slurm")  # fmt: skip
 """Never the package itself: each checkout has its own."""
+COUNTING = "COVERAGE_PROCESS_CONFIG"
+"""With it, a process counts its lines: other tests execute those of the jobs."""
 _own = threading.local()
 
 
@@ -22,8 +24,9 @@ def call(
     """Return what ``python -m snakemake <arguments>`` does in a folder."""
     if not hasattr(_own, "process"):
         _own.process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={name: value for name, value in os.environ.items() if name != COUNTING},
+        )  # fmt: skip
         atexit.register(_own.process.communicate)
     with tempfile.NamedTemporaryFile("r") as output, tempfile.NamedTemporaryFile("r") as errors:
         request = {"arguments": arguments, "folder": str(folder), "environment": dict(environment),
