@@ -20,3 +20,13 @@ def test_every_fold_of_every_run_has_its_two_curves_and_the_epoch_kept():
         kept = axis.get_lines()[2]
         assert (float(kept.get_xdata()[0]), float(kept.get_ydata()[0])) == (2, 1)
         assert axis.get_lines()[-1].get_ydata()[0] == np.log(13)
+
+
+def test_epochs_are_whole_numbers_also_where_there_is_one():
+    for epochs in (1, 2, 3, 40):
+        figure = draw_learning({"run": [history([2.0] * epochs)]}, 13)
+        figure.canvas.draw()
+        low, high = figure.axes[0].get_xlim()
+        ticks = [tick for tick in figure.axes[0].get_xticks() if low <= tick <= high]
+        assert ticks
+        assert all(tick == round(tick) and 1 <= tick <= epochs for tick in ticks)
