@@ -4,7 +4,7 @@ ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 RUN --mount=type=cache,target=/root/.cache pip install uv
 WORKDIR /opt/bptubeformer
 COPY pyproject.toml uv.lock ./
-RUN --mount=type=cache,target=/root/.cache uv sync --frozen --no-dev --no-install-project --compile-bytecode
+RUN --mount=type=cache,target=/root/.cache uv sync --frozen --no-dev --no-install-project
 # Any user may run it, also one without a home folder.
 ENV PATH=/opt/bptubeformer/.venv/bin:$PATH HOME=/tmp
 WORKDIR /checkout
