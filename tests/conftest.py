@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.reader import ingest
@@ -23,6 +24,9 @@ from environments import hiding
 from killable import Commands
 from killable import start as killable_process
 
+# A busy machine is no fault of an example.
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")
 NOBODY = 65534
 OPT_IN = ("fuzz", "demonstration", "environments")
 """Markers of tests that run only where ``-m`` names them."""

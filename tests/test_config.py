@@ -347,7 +347,7 @@ def test_names_become_folders_and_hold_nothing_else(config, name):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text())
 def test_any_other_name_is_made_of_what_is_allowed(name):
     base = yaml.safe_load(BASE.read_text())
@@ -366,7 +366,7 @@ LEAVES = st.one_of(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.data())
 def test_whatever_stands_in_the_configuration_it_is_valid_or_refused_in_one_line(data):
     base = yaml.safe_load(BASE.read_text())

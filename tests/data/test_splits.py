@@ -51,7 +51,7 @@ def ids(split: Split, part: str, group: np.ndarray) -> set[int]:
     return set(group[split.windows(part)[1]])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(stores, st.sampled_from(PROTOCOLS), st.integers(0, 5), st.integers(1, 5))
 def test_every_window_has_one_part_in_every_fold(store, protocol, seed, step):
     try:
@@ -67,7 +67,7 @@ def test_every_window_has_one_part_in_every_fold(store, protocol, seed, step):
         assert all(len(part) for part in parts)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(stores, st.sampled_from(["trajectory", "video"]), st.integers(0, 5))
 def test_a_group_is_in_one_part_and_is_tested_once(store, protocol, seed):
     table = store.trajectories
@@ -82,7 +82,7 @@ def test_a_group_is_in_one_part_and_is_tested_once(store, protocol, seed):
     assert sum(map(len, tested)) == len(set.union(*tested)) == len(set(group))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(stores, st.sampled_from(["trajectory", "video"]))
 def test_every_class_is_in_every_part(store, protocol):
     splits = make_splits(store, protocol, 24, 1, SplitSettings())

@@ -133,7 +133,7 @@ def test_a_table_of_counts_is_read_in_any_order():
     assert both.balanced_accuracy(("video", "r0")).value == pytest.approx(0.55)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_errors_are_those_of_the_text_books_for_segments_of_equal_number(seed):
     """One trajectory a video, as many segments each: the standard error of a mean."""
