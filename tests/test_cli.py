@@ -155,6 +155,13 @@ def test_what_is_no_mapping_is_refused(text, capsys):
     assert "argument --run" in capsys.readouterr().err
 
 
+def test_settings_that_are_no_mapping_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--store", "s", "--splits", "s", "--run", RUN, "--training", "[1]",
+              "--output", "o"])  # fmt: skip
+    assert "argument --training: not a mapping like '{key: value}': [1]" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["{a: b}", "word", "[1]", "[a"])
 def test_what_is_no_list_of_names_is_refused(text, capsys):
     with pytest.raises(SystemExit):

@@ -284,9 +284,27 @@ def of_another_name(folder):
     (folder / METADATA).write_text(text.replace(str(RESULTS), "results/hr-crime"))
 
 
+def without_studies(folder):
+    for path in (folder / RESULTS).glob("*/summary.*"):
+        for file in filter(Path.is_file, path.parent.rglob("*")):
+            unlist(folder, file.relative_to(folder))
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def test_a_run_without_a_summary_is_no_crate(archive, checkout, tmp_path):
+    with zipfile.ZipFile(archive) as file:
+        config = json.loads(file.read(f"{RESULTS}/config.json"))
+    summary, aside = checkout / PAPER / "summary.md", tmp_path / "summary.md"
+    shutil.move(summary, aside)
+    with pytest.raises(InputError, match="no study has a summary; finish the run"):
+        write_crate(checkout / RESULTS, config, tmp_path / "crate.zip", checkout=checkout)
+    shutil.move(aside, summary)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (without_studies, "no study of it has results"),
         (lambda folder: (folder / METADATA).write_text("{"), "not the metadata of a crate"),
         (lambda folder: (folder / METADATA).unlink(), "not the metadata of a crate|no such file"),
         (leading_out, "leads out of it"),
