@@ -24,7 +24,7 @@ from environments import hiding
 from killable import Commands
 from killable import start as killable_process
 
-# A busy machine is no fault of an example.
+# No time limit for an example: the machine may be busy.
 settings.register_profile("without a clock", deadline=None)
 settings.load_profile("without a clock")
 NOBODY = 65534

@@ -146,7 +146,7 @@ class Checked:
             except ValidationError as error:
                 text = error.errors(include_url=False)[0]["msg"]
                 raise InputError(f"{name} = {value!r}: {text}; see config.yaml") from None
-            # Settings are compared and hashed: a list is no part of them.
+            # Settings are compared and hashed, and a list cannot be hashed.
             given = tuple(accepted) if isinstance(accepted, list) else accepted
             object.__setattr__(self, name, given)
 

@@ -159,7 +159,7 @@ def _unpack_all(paths: list[Path], folders: list[Path], target: Path, budget: Bu
     """
     shutil.rmtree(target, ignore_errors=True)
     for depth in range(NESTING):
-        # What only has the name of one, a pipe or a link to nothing, is no trajectory either.
+        # A pipe, or a link to nothing, is not a trajectory, even with the name of one.
         archives = [path for path in paths if is_archive(path) and is_file(path)]
         if not archives:
             return depth > 0

@@ -179,7 +179,7 @@ OWN_LAYERS = {
     StackedLayerNorm: _count_norm,
     ScaledDotProduct: _count_attention,
 }
-"""Layers of this package: as thop counts what they stand for, and attention, which it does not."""
+"""Counters of this package's layers: MACs of torch's layers that they replace, and attention."""
 
 
 @dataclass(frozen=True)
