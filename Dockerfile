@@ -1,6 +1,7 @@
 # All packages of uv.lock, for machines without a network. The checkout is not part of the image.
 FROM python:3.11-slim
-ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+# Compiled now: who runs it may not write here.
+ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1
 RUN --mount=type=cache,target=/root/.cache pip install uv
 WORKDIR /opt/bptubeformer
 COPY pyproject.toml uv.lock ./

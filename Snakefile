@@ -22,6 +22,9 @@ report: "workflow/report/workflow.rst"
 
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
+# Python keeps what it compiles: each job is a process, and compiling torch alone takes it seconds.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Stages run with the Python that runs Snakemake, unless a conda environment is activated for them.
 os.environ.update(
     PATH=os.pathsep.join(

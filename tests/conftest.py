@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from environments import hiding
 from killable import Commands
 from killable import start as killable_process
 
+# As in the Snakefile: the processes that tests start keep what they compile.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # No time limit for an example: the machine may be busy.
 settings.register_profile("without a clock", deadline=None)
 settings.load_profile("without a clock")

@@ -137,8 +137,7 @@ def options_of(module: str, found: Definition) -> Iterator[Option]:
     meanings = (ast.get_docstring(found) or "").partition("\nArgs:\n")[2]
     described = re.findall(r"^ *(\w+): (.*(?:\n {8,}.*)*)", meanings, re.MULTILINE)
     meaning_of = {name: " ".join(text.replace("``", "").split()) for name, text in described}
-    for parameter, default, positional in _parameters(found):
-        name, kind = parameter
+    for name, kind, default, positional in _parameters(found):
         group_module, group = definition(module, kind) if kind.isidentifier() else (module, None)
         if isinstance(group, ast.ClassDef) and "Options" in map(ast.unparse, group.bases):
             yield from options_of(group_module, group)
@@ -146,21 +145,19 @@ def options_of(module: str, found: Definition) -> Iterator[Option]:
             yield Option(name, meaning_of[name], default, positional)
 
 
-def _parameters(
-    found: Definition,
-) -> Iterator[tuple[tuple[str, str], ast.expr | None, bool]]:
-    """Yield name and annotation, default, and True if it has no flag, of each parameter."""
+def _parameters(found: Definition) -> Iterator[tuple[str, str, ast.expr | None, bool]]:
+    """Yield name, annotation, default, and True if it has no flag, of each parameter."""
     if isinstance(found, ast.ClassDef):
         for node in found.body:
             if isinstance(node, ast.AnnAssign):
-                yield (ast.unparse(node.target), ast.unparse(node.annotation)), node.value, False
+                yield ast.unparse(node.target), ast.unparse(node.annotation), node.value, False
         return
     parameters = [*found.args.posonlyargs, *found.args.args]
     given = found.args.defaults
     needed: list[ast.expr | None] = [None] * (len(parameters) - len(given))
     for parameter, default in zip(parameters, [*needed, *given], strict=True):
         annotation = ast.unparse(parameter.annotation) if parameter.annotation else ""
-        yield (parameter.arg, annotation), default, parameter in found.args.posonlyargs
+        yield parameter.arg, annotation, default, parameter in found.args.posonlyargs
 
 
 def read_options(

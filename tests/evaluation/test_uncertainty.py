@@ -183,3 +183,10 @@ def test_a_class_never_vanishes_where_each_fold_has_videos_of_its_own():
     own = counts(tested, tested // 2, np.arange(12), np.repeat([0, 1], 6)).balanced_accuracy("r0")
     assert own.value == pytest.approx(0.5)
     assert (own.error, own.fewest_videos, own.trajectories) == (pytest.approx(0), 2, 12)
+
+
+def test_an_interval_ends_at_the_values_that_a_number_can_have():
+    share = Estimate(0.95, video_variance=0.01, freedom=4)
+    low, high = bounds(share, "interval", (0, 1)).values()
+    assert (low, high) == (share.interval()[0], 1.0)
+    assert bounds(share, "gap")["gap_high"] > 1

@@ -22,7 +22,7 @@ from bptubeformer.evaluation.tables import (
     unsigned,
     write_table,
 )
-from bptubeformer.evaluation.uncertainty import Counts, Estimate, bounds, by_trajectory
+from bptubeformer.evaluation.uncertainty import SHARE, Counts, Estimate, bounds, by_trajectory
 from bptubeformer.study import Study, fold_folders
 
 NOT_LEARNED = "†"
@@ -198,7 +198,7 @@ def accuracy_table(
                     "paper_std": paper.get("std", np.nan),
                     "seeds": group["seed"].nunique(),
                     "balanced_accuracy_std_seeds": score["std_seeds"],
-                    **bounds(own, "interval"),
+                    **bounds(own, "interval", SHARE),
                     "trajectories": own.trajectories,
                     "balanced_accuracy_common": common.balanced_accuracy(name).value,
                     "common_trajectories": int(shared.any(axis=(0, 1)).sum()),

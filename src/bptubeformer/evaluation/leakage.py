@@ -8,7 +8,7 @@ import pandas as pd
 
 from bptubeformer.evaluation.accuracy import Evaluation, evaluate, over_folds
 from bptubeformer.evaluation.tables import ranges, render, signed, spread, write_table
-from bptubeformer.evaluation.uncertainty import Counts, Estimate, bounds
+from bptubeformer.evaluation.uncertainty import SHARE, Counts, Estimate, bounds
 from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.reading import reading
 from bptubeformer.study import Study, fold_folders
@@ -53,7 +53,7 @@ def leakage_table(results: Path, evaluation: Evaluation) -> pd.DataFrame:
                 "folds": folds,
                 "balanced_accuracy_mean": score["mean"],
                 "balanced_accuracy_std": score["std"],
-                **bounds(counts.balanced_accuracy((protocol, run)), "interval"),
+                **bounds(counts.balanced_accuracy((protocol, run)), "interval", SHARE),
                 "gap": gap.value,
                 **bounds(gap, "gap"),
                 "validation_accuracy": np.mean([epoch["validation_accuracy"] for epoch in best]),

@@ -22,6 +22,8 @@ from bptubeformer.evaluation.tables import read_table
 CONFIDENCE = 0.95
 LEAST_VIDEOS = 2
 """Test videos of a class from which its variance can be estimated."""
+SHARE = (0.0, 1.0)
+"""Values that a balanced accuracy can have."""
 POWER = 0.8
 """Share of repetitions in which the smallest resolvable difference is decided."""
 
@@ -315,7 +317,15 @@ def read_counts(path: Path) -> pd.DataFrame:
     return read_table(path, texts=("category", "video"))
 
 
-def bounds(estimate: Estimate, name: str) -> dict[str, float]:
-    """Columns ``<name>_low`` and ``<name>_high`` of a table; NaN where the error is not known."""
-    ends = estimate.interval() if np.isfinite(estimate.error) else (np.nan, np.nan)
-    return dict(zip((f"{name}_low", f"{name}_high"), ends, strict=True))
+def bounds(
+    estimate: Estimate, name: str, within: tuple[float, float] = (-np.inf, np.inf)
+) -> dict[str, float]:
+    """Columns ``<name>_low`` and ``<name>_high`` of a table; NaN where the error is not known.
+
+    Args:
+        estimate: with the interval.
+        name: of the columns.
+        within: the values that the number can have; the interval ends there.
+    """
+    ends = np.clip(estimate.interval(), *within) if np.isfinite(estimate.error) else [np.nan] * 2
+    return dict(zip((f"{name}_low", f"{name}_high"), map(float, ends), strict=True))
