@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 import torch
 
-from bptubeformer.atomic import full_disk, replacing, write_csv, write_text
+from bptubeformer.atomic import alone_in, replacing, write_csv, write_text
 from bptubeformer.data.splits import Split
 from bptubeformer.data.store import FrameStore
-from bptubeformer.errors import InputError
+from bptubeformer.errors import InputError, refused_by_system
 from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.figures.style import save_figure
@@ -46,9 +46,48 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.txt").write_text("half")
         (tmp_path / name / ".tmpX").write_text("of a library")
-    (tmp_path / ".partial-7-a.txt").write_text("half, by an older version")
     write_text(tmp_path / "a.txt", "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.txt", *other])
+
+
+def test_a_file_that_another_process_writes_is_left_to_it(tmp_path):
+    path = tmp_path / "a.txt"
+    with replacing(path) as first:
+        first.write_text("first")
+        write_text(path, "second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_hundred_pairs_of_writers_of_one_name_end_well(tmp_path):
+    script = f"""
+from bptubeformer.atomic import write_text
+for number in range(200):
+    write_text({str(tmp_path / "a.txt")!r}, str(number) * 10_000)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    command = [sys.executable, "-c", script]
+    writers = [subprocess.Popen(command, env=environment) for _ in range(2)]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert (tmp_path / "a.txt").read_text() == "199" * 10_000
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_where_files_cannot_be_locked_they_are_written_and_nothing_is_removed(
+    tmp_path, monkeypatch
+):
+    (tmp_path / ".partial-1-a.txt").mkdir()
+
+    def unknown(*arguments):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    write_text(tmp_path / "a.txt", "whole")
+    with alone_in(tmp_path / "folder", "is here"):
+        write_text(tmp_path / "a.txt", "again")
+    assert (tmp_path / "a.txt").read_text() == "again"
+    assert (tmp_path / ".partial-1-a.txt").exists()
 
 
 N = 200_000
@@ -99,17 +138,31 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(small_disk, name):
     path.write_text("old")
     with pytest.raises(InputError) as refusal:
         WRITERS[name](path)
-    message = f"{path}: the disk is full; nothing half-written was kept; make room, then run"
+    message = f"{path}: the disk is full; make room, then run the same command again"
     assert str(refusal.value).startswith(message)
     assert [p.name for p in disk.iterdir()] == [name]
     assert path.read_text() == "old"
 
 
+@pytest.mark.parametrize("umask", [0o002, 0o027, 0o077])
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_has_the_rights_of_the_umask(tmp_path, name, umask):
+    before = os.umask(umask)
+    try:
+        WRITERS[name](tmp_path / name)
+    finally:
+        os.umask(before)
+    rights = {oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()}
+    assert rights == {oct(0o666 & ~umask)}
+
+
 def test_a_full_disk_is_known_however_it_is_said():
-    assert full_disk(OSError(errno.ENOSPC, "whatever"))
-    assert full_disk(OSError(errno.EDQUOT, "whatever"))
-    assert full_disk(RuntimeError("I/O error: No space left on device (os error 28)"))
-    assert not full_disk(OSError(errno.EIO, os.strerror(errno.EIO)))
+    full = "the disk is full; make room, then run the same command again"
+    assert refused_by_system(OSError(errno.ENOSPC, "whatever")) == full
+    assert refused_by_system(OSError(errno.EDQUOT, "whatever")) == full
+    text = "I/O error: No space left on device (os error 28)"
+    assert refused_by_system(RuntimeError(text)) == full
+    assert refused_by_system(RuntimeError("no such thing")) is None
 
 
 def test_another_error_passes_as_it_is(tmp_path):
@@ -149,7 +202,7 @@ write_text({json.dumps(str(path))}, "new")
 def test_a_full_disk_is_one_line_wherever_it_is_met(tmp_path):
     """Also where no small disk can be made."""
     with (
-        pytest.raises(InputError, match=r"a\.csv: the disk is full; nothing half-written was kept"),
+        pytest.raises(InputError, match=r"a\.csv: the disk is full; make room"),
         replacing(tmp_path / "a.csv"),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,6 +1,8 @@
 """Every stage by hand, one after the other, as a person would call them."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -211,13 +213,13 @@ def fail_with(error):
     [
         (
             FileNotFoundError(2, "No such file or directory", "a\nb"),
-            "a\\nb: no such file; check the",
+            "a\\nb: no such file or directory; check the path given",
         ),
         (
             PermissionError(13, "Permission denied", "results"),
-            "results: Permission denied; check the",
+            "results: permission denied; check the",
         ),
-        (NotADirectoryError(20, "Not a directory", "a/b"), "a/b: Not a directory; check the path"),
+        (NotADirectoryError(20, "Not a directory", "a/b"), "a/b: not a directory; check the path"),
         (OSError(28, "No space left on device"), "the disk is full; make room, then run the same"),
     ],
 )
@@ -232,18 +234,28 @@ def test_errors_of_the_operating_system_are_one_line(error, words):
     [
         (MemoryError(), "too little memory; let fewer jobs run at a time"),
         (RuntimeError("CUDA error: out of memory"), "too little memory; let fewer jobs"),
+        (RecursionError("maximum recursion depth exceeded"), "folders or values lie too deep"),
+        (RuntimeError("I/O error: File too large (os error 27)"), "file too large; raise the lim"),
         (KeyboardInterrupt(), "interrupted; finished work is kept"),
     ],
 )
-def test_too_little_memory_and_an_interruption_are_one_line(error, words):
+def test_what_a_machine_has_too_little_of_and_an_interruption_are_one_line(error, words):
     with pytest.raises(SystemExit) as exit:
         fail_with(error)
     assert exit.value.code.startswith(f"bptubeformer: {words}")
 
 
+@pytest.mark.parametrize("number", sorted(set(errno.errorcode) - {errno.EPIPE}))
+def test_whatever_the_operating_system_refuses_is_one_line(number):
+    with pytest.raises(SystemExit) as exit:
+        fail_with(OSError(number, os.strerror(number), "a\nb"))
+    assert exit.value.code.startswith("bptubeformer: a\\nb: ")
+    assert len(exit.value.code.splitlines()) == 1
+    with pytest.raises(OSError, match="a"), errors_in_one_line(traceback=True):
+        raise OSError(number, os.strerror(number), "a\nb")
+
+
 def test_what_is_no_fault_of_the_input_keeps_its_traceback():
-    with pytest.raises(OSError, match="Input/output"):
-        fail_with(OSError(5, "Input/output error"))
     with pytest.raises(RuntimeError, match="multiplied"):
         fail_with(RuntimeError("shapes cannot be multiplied"))
 

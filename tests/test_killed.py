@@ -125,7 +125,7 @@ def meaning(path):
 
 def results(folder):
     """What stands under its final name; a checkpoint is no result."""
-    hidden = re.compile(r"\.partial-|\.part-|checkpoint\.safetensors|\.training\.lock")
+    hidden = re.compile(r"\.partial-|\.part-|checkpoint\.safetensors|\.lock")
     return {
         str(path.relative_to(folder)): meaning(path)
         for path in sorted(folder.rglob("*"))

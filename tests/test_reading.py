@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from bptubeformer.errors import InputError, shown
@@ -31,6 +33,15 @@ def test_a_refusal_passes_as_it_is_and_a_missing_file_is_named(tmp_path):
         reading(tmp_path / "none", "x", "y"),
     ):
         (tmp_path / "none").read_text()
+
+
+def test_who_reads_a_pipe_does_not_wait_for_ever(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with (
+        pytest.raises(InputError, match=r"pipe\.csv: a pipe, socket or device; expected a table"),
+        reading(tmp_path / "pipe.csv", "a table", "y"),
+    ):
+        (tmp_path / "pipe.csv").read_text()
 
 
 def test_names_are_shown_in_one_printable_line():

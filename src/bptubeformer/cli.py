@@ -2,11 +2,11 @@
 
 import argparse
 import ast
-import errno
 import importlib
 import inspect
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,8 +18,7 @@ from typing import Any, cast, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from bptubeformer.atomic import full_disk
-from bptubeformer.errors import InputError, is_out_of_memory, shown
+from bptubeformer.errors import InputError, is_out_of_memory, refused_by_system, shown
 from bptubeformer.kinds import Checked, Options, number_of
 from bptubeformer.stages import STAGES, module_of
 from bptubeformer.study import Study
@@ -35,25 +34,46 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     whole = parser(given[0] if given else "")
     texts = vars(whole.parse_args(given))
-    with errors_in_one_line():
+    with errors_in_one_line(traceback=texts.pop("debug", False)):
         function = function_of(texts.pop("stage"))
         positional, options = read_options(function, texts, whole)
         function(*positional, **options)
 
 
 @contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """End the process with one line and status 1 for each error that a person can correct."""
+def errors_in_one_line(*, traceback: bool = False) -> Iterator[None]:
+    """End the process with one line and status 1 for each error that a person can correct.
+
+    Args:
+        traceback: show where the error was raised instead.
+    """
     try:
         yield
-    except InputError as error:
-        sys.exit(f"bptubeformer: {error}")
-    except OSError as error:
-        sys.exit(f"bptubeformer: {_explain(error)}")
-    except (MemoryError, RuntimeError) as error:
-        sys.exit(f"bptubeformer: {_out_of_memory(error)}")
     except KeyboardInterrupt:
         sys.exit("bptubeformer: interrupted; finished work is kept, run the same command again")
+    except Exception as error:
+        words = explanation(error)
+        if words is None or traceback:
+            raise
+        sys.exit(f"bptubeformer: {shown(words)}")
+
+
+def explanation(error: Exception) -> str | None:
+    """Return what a person can do about an error; None where that is nothing: a fault of ours."""
+    if isinstance(error, InputError):
+        return str(error)
+    if is_out_of_memory(error):
+        return (
+            "too little memory; let fewer jobs run at a time (--cores, slots_per_gpu), or use a "
+            "machine or device with more"
+        )
+    if isinstance(error, RecursionError):
+        return "folders or values lie too deep in each other; expected at most some hundred levels"
+    refusal = refused_by_system(error)
+    if refusal is None:
+        return str(error) if isinstance(error, OSError) else None
+    name = getattr(error, "filename", None)
+    return refusal if name is None else f"{os.fsdecode(name)}: {refusal}"
 
 
 def function_of(stage: str) -> Callable[..., None]:
@@ -76,6 +96,7 @@ def parser(chosen: str) -> argparse.ArgumentParser:
             command = stages.add_parser(stage, help=summary, description=f"{summary} {more}")
             for option in options_of(module, function):
                 option.add_to(command)
+            command.add_argument("--debug", action="store_true", help="show tracebacks of errors")
         else:
             stages.add_parser(stage)
     return whole
@@ -252,33 +273,3 @@ def settings_of(kind: type[Checked], given: Mapping[str, Any], section: str) -> 
         return kind(**given)
     except InputError as error:
         raise InputError(f"{section}.{error}") from error
-
-
-def _explain(error: OSError) -> str:
-    """Return what a person can do about an error of the operating system.
-
-    Raises:
-        OSError: the error itself, where that is nothing.
-    """
-    if full_disk(error):
-        return "the disk is full; make room, then run the same command again"
-    if isinstance(error, FileNotFoundError):
-        return f"{shown(error.filename)}: no such file; check the path given"
-    paths = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
-    if isinstance(error, paths) or error.errno == errno.ENAMETOOLONG:
-        return f"{shown(error.filename)}: {error.strerror}; check the path and your rights"
-    raise error
-
-
-def _out_of_memory(error: Exception) -> str:
-    """Return what a person can do if memory is too short.
-
-    Raises:
-        Exception: the error itself, where it says something else.
-    """
-    if is_out_of_memory(error):
-        return (
-            "too little memory; let fewer jobs run at a time (--cores, slots_per_gpu), or use a "
-            "machine or device with more"
-        )
-    raise error

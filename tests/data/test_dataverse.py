@@ -187,6 +187,13 @@ def test_names_that_lead_elsewhere_are_refused(tmp_path, folder, name):
     assert "\0" not in str(refusal.value)
 
 
+def test_folders_without_end_in_a_listing_are_refused(tmp_path):
+    file = RemoteFile("a", b"a", folder="/".join("x" * 1100))
+    with dataverse(file) as server, pytest.raises(InputError, match="more than 50 folders deep"):
+        download(DOI, server.address, tmp_path, LIMIT)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_is_listed_twice_is_refused(tmp_path):
     with (
         dataverse(RemoteFile("a", b"1"), RemoteFile("a", b"2")) as server,

@@ -261,3 +261,10 @@ def test_trajectories_of_no_category_are_named_by_their_folders(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: no \.csv file in it"):
         find_unlabelled(tmp_path / "empty")
+
+
+def test_a_link_to_itself_is_a_file_like_others_for_a_model_too(tmp_path):
+    add(tmp_path, "walk/v/1.csv")
+    (tmp_path / "walk" / "v" / "2.csv").symlink_to("2.csv")
+    layout = find_unlabelled(tmp_path, left_out=tmp_path / "classified")
+    assert [file.person for file in layout.files] == ["1", "2"]

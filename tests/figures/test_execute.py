@@ -1,10 +1,13 @@
 import tempfile
+from contextlib import suppress
+from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from bptubeformer.errors import InputError
+from bptubeformer.figures import execute
 from bptubeformer.figures.execute import execute_notebook
 
 
@@ -67,3 +70,25 @@ def test_a_cell_that_fails_leaves_nothing(notebook, tmp_path):
     with pytest.raises(InputError, match="too much"):
         execute_notebook(notebook, tmp_path / "out" / "notebook.ipynb", {"number": 9})
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_sockets_have_short_paths_whatever_the_folder_for_temporary_files(monkeypatch, tmp_path):
+    long = tmp_path / ("x" * 130)
+    long.mkdir()
+    monkeypatch.setattr(execute, "SHORT_FOLDERS", (str(long), str(tmp_path / "gone"), "/tmp"))
+    with execute._place_of_sockets() as place:
+        assert Path(place).parent == Path("/tmp")
+        assert Path(place).stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(execute, "SHORT_FOLDERS", (str(long), str(tmp_path / "gone")))
+    with pytest.raises(InputError, match="no room for the sockets of a notebook; set TMPDIR"):
+        execute._place_of_sockets()
+
+
+def test_a_folder_without_room_is_passed_over(monkeypatch, small_disk):
+    full = small_disk(1)
+    with suppress(OSError):
+        (full / "x").write_bytes(bytes(2 << 20))
+    monkeypatch.setattr(execute, "LONGEST_FOLDER", 1000)
+    monkeypatch.setattr(execute, "SHORT_FOLDERS", (str(full), "/tmp"))
+    with execute._place_of_sockets() as place:
+        assert Path(place).parent == Path("/tmp")

@@ -258,7 +258,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(fold_files, undisturbed, sm
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Checkpoint, "keep", then_full)
-        with pytest.raises(InputError, match=rf"{FILE}: the disk is full; nothing half-"):
+        with pytest.raises(InputError, match=rf"{FILE}: the disk is full; make room"):
             train_fold(*fold_files, RUN, settings, "cpu", 1, output)
     assert {path.name for path in output.iterdir()} == {FILE}
     held.unlink()

@@ -3,12 +3,13 @@ import json
 import pandas as pd
 import pytest
 
+from bptubeformer.atomic import LOCK, alone_in
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import stage_fingerprint
 from bptubeformer.models import load_model
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.settings import TrainingSettings
-from bptubeformer.training import job, loop
+from bptubeformer.training import loop
 from bptubeformer.training.device import processor
 from bptubeformer.training.job import train_fold, train_folds
 
@@ -163,10 +164,13 @@ def test_a_job_of_several_folds_that_is_interrupted_keeps_those_that_ended(
 
 
 def test_two_processes_never_train_one_fold(fold_files, tmp_path):
-    with job.alone_in(tmp_path), pytest.raises(InputError, match="another process trains this f"):
+    with (
+        alone_in(tmp_path, "trains this fold"),
+        pytest.raises(InputError, match="another process trains this f"),
+    ):
         train_fold(*fold_files, RUN, SETTINGS, "cpu", 1, tmp_path)
     train_fold(*fold_files, RUN, SETTINGS, "cpu", 1, tmp_path)
-    assert job.LOCK not in {path.name for path in tmp_path.iterdir()}
+    assert LOCK not in {path.name for path in tmp_path.iterdir()}
 
 
 def test_a_precision_that_is_not_there_is_refused_before_anything_is_written(fold_files, tmp_path):

@@ -93,8 +93,8 @@ FAULTS = {
     "MemoryError()": "bptubeformer: too little memory; let fewer jobs run at a time",
     "RuntimeError('CUDA out of memory')": "bptubeformer: too little memory",
     "FileNotFoundError(2, 'No such file', 'x')": "bptubeformer: x: no such file",
-    "OSError(28, 'No space left')": "bptubeformer: the disk is full",
-    "PermissionError(13, 'Permission denied', 'x')": "bptubeformer: x: Permission denied",
+    "OSError(28, 'No space left')": "bptubeformer: the disk is full; make room",
+    "PermissionError(13, 'Permission denied', 'x')": "bptubeformer: x: permission denied",
     "KeyboardInterrupt()": "bptubeformer: interrupted",
     "RuntimeError('of the library')": "RuntimeError: of the library",
 }

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 
 import requests
 
-from bptubeformer.atomic import write_text
+from bptubeformer.atomic import alone_in, write_text
 from bptubeformer.data import dataverse
 from bptubeformer.data.addresses import host, refuse_secrets
 from bptubeformer.data.archives import ARCHIVES, Budget, Damaged, is_archive, stem, unpack
@@ -49,7 +49,13 @@ def acquire(
     Raises:
         InputError: the source cannot be had or is not what it should be.
     """
-    limit = int(max_gigabytes * 1e9)
+    with alone_in(folder, "acquires a dataset"):
+        _acquire(source, folder, output, server, checksum, int(max_gigabytes * 1e9))
+
+
+def _acquire(
+    source: str, folder: Path, output: Path, server: str, checksum: str | None, limit: int
+) -> None:
     if source.startswith("doi:"):
         place = _place_of(folder, f"{server} {source}")
         paths = dataverse.download(source, server, place, limit)

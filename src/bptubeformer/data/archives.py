@@ -5,6 +5,7 @@ the caller allows; an archive that holds anything else is refused whole, by the 
 """
 
 import bz2
+import errno
 import gzip
 import lzma
 import shutil
@@ -18,8 +19,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from bptubeformer.atomic import full_disk
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError, refused_by_system, shown
 
 TAR: dict[str, Callable[..., Any]] = {
     ".tar": open,
@@ -265,10 +265,10 @@ def _refused(archive: Path, member: Member, fault: str) -> InputError:
 
 
 def _damaged(archive: Path, error: BaseException) -> InputError:
-    if full_disk(error):
-        return InputError(
-            f"{shown(archive)}: the disk is full; nothing was unpacked; make room, then try again"
-        )
+    refusal = refused_by_system(error)
+    # A member at an impossible place in the file is an invalid argument of the system.
+    if refusal is not None and getattr(error, "errno", None) != errno.EINVAL:
+        return InputError(f"{shown(archive)}: {refusal}; nothing was unpacked")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     return Damaged(
         f"{shown(archive)}: the archive cannot be unpacked ({shown(str(reason))}); download it "

@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 import requests
 
 from bptubeformer.data.addresses import host, is_private, refuse_secrets
+from bptubeformer.data.archives import DEEPEST
 from bptubeformer.data.download import (
     REDIRECTS,
     RETRIES,
@@ -161,11 +162,15 @@ def _remote_file(entry: dict[str, Any], server: str) -> RemoteFile:
     tabular = "originalFileFormat" in data
     name = data.get("originalFileName", data["filename"]) if tabular else data["filename"]
     path = PurePosixPath(entry.get("directoryLabel", ""), name)
+    fault = ""
     if path.is_absolute() or not path.parts or not all(map(is_name, path.parts)):
+        fault = "outside the dataset or not a name of a file"
+    elif len(path.parts) > DEEPEST:
+        fault = f"more than {DEEPEST} folders deep"
+    if fault:
         raise InputError(
-            f"{server}: the listing names the file {shown(str(path))[:200]}, outside the dataset "
-            "or not a name of a file; download the files by hand and give their folder as "
-            "dataset.source"
+            f"{server}: the listing names the file {shown(str(path))[:200]}, {fault}; download the "
+            "files by hand and give their folder as dataset.source"
         )
     if "checksum" in data:
         kind, digest = data["checksum"]["type"].replace("-", "").lower(), data["checksum"]["value"]

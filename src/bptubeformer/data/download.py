@@ -21,7 +21,7 @@ from tqdm import tqdm
 from urllib3.util import Retry
 
 from bptubeformer.data.addresses import host
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError, naming, shown
 
 TIMEOUT_S = 60
 """How long a server may take to answer, and to send what is too little."""
@@ -158,6 +158,7 @@ def _fetch(url: str, part: Path, limit: int, headers: Mapping[str, str]) -> None
         if (total or 0) > limit:
             raise _too_large(url, limit)
         with (
+            naming(part),
             part.open("ab" if have else "wb") as file,
             tqdm(total=total, initial=have, unit="B", unit_scale=True, ncols=79) as bar,
         ):

@@ -120,9 +120,14 @@ def walk(folder: Path) -> Walk:
 
 def _leads_out(folder: Path, link: Path) -> bool:
     """Return True if a link leads to a folder around it, or into the system's own folders."""
-    target = Path(os.path.realpath(link))
-    around = target != folder.resolve() and folder.resolve().is_relative_to(target)
+    target, top = _real(link), _real(folder)
+    around = target != top and top.is_relative_to(target)
     return around or target.parts[1:2] in [(name,) for name in SYSTEM]
+
+
+def _real(path: Path) -> Path:
+    """The path without links; one that leads to itself stays (``Path.resolve`` refuses it)."""
+    return Path(os.path.realpath(path))
 
 
 def is_folder(path: Path) -> bool:
@@ -224,8 +229,8 @@ def find_unlabelled(source: Path, left_out: Path | None = None) -> Layout:
     elif is_folder(source):
         files, top = [path for path in walk_files(source) if _is_trajectory(path)], source
         if left_out is not None:
-            own = left_out.resolve()
-            files = [path for path in files if not path.resolve().is_relative_to(own)]
+            own = _real(left_out)
+            files = [path for path in files if not _real(path).is_relative_to(own)]
     else:
         raise InputError(
             f"{shown(source)}: no such file or folder; give a trajectory (.csv) or a folder of them"
@@ -234,7 +239,7 @@ def find_unlabelled(source: Path, left_out: Path | None = None) -> Layout:
         raise InputError(
             f"{shown(source)}: no .csv file in it; give a trajectory or a folder of them"
         )
-    name = top.resolve().name
+    name = _real(top).name
     trajectories = [
         TrajectoryFile("", name if path.parent == top else str(path.parent.relative_to(top)),
                        path.stem, path)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bptubeformer.atomic import alone_in
 from bptubeformer.data.acquire import write_manifest
+from bptubeformer.errors import naming
 from bptubeformer.kinds import Seed, Size
 from bptubeformer.skeleton import JOINTS
 
@@ -147,7 +149,8 @@ def write_synthetic(folder: Path, output: Path, seed: Seed = 0, size: Size = 1.0
         seed: of all randomness.
         size: factor on the number of videos.
     """
-    write_dataset(folder, seed=seed, size=size)
+    with alone_in(folder, "makes this dataset"), naming(folder):
+        write_dataset(folder, seed=seed, size=size)
     write_manifest(output, f"synthetic, seed {seed}, size {size}", [folder])
 
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,15 @@ import papermill
 from traitlets.config import Config
 
 from bptubeformer.atomic import replacing, write_text
-from bptubeformer.errors import InputError
+from bptubeformer.errors import InputError, shown
+from bptubeformer.reading import reading
 
 KERNEL = "python3"
 SOURCE = Path(__file__).resolve().parents[2]
+LONGEST_FOLDER = 75
+"""Bytes of the path of a folder in which sockets have paths below 100: systems take 104 to 108."""
+SHORT_FOLDERS = (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 (folders within)
+"""Folders for sockets, the first that can be used: TMPDIR of a cluster is often too long."""
 
 
 def execute_notebook(
@@ -33,7 +39,8 @@ def execute_notebook(
         InputError: a parameter that the notebook does not have, or a cell that failed.
     """
     parameters = parameters or {}
-    known = papermill.inspect_notebook(str(notebook))
+    with reading(notebook, "a notebook", "git checkout notebooks"):
+        known = papermill.inspect_notebook(str(notebook))
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise InputError(
@@ -42,7 +49,7 @@ def execute_notebook(
         )
     paths = [str(SOURCE), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    with replacing(output) as partial, tempfile.TemporaryDirectory() as sockets:
+    with replacing(output) as partial, _place_of_sockets() as sockets:
         os.environ["JUPYTER_RUNTIME_DIR"] = sockets
         # Sockets in a folder of one's own instead of ports: nobody else on the machine can reach
         # the kernel, and notebooks executed at the same time cannot take each other's.
@@ -58,7 +65,9 @@ def execute_notebook(
                 config=Config(KernelManager=kernel),
             )
         except papermill.PapermillExecutionError as error:
-            raise InputError(f"{notebook}, cell {error.exec_count}: {error}") from error
+            raise InputError(
+                f"{notebook}, cell {error.exec_count}: {error.ename}: {error.evalue}"
+            ) from error
         executed = nbformat.read(partial, as_version=4)
         executed.metadata["papermill"]["output_path"] = str(output)
         # The cell that papermill puts in has a random one.
@@ -70,3 +79,21 @@ def execute_notebook(
     )
     page, _ = exporter.from_notebook_node(executed)
     write_text(output.with_suffix(".html"), page)
+
+
+def _place_of_sockets() -> tempfile.TemporaryDirectory:
+    """Make a folder of this process for the sockets of a kernel.
+
+    Raises:
+        InputError: no folder for temporary files is near enough to the root, or can be written.
+    """
+    for folder in SHORT_FOLDERS:
+        if len(os.fsencode(folder)) <= LONGEST_FOLDER:
+            with suppress(OSError):
+                with tempfile.TemporaryFile(dir=folder) as file:
+                    file.write(bytes(4096))
+                return tempfile.TemporaryDirectory(dir=folder)
+    raise InputError(
+        f"{', '.join(map(shown, SHORT_FOLDERS))}: no room for the sockets of a notebook; set "
+        f"TMPDIR to a folder that can be written, whose path has at most {LONGEST_FOLDER} bytes"
+    )

@@ -6,19 +6,17 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import pandas as pd
 import torch
 
 import bptubeformer
-from bptubeformer.atomic import write_csv, write_text
+from bptubeformer.atomic import alone_in, write_csv, write_text
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.store import FrameStore
@@ -35,7 +33,6 @@ from bptubeformer.training.loop import Epoch, seed_everything, train
 from bptubeformer.training.precision import check_precision
 from bptubeformer.training.scalars import Scalars
 
-LOCK = ".training.lock"
 """In a fold's folder while a process trains into it."""
 
 
@@ -162,7 +159,7 @@ def train_fold(
         "torch": torch.__version__,
         **fingerprints,
     }
-    with alone_in(output):
+    with alone_in(output, "trains this fold"):
         begun = checkpoint.load()
         scalars = None
         if tensorboard:
@@ -222,31 +219,6 @@ def train_fold(
         else:
             checkpoint.write()
         print(f"{label}: best epoch {training.best.epoch} of {len(training.history)}", flush=True)
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keep a fold's folder for this process.
-
-    A job of a cluster goes on when the call of Snakemake that sent it was killed; the next call
-    would train the same fold beside it.
-
-    Raises:
-        InputError: another process trains into the folder.
-    """
-    lock = filelock.FileLock(folder / LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout as error:
-        raise InputError(
-            f"{folder}: another process trains this fold; wait for it, or end it (on a cluster: "
-            "scancel), then run the same command again"
-        ) from error
-    try:
-        yield
-    finally:
-        (folder / LOCK).unlink(missing_ok=True)
-        lock.release()
 
 
 def built(run: Mapping[str, Any], classes: int) -> Classifier:

@@ -11,6 +11,7 @@ from bptubeformer.atomic import write_text
 from bptubeformer.config import WITHOUT_EFFECT
 from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.pages import page
+from bptubeformer.reading import reading
 from bptubeformer.stages import TABLES
 from bptubeformer.study import Study
 from bptubeformer.verdict.evidence import Evidence
@@ -37,7 +38,8 @@ def write_summary(study: Study, base: Path, output: Path) -> None:
         output: Markdown file; a page (.html) with the whole configuration is written to the same
             folder.
     """
-    given = yaml.safe_load(base.read_text(encoding="utf-8"))
+    with reading(base, "a configuration", "git checkout config.yaml"):
+        given = yaml.safe_load(base.read_text(encoding="utf-8"))
     # The machine's own settings change no result: a study does not have them.
     given |= {key: study.config[key] for key in ("device", "slots_per_gpu")}
     given["training"] |= {key: study.config["training"][key] for key in WITHOUT_EFFECT}
