@@ -58,6 +58,7 @@ from bptubeformer.stages import (
     tables_of,
 )
 from bptubeformer.study import repeats
+from bptubeformer.texts import shown
 from bptubeformer.training.device import training_slots
 
 logger.addHandler(SweepProgress())
@@ -67,7 +68,7 @@ try:
     STUDIES = studies_of(config)
     SOURCE_STATE = folder_state(config["dataset"]["source"])
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(shown(str(error))) from None
 
 
 include: "workflow/rules/common.smk"

@@ -40,6 +40,7 @@ SLOW = {
     "test_checkpoint.py": 1,
     "test_killed.py": 1,
     "test_calibration.py": 1,
+    "test_texts.py": 2,
     "test_conda.py": 3,
     "test_report.py": 3,
     "test_crate.py": 3,

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
 from bptubeformer.reading import reading
 
 
@@ -42,9 +42,3 @@ def test_who_reads_a_pipe_does_not_wait_for_ever(tmp_path):
         reading(tmp_path / "pipe.csv", "a table", "y"),
     ):
         (tmp_path / "pipe.csv").read_text()
-
-
-def test_names_are_shown_in_one_printable_line():
-    assert shown("a b/Grüße.csv") == "a b/Grüße.csv"
-    assert shown("a\nb\tc\x1b[0m") == "a\\nb\\tc\\x1b[0m"
-    assert shown("\udce9") == "\\udce9"

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bptubeformer.errors import InputError, refused_by_system, shown
+from bptubeformer.errors import InputError, refused_by_system
+from bptubeformer.texts import in_table, shown
 
 if TYPE_CHECKING:
     import pandas
@@ -156,9 +157,14 @@ def alone_in(folder: Path, does: str) -> Iterator[None]:
 
 
 def write_csv(path: Path | str, table: "pandas.DataFrame") -> None:
-    """Write a table as CSV, whole or not at all."""
+    """Write a table as CSV, whole or not at all; no spreadsheet executes a cell of it."""
+    texts = table.select_dtypes(["object", "string", "category"])
+    safe = {
+        name: column.map(lambda cell: in_table(cell) if isinstance(cell, str) else cell)
+        for name, column in texts.items()
+    }
     with replacing(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+        table.assign(**safe).to_csv(partial, index=False, lineterminator="\n")
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -18,10 +18,11 @@ from typing import Any, cast, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from bptubeformer.errors import InputError, is_out_of_memory, refused_by_system, shown
+from bptubeformer.errors import InputError, is_out_of_memory, refused_by_system
 from bptubeformer.kinds import Checked, Options, number_of
 from bptubeformer.stages import STAGES, module_of
 from bptubeformer.study import Study
+from bptubeformer.texts import shown
 
 HERE = Path(__file__).parent
 

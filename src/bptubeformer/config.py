@@ -17,13 +17,14 @@ from pydantic import ValidationError
 from bptubeformer.claims import printed_table
 from bptubeformer.data.addresses import refuse_secrets
 from bptubeformer.data.layout import is_file, is_folder, plain
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
 from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.models import available, check_hyperparameter, hyperparameters
 from bptubeformer.models.geometry import GRID_OF, check_heads, tubelet_grid
 from bptubeformer.schema import Configuration, Section, Training
 from bptubeformer.stages import NOTEBOOK_RESULTS, STAGES
 from bptubeformer.study import Study
+from bptubeformer.texts import shown
 
 SYNTHETIC = "synthetic"
 """``dataset.source`` of the demonstration dataset, made instead of acquired."""

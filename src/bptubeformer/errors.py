@@ -73,15 +73,3 @@ def is_out_of_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def shown(name: PurePath | str) -> str:
-    """A name that may hold anything, as one printable line.
-
-    File names are bytes: control characters, line ends and what is not UTF-8 are escaped.
-    """
-    text = str(name).encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )

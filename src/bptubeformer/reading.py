@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
+from bptubeformer.texts import shown
 
 
 @contextmanager

@@ -27,6 +27,8 @@ from bptubeformer.kinds import (
 )
 from bptubeformer.settings import SplitSettings, TrainingSettings
 
+LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+"""A text without line ends and other commands to a terminal."""
 Name = Annotated[
     str,
     Kind(
@@ -35,6 +37,9 @@ Name = Annotated[
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         max_length=100,
     ),
+]
+Category = Annotated[
+    str, Kind("a category name: that of a folder, in one line", pattern=LINE.replace("^[^", "^[^/"))
 ]
 RunName = Annotated[str, Kind("the name of a run")]
 
@@ -60,8 +65,9 @@ class Dataset(Section):
     name: Name
     source: Annotated[
         str,
-        Kind("doi:..., an http(s) address, an archive, a folder, or the word synthetic",
-             min_length=1),
+        # The report has it within a script, which a tag may end.
+        Kind("doi:..., an http(s) address, an archive, a folder, or the word synthetic, without <",
+             pattern=LINE.replace("^[^", "^[^<")),
     ]  # fmt: skip
     server: Annotated[
         str,
@@ -119,7 +125,9 @@ class Run(Section):
     model_config = ConfigDict(extra="allow", strict=True)
     expected = "a mapping with model, experiment, segment_length and hyperparameters"
     model: Annotated[str, Kind("the name of a model")]
-    experiment: Annotated[str, Kind("the experiment of the paper that the run belongs to")]
+    experiment: Annotated[
+        str, Kind("the experiment of the paper that the run belongs to, in one line", pattern=LINE)
+    ]
     segment_length: Count
     training: Annotated[dict[str, Any], Kind("a mapping of training settings")] = {}
 
@@ -144,7 +152,7 @@ class StudySettings(Section):
     """An entry of ``studies``."""
 
     expected = "a mapping with question, runs, baseline and shown"
-    question: Annotated[str, Kind("a question in one line", pattern=r"^[^\x00-\x1f\x7f]+$")]
+    question: Annotated[str, Kind("a question in one line", pattern=LINE)]
     runs: Members
     counted: Members = []
     protocols: Protocols = []
@@ -177,13 +185,12 @@ class Figures(Section):
     """``figures``."""
 
     fold: Index
-    category: Annotated[str, Kind("a category name")]
+    category: Category
     per_class: Count
     perplexity: Positive
     seed: Seed
 
 
-Category = Annotated[str, Kind("a category name, in one line", pattern=r"^[^\x00-\x1f\x7f]+$")]
 Categories = Annotated[
     list[Category],
     Kind("a list of at least two different category names", min_length=2, different=True),

@@ -89,7 +89,7 @@ TABLES = (
         "leakage",
         "The same runs under each protocol",
         (Output("leakage", "Leakage: the same runs under each protocol", pages=True),),
-        ("leakage", "folds", "seeds"),
+        ("leakage", "folds", "seeds", "learned"),
         lambda study: [
             path
             for name in ("predictions.parquet", "history.csv")

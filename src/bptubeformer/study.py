@@ -57,7 +57,7 @@ class Study:
     batch_size: int = ABSENT
     """Segments of the batch whose MACs are counted."""
     learned: float | None = ABSENT
-    """Balanced accuracy from which a run has learned; None: ``metrics.has_learned`` decides."""
+    """Balanced accuracy from which a run has learned; None: ``learned.has_learned`` decides."""
     margin: float = ABSENT
     minimum_videos: int = ABSENT
     bootstrap: Sequence[int] = ABSENT

@@ -12,7 +12,14 @@ from bptubeformer.evaluation.accuracy import (
     metrics_table,
 )
 from bptubeformer.evaluation.leakage import leakage_markdown, leakage_table, read_history
-from bptubeformer.evaluation.metrics import METRICS, has_learned, threshold
+from bptubeformer.evaluation.learned import (
+    folds_differ,
+    has_learned,
+    marked,
+    notes_of_marks,
+    threshold,
+)
+from bptubeformer.evaluation.metrics import METRICS
 from bptubeformer.evaluation.predictions import FILE, Predictions
 
 RUNS = {
@@ -176,6 +183,30 @@ def test_a_run_has_learned_if_every_fold_has(accuracies, predicted, least, expec
         {"balanced_accuracy": accuracies, "classes": 13, "predicted_classes": predicted}
     )
     assert has_learned(models, least) == expected
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [
+        ([0.5, 0.5, 0.5], False),
+        ([0.5, 0.3, 0.5], False),  # half of 0.5 - 1 / 13 above 1 / 13 is 0.288
+        ([0.5, 0.28, 0.5], True),
+        ([0.07, 0.05, 0.06], False),
+    ],
+)
+def test_folds_differ_if_the_worst_is_less_than_half_as_far_above_chance(accuracies, expected):
+    models = pd.DataFrame({"fold": range(3), "balanced_accuracy": accuracies, "classes": 13})
+    assert folds_differ(models) == expected
+
+
+def test_a_run_has_the_marks_that_apply():
+    table = pd.DataFrame({"run": ["a", "b", "c"], "learned": [True, False, False],
+                          "folds_differ": [True, True, False]})  # fmt: skip
+    assert marked(table) == ["a ‡", "b † ‡", "c †"]
+    notes = "\n".join(notes_of_marks(table))
+    assert "missing joints" in notes
+    assert "‡ folds differ" in notes
+    assert notes_of_marks(table.assign(learned=True, folds_differ=False)) == []
 
 
 def test_the_threshold_of_13_classes_is_three_times_chance():

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,9 +10,9 @@ from bptubeformer.errors import InputError
 from bptubeformer.evaluation.attend import attend_segment
 from bptubeformer.evaluation.embed import embed_fold
 from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
-from bptubeformer.evaluation.predict import predict_fold
+from bptubeformer.evaluation.predict import predict_fold, predict_folds
 from bptubeformer.evaluation.predictions import Predictions
-from bptubeformer.evaluation.trained import TrainedFold
+from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
 from bptubeformer.models import TrainedModel, build_model, save_model
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
@@ -43,6 +45,34 @@ def test_every_test_segment_of_the_fold_is_predicted(fold, fold_files, store, tm
     with torch.no_grad():
         expected = fold.model.eval()(segment[None])[0].numpy()
     np.testing.assert_allclose(shown.logits[5], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_who_has_not_learned_is_told_what_to_look_at(fold_files, model_file, tmp_path, capsys):
+    (tmp_path / "fold0").mkdir()
+    model_file.rename(tmp_path / "fold0" / model_file.name)
+    models = TrainedFolds(fold_files[0], fold_files[1].parent, tmp_path / "fold{fold}", RUN)
+    predict_folds(models)
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("has not learned: balanced accuracy ")
+    assert "chance: 7.7 %; look at" in last
+
+
+def test_folds_that_differ_widely_are_named(fold_files, model_file, tmp_path, capsys, monkeypatch):
+    tested = iter([0.9, 0.3])
+    monkeypatch.setattr(
+        "bptubeformer.evaluation.predict.predict_fold",
+        lambda *arguments: {
+            "balanced_accuracy": next(tested), "classes": 13, "predicted_classes": 13,
+        },
+    )  # fmt: skip
+    for number in range(2):
+        (tmp_path / f"fold{number}").mkdir()
+        (tmp_path / f"fold{number}" / model_file.name).write_bytes(model_file.read_bytes())
+        shutil.copy(fold_files[1], tmp_path / f"fold{number}.parquet")
+    predict_folds(TrainedFolds(fold_files[0], tmp_path, tmp_path / "fold{fold}", RUN, [0, 1]))
+    assert capsys.readouterr().out == (
+        "folds differ widely: balanced accuracy 90.0 %, 30.0 %; chance: 7.7 %\n"
+    )
 
 
 def test_a_few_segments_of_each_class_are_embedded(fold, tmp_path):

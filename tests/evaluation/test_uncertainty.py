@@ -4,13 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bptubeformer.evaluation.tables import write_table
+from bptubeformer.evaluation.tables import read_table, write_table
 from bptubeformer.evaluation.uncertainty import (
     Counts,
     Estimate,
     bounds,
     by_trajectory,
-    read_counts,
     satterthwaite,
 )
 
@@ -111,7 +110,7 @@ def test_names_that_look_like_numbers_stay_names(tmp_path):
     rows = [by_trajectory(place, numbers, right, trajectories) for place in places]
     table = pd.concat(rows)
     write_table(tmp_path / "counts.csv", table)
-    again = Counts.of(read_counts(tmp_path / "counts.csv"), names)
+    again = Counts.of(read_table(tmp_path / "counts.csv"), names)
     assert again.balanced_accuracy("r") == Counts.of(table, names).balanced_accuracy("r")
     assert again.balanced_accuracy("r").value == pytest.approx(0.625)
     assert len(again.labels) == 8

@@ -35,6 +35,11 @@ if workflow.resource_settings.cores:
     workflow.global_resources.setdefault("gpu", SLOTS)
 
 
+def plain(value):
+    """A value of the configuration as a param: Snakemake takes braces in a text for wildcards."""
+    return lambda wildcards: value
+
+
 def code_of(stage, *models):
     """Fingerprint of the code of a stage, and of the models that it is given by name."""
     return stage_fingerprint(module_of(stage), *models)
@@ -77,19 +82,24 @@ def model_settings(wildcards):
     return in_order(model_of(config, wildcards.run))
 
 
+def as_json(value, **options):
+    """JSON of a value, without <: the report has params in a script, which a tag would end."""
+    return json.dumps(value, **options).replace("<", r"\u003c")
+
+
 def in_order(settings):
     """Settings as JSON that does not depend on the order in which files name them."""
-    return json.dumps(settings, sort_keys=True)
+    return as_json(settings, sort_keys=True)
 
 
 def part_of(result):
     """The part of a study that a table or figure reads; runs stay in their order."""
-    return lambda wildcards: json.dumps(STUDIES[wildcards.study].part(*result.reads))
+    return lambda wildcards: as_json(STUDIES[wildcards.study].part(*result.reads))
 
 
 def parameters_of(notebook):
     """The parameter of a notebook: the part of a study that it reads."""
-    return lambda wildcards: json.dumps(
+    return lambda wildcards: as_json(
         {"study": STUDIES[wildcards.study].part(*notebook.reads)}
     )
 

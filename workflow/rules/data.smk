@@ -40,9 +40,8 @@ else:
         conda:
             "../../envs/data.yaml"
         params:
-            # A function: Snakemake would take braces in a string for wildcards.
-            source=lambda wildcards: config["dataset"]["source"],
-            server=config["dataset"]["server"],
+            source=plain(config["dataset"]["source"]),
+            server=plain(config["dataset"]["server"]),
             checksum=config["dataset"]["checksum"] or "",
             max_gigabytes=config["dataset"]["max_gigabytes"],
             folder=RAW,
@@ -70,8 +69,7 @@ rule ingest:
         "../../envs/data.yaml"
     threads: 8
     params:
-        # A function: Snakemake would take braces in a string for wildcards.
-        categories=lambda wildcards: json.dumps(categories_of(config) or []),
+        categories=plain(as_json(categories_of(config) or [])),
         max_rejected=config["dataset"]["max_rejected"],
         code=code_of("ingest"),
     message:
@@ -96,7 +94,7 @@ rule split:
         "../../envs/data.yaml"
     params:
         folder=subpath(output.summary, parent=True),
-        settings=in_order(config["split"]),
+        settings=plain(in_order(config["split"])),
         step=config["windows"]["step"],
         code=code_of("split"),
     message:

@@ -21,7 +21,7 @@ rule embed:
     params:
         splits=folder_of_splits,
         folder=folder_of_fold,
-        folds=json.dumps(list(FOLDS)),
+        folds=as_json(list(FOLDS)),
         run=model_settings,
         per_class=config["figures"]["per_class"],
         seed=config["figures"]["seed"],
@@ -50,8 +50,7 @@ rule attend:
         "../../envs/training.yaml"
     params:
         run=model_settings,
-        # A function: Snakemake would take braces in a string for wildcards.
-        category=lambda wildcards: config["figures"]["category"],
+        category=plain(config["figures"]["category"]),
         code=code_of_run("attend"),
     message:
         "Attention of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
@@ -81,7 +80,7 @@ rule attention_movement:
     params:
         splits=folder_of_splits,
         folder=folder_of_fold,
-        folds=json.dumps(list(FOLDS)),
+        folds=as_json(list(FOLDS)),
         run=model_settings,
         seed=config["figures"]["seed"],
         code=code_of_run("attention_movement"),
@@ -150,9 +149,11 @@ rule summary:
     params:
         study=part_of(SUMMARY),
         # Without its comments: they change nothing.
-        base=in_order(
-            yaml.safe_load(
-                Path(workflow.basedir, "config.yaml").read_text(encoding="utf-8")
+        base=plain(
+            in_order(
+                yaml.safe_load(
+                    Path(workflow.basedir, "config.yaml").read_text(encoding="utf-8")
+                )
             )
         ),
         code=code_of("summary"),

@@ -22,9 +22,9 @@ rule crate:
         "../../envs/provenance.yaml"
     params:
         results=subpath(output.crate, parent=True),
-        # Functions: Snakemake would take braces in a string for wildcards.
-        config=lambda wildcards: json.dumps(without_local_paths(config)),
-        rules=lambda wildcards: json.dumps(shell_commands()),
+        config=plain(as_json(without_local_paths(config))),
+        # When all rules are known.
+        rules=lambda wildcards: as_json(shell_commands()),
         code=package_fingerprint(),
     message:
         "The run as an RO-Crate"

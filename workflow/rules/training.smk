@@ -27,7 +27,7 @@ rule train:
         tensorboard=lambda wildcards: f"{RESULTS}/tensorboard/"
         + folder_of_fold(wildcards).removeprefix(f"{RESULTS}/"),
         folds=(
-            json.dumps(list(FOLDS))
+            as_json(list(FOLDS))
             if TOGETHER
             else lambda wildcards: f"[{wildcards.fold}]"
         ),
@@ -72,7 +72,7 @@ rule cost:
         slots=config["slots_per_gpu"],
     params:
         splits=lambda wildcards, input: str(Path(input.splits[0]).parents[2]),
-        config=json.dumps(config),  # the table keeps the order of the runs
+        config=plain(as_json(config)),  # the table keeps the order of the runs
         jobs=SLOTS,
         code=code_of("cost", *sorted({RUNS[run]["model"] for run in TRAINED})),
     message:
@@ -100,10 +100,11 @@ rule predict:
         gpu=1,
         device=config["device"],
         slots=config["slots_per_gpu"],
+        learned=as_json(config["statistics"]["learned"]),
     params:
         splits=folder_of_splits,
         folder=folder_of_fold,
-        folds=json.dumps(list(FOLDS)),
+        folds=as_json(list(FOLDS)),
         run=model_settings,
         precision=lambda wildcards: training_of(config, wildcards.run)["precision"],
         code=code_of_run("predict"),
@@ -112,5 +113,5 @@ rule predict:
     shell:
         "python src predict --store {input.store:q} --splits {params.splits:q} --folder {params.folder:q} "
         "--folds {params.folds:q} --run {params.run:q} --precision {params.precision:q} "
-        "--device {resources.device:q} --slots-per-gpu {resources.slots:q} --threads {threads:q} "
+        "--learned {resources.learned:q} --device {resources.device:q} --slots-per-gpu {resources.slots:q} --threads {threads:q} "
         "2>&1 | tee {log:q}"

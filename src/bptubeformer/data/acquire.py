@@ -15,9 +15,10 @@ from bptubeformer.data.addresses import host, refuse_secrets
 from bptubeformer.data.archives import ARCHIVES, Budget, Damaged, is_archive, stem, unpack
 from bptubeformer.data.download import RETRIES, Refused, WrongChecksum, is_name, keep, keep_only
 from bptubeformer.data.layout import is_file, is_folder, walk_files
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
 from bptubeformer.kinds import Gigabytes
 from bptubeformer.reading import reading
+from bptubeformer.texts import shown
 
 NESTING = 3
 """How deep archives inside archives are unpacked."""

@@ -7,7 +7,8 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
+from bptubeformer.texts import shown
 
 SECRETS = re.compile("key|token|secret|sig|auth|pass|pwd|credential", re.IGNORECASE)
 """In the names of values in an address that open something."""

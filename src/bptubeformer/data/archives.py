@@ -19,7 +19,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from bptubeformer.errors import InputError, refused_by_system, shown
+from bptubeformer.errors import InputError, refused_by_system
+from bptubeformer.texts import shown
 
 TAR: dict[str, Callable[..., Any]] = {
     ".tar": open,

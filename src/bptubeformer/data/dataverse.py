@@ -28,7 +28,8 @@ from bptubeformer.data.download import (
     keep_only,
     session,
 )
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
+from bptubeformer.texts import shown
 
 TOKEN_VARIABLE = "DATAVERSE_API_TOKEN"  # noqa: S105 (its name, not its value)
 """Environment variable with the user's personal API token; never written anywhere."""

@@ -21,7 +21,8 @@ from tqdm import tqdm
 from urllib3.util import Retry
 
 from bptubeformer.data.addresses import host
-from bptubeformer.errors import InputError, naming, shown
+from bptubeformer.errors import InputError, naming
+from bptubeformer.texts import shown
 
 TIMEOUT_S = 60
 """How long a server may take to answer, and to send what is too little."""

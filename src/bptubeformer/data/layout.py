@@ -14,7 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
+from bptubeformer.texts import shown
 
 TREE_LINES, TREE_DEPTH = 40, 8
 JUNK = "left behind by an operating system"

@@ -18,8 +18,9 @@ import pyarrow.csv
 
 from bptubeformer.data.layout import Layout, TrajectoryFile
 from bptubeformer.data.store import TABLE, FrameStore
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
 from bptubeformer.skeleton import COLUMNS, VALUES
+from bptubeformer.texts import shown
 
 LARGEST = 1e6
 """Largest coordinate, in pixels either way: no video is near it, and its square is a number."""

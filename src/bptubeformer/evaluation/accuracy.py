@@ -11,7 +11,8 @@ import pandas as pd
 
 from bptubeformer.data.store import read_fingerprint, read_trajectories, videos_of
 from bptubeformer.errors import InputError
-from bptubeformer.evaluation.metrics import METRICS, average_by, confusion, has_learned, scores
+from bptubeformer.evaluation.learned import judged, marked, notes_of_marks
+from bptubeformer.evaluation.metrics import METRICS, average_by, confusion, scores
 from bptubeformer.evaluation.predictions import FILE, Predictions
 from bptubeformer.evaluation.tables import (
     ranges,
@@ -25,8 +26,6 @@ from bptubeformer.evaluation.tables import (
 from bptubeformer.evaluation.uncertainty import SHARE, Counts, Estimate, bounds, by_trajectory
 from bptubeformer.study import Study, fold_folders
 
-NOT_LEARNED = "†"
-"""Marks, in tables for people, a run that has not learned."""
 UNITS = ("segment", "trajectory", "video")
 """What is classified: a segment, or a trajectory or video by the mean logits of its segments."""
 
@@ -206,7 +205,7 @@ def accuracy_table(
                     **bounds(paired, "difference"),
                     "difference_trajectories": paired.trajectories,
                     "classes": group["classes"].max(),
-                    "learned": has_learned(group, learned),
+                    **judged(group, learned),
                 }
             )
     return pd.DataFrame(rows)
@@ -255,10 +254,7 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
     """The accuracy table for people: the columns of Table 1, mean +- sd, and the intervals."""
     shown = pd.DataFrame(
         {
-            "Run": [
-                name if learned else f"{name} {NOT_LEARNED}"
-                for name, learned in zip(table["run"], table["learned"], strict=True)
-            ],
+            "Run": marked(table),
             "Experiment": table["experiment"],
             "Kernel": table["kernel"].fillna("-"),
             "Stride": table["stride"].fillna("-"),
@@ -302,12 +298,7 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
         "Runs with longer segments are tested on fewer trajectories. A difference to "
         f"{baseline} is taken on the trajectories that both runs test.",
     ]
-    if not table["learned"].all():
-        notes.append(
-            f"{NOT_LEARNED} has not learned: in some fold, balanced accuracy is too near to chance "
-            "(docs/fidelity.md), or fewer than half of the classes are predicted. Its number says "
-            "nothing about the model; see history.csv of its folds."
-        )
+    notes += notes_of_marks(table)
     return render("Table 1: balanced accuracy", shown, notes)
 
 

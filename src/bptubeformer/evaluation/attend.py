@@ -8,12 +8,13 @@ from scipy.special import softmax
 
 from bptubeformer.data.splits import check_windows
 from bptubeformer.data.store import FrameStore
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inference import attention_of
 from bptubeformer.evaluation.inspection import SegmentAttention, choose_segment
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.evaluation.trained import check_model
 from bptubeformer.models import load_model
+from bptubeformer.texts import shown
 
 
 def attend_segment(

@@ -17,7 +17,7 @@ from bptubeformer.data.reader import ingest
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.store import FrameStore
 from bptubeformer.data.windows import window_starts
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inference import attention_to_parts
 from bptubeformer.evaluation.metrics import average_by
 from bptubeformer.kinds import Count
@@ -25,6 +25,7 @@ from bptubeformer.models import load_model
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.skeleton import PARTS
+from bptubeformer.texts import shown
 from bptubeformer.training.device import choose_device
 from bptubeformer.training.forward import predict
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.evaluation.accuracy import Evaluation, evaluate, over_folds
+from bptubeformer.evaluation.learned import judged, marked, notes_of_marks
 from bptubeformer.evaluation.tables import ranges, render, signed, spread, write_table
 from bptubeformer.evaluation.uncertainty import SHARE, Counts, Estimate, bounds
 from bptubeformer.kinds import PROTOCOLS
@@ -17,12 +18,15 @@ REFERENCE = "as-published"
 """The protocol whose results the others are compared with."""
 
 
-def leakage_table(results: Path, evaluation: Evaluation) -> pd.DataFrame:
+def leakage_table(
+    results: Path, evaluation: Evaluation, learned: float | None = None
+) -> pd.DataFrame:
     """Validation and test accuracy of runs under several protocols, and the gaps.
 
     Args:
         results: ``results/<dataset>``, with ``history.csv`` of every fold below it.
         evaluation: of these runs under these protocols.
+        learned: balanced accuracy from which a model has learned; None: see ``has_learned``.
 
     Returns:
         a row a run and protocol: balanced accuracy with its 95 % interval, ``gap`` to
@@ -58,6 +62,7 @@ def leakage_table(results: Path, evaluation: Evaluation) -> pd.DataFrame:
                 **bounds(gap, "gap"),
                 "validation_accuracy": np.mean([epoch["validation_accuracy"] for epoch in best]),
                 "test_accuracy": group["accuracy"].mean(),
+                **judged(group, learned),
             }
         )
     return pd.DataFrame(rows)
@@ -76,7 +81,7 @@ def write_leakage(study: Study, output: Path) -> None:
     evaluation = evaluate(
         study.results, study.store, study.leakage, PROTOCOLS, study.folds, study.seeds
     )
-    table = leakage_table(study.results, evaluation)
+    table = leakage_table(study.results, evaluation, study.learned)
     write_table(output, table, leakage_markdown(table, study.dataset))
 
 
@@ -94,7 +99,7 @@ def leakage_markdown(table: pd.DataFrame, dataset: str) -> str:
     """The leakage table for people."""
     shown = pd.DataFrame(
         {
-            "Run": table["run"],
+            "Run": marked(table),
             "Protocol": table["protocol"],
             "Balanced accuracy": list(
                 map(spread, table["balanced_accuracy_mean"], table["balanced_accuracy_std"])
@@ -112,7 +117,8 @@ def leakage_markdown(table: pd.DataFrame, dataset: str) -> str:
         "overlap windows it trains on; `trajectory` keeps the windows of a trajectory together; "
         "under `video` no video is in two parts. Validation and test accuracy are plain shares of "
         "segments; the validation segments chose the epoch. Intervals count test videos and "
-        "trainings (folds, pooled over all rows)."
+        "trainings (folds, pooled over all rows).",
+        *notes_of_marks(table),
     ]
     return render("Leakage: the same runs under each protocol", shown, notes)
 

@@ -1,7 +1,6 @@
 """From labels and logits to balanced accuracy and its companions (paper, section 3)."""
 
 import numpy as np
-import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 TOP = (3, 5)
@@ -76,28 +75,6 @@ def scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         *((rank < top).mean() for top in TOP),
     )
     return dict(zip(METRICS, map(float, values), strict=True))
-
-
-def threshold(classes: int) -> float:
-    """Balanced accuracy from which a model has learned: a sixth of the way from chance to 1.
-
-    With 13 classes it is three times chance.
-    """
-    return 1 / classes + (1 - 1 / classes) / 6
-
-
-def has_learned(models: pd.DataFrame, least: float | None = None) -> bool:
-    """True if every model of a run has learned: well above chance, and not in a few classes only.
-
-    Args:
-        models: columns balanced_accuracy, classes and predicted_classes; one row a fold and seed.
-        least: balanced accuracy that each has to reach; None: ``threshold``.
-    """
-    classes = models["classes"]
-    floor = classes.map(threshold) if least is None else least
-    # The threshold of 13 classes is 3 / 13 but for rounding.
-    above = models["balanced_accuracy"] >= floor - 1e-12
-    return bool((above & (2 * models["predicted_classes"] >= classes)).all())
 
 
 def average_by(

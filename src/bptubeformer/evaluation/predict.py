@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from bptubeformer.evaluation.learned import LOOK_AT, folds_differ, has_learned
 from bptubeformer.evaluation.predictions import FILE, Predictions
 from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
-from bptubeformer.kinds import Precision
+from bptubeformer.kinds import Fraction, Precision
 from bptubeformer.training.forward import predict
 from bptubeformer.training.precision import check_precision
 
@@ -12,22 +16,36 @@ from bptubeformer.training.precision import check_precision
 def predict_folds(
     models: TrainedFolds,
     precision: Precision = "fp32",
+    learned: Fraction | None = None,
 ) -> None:
     """Classify the test segments of folds; write predictions.parquet into each folder.
 
     Args:
         models: of the folds.
         precision: of matrix products: fp32, tf32 or bf16.
+        learned: balanced accuracy that each fold has to reach, or a warning is printed; left out:
+            see ``has_learned``.
 
     Raises:
         InputError: files do not belong together, or the device or precision is not there.
     """
-    for fold, place in models:
-        predict_fold(fold, precision, place / FILE)
+    tested = pd.DataFrame(
+        predict_fold(fold, precision, place / FILE) | {"fold": place.name} for fold, place in models
+    )
+    found = ", ".join(f"{100 * value:.1f} %" for value in tested["balanced_accuracy"])
+    chance = f"chance: {100 / tested['classes'].max():.1f} %"
+    if not has_learned(tested, learned):
+        print(f"has not learned: balanced accuracy {found}; {chance}; {LOOK_AT}")
+    elif folds_differ(tested):
+        print(f"folds differ widely: balanced accuracy {found}; {chance}")
 
 
-def predict_fold(fold: TrainedFold, precision: str, output: Path) -> None:
-    """Logits of all test segments of a fold, written as ``predictions.parquet``."""
+def predict_fold(fold: TrainedFold, precision: str, output: Path) -> dict[str, float]:
+    """Logits of all test segments of a fold, written as ``predictions.parquet``.
+
+    Returns:
+        balanced_accuracy, classes and predicted_classes, of the classes that are tested.
+    """
     check_precision(precision, fold.device)
     logits = predict(fold.model, fold.segments(), precision).cpu().numpy()
     Predictions(
@@ -39,5 +57,13 @@ def predict_fold(fold: TrainedFold, precision: str, output: Path) -> None:
         data=fold.store.fingerprint,
         model=fold.content,
     ).save(output)
-    correct = float((logits.argmax(axis=1) == fold.labels).mean())
-    print(f"{len(logits)} test segments, {100 * correct:.1f} % classified correctly")
+    predicted = logits.argmax(axis=1)
+    correct = predicted == fold.labels
+    print(f"{len(logits)} test segments, {100 * correct.mean():.1f} % classified correctly")
+    tested = np.bincount(fold.labels)
+    recalls = np.bincount(fold.labels, correct)[tested > 0] / tested[tested > 0]
+    return {
+        "balanced_accuracy": float(recalls.mean()),
+        "classes": len(fold.categories),
+        "predicted_classes": len(np.unique(predicted)),
+    }

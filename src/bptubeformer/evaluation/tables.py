@@ -8,6 +8,15 @@ import pandas as pd
 
 from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.reading import reading
+from bptubeformer.texts import from_table, in_markdown
+
+TEXTS = frozenset({
+    "run", "experiment", "kernel", "stride", "padding", "protocol", "unit", "metric",
+    "category", "video", "person", "level", "part", "order", "grouping", "group",
+    "comparison", "baseline", "stage", "modules", "transformer",
+    "id", "where", "statement", "paper", "here", "verdict", "reason", "evidence",
+})  # fmt: skip
+"""Columns of tables that hold texts: a class or video may be called 0012, 1e5 or nan."""
 
 
 def write_table(
@@ -21,6 +30,9 @@ def write_table(
         markdown: written as ``.md``, and as a page of its own as ``.html``.
         html: a page to be written instead.
     """
+    for name in table.columns.difference(list(TEXTS)):
+        if table[name].map(lambda cell: isinstance(cell, str)).any():
+            raise TypeError(f"a column of texts that read_table does not know: {name}")
     # Here, because the notebooks read tables and need nothing that makes pages.
     from bptubeformer.evaluation.pages import page
 
@@ -30,24 +42,27 @@ def write_table(
         write_text(path.with_suffix(".html"), html or page(markdown))
 
 
-def read_table(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
-    """Read what ``write_table`` wrote; a class or run may be named NA or null.
+def read_table(path: Path) -> pd.DataFrame:
+    """Read what ``write_table`` wrote; texts stay texts, whatever they look like.
 
     Args:
         path: of the CSV.
-        texts: columns that hold names, which may look like numbers.
 
     Raises:
         InputError: the file is not a table.
     """
     with reading(path, "a table of results", "snakemake"):
-        kinds = dict.fromkeys(texts, str)
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=kinds)
+        table = pd.read_csv(
+            path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXTS, str)
+        )
+    texts = [name for name in table.columns if name in TEXTS]
+    return table.assign(**{name: table[name].map(from_table, na_action="ignore") for name in texts})
 
 
 def render(title: str, shown: pd.DataFrame, notes: Sequence[str]) -> str:
     """Markdown of a table under a title, its columns aligned for a terminal, notes below it."""
-    escaped = shown.map(lambda cell: cell.replace("|", "\\|") if isinstance(cell, str) else cell)
+    escaped = shown.map(lambda cell: in_markdown(cell) if isinstance(cell, str) else cell)
+    escaped.columns = [in_markdown(name) for name in shown.columns]
     table = escaped.to_markdown(index=False, disable_numparse=True)
     return "\n\n".join([f"# {title}", table, *notes]) + "\n"
 

@@ -10,14 +10,11 @@ all runs of a study. Letters: F folds, S seeds, N trajectories, V videos, C clas
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
-
-from bptubeformer.evaluation.tables import read_table
 
 CONFIDENCE = 0.95
 LEAST_VIDEOS = 2
@@ -306,15 +303,6 @@ def by_trajectory(
             "correct": correct.astype(np.int64) if score.dtype == bool else correct,
         }
     )
-
-
-def read_counts(path: Path) -> pd.DataFrame:
-    """Read a table of counts; names of categories and videos stay texts, whatever they look like.
-
-    Raises:
-        InputError: the file is not a table.
-    """
-    return read_table(path, texts=("category", "video"))
 
 
 def bounds(

@@ -7,7 +7,8 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 
-from bptubeformer.figures.style import CONFUSION, literal
+from bptubeformer.figures.style import CONFUSION
+from bptubeformer.texts import in_figure
 
 
 def draw_confusion(counts: np.ndarray, categories: Sequence[str], title: str) -> Figure:
@@ -23,7 +24,7 @@ def draw_confusion(counts: np.ndarray, categories: Sequence[str], title: str) ->
     tested = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, tested, out=np.full(counts.shape, np.nan), where=tested > 0)
     labels = [
-        f"{literal(name)}  ({total:,})"
+        f"{in_figure(name)}  ({total:,})"
         for name, total in zip(categories, tested.ravel(), strict=True)
     ]
     side = 3.5 + 0.65 * len(categories)
@@ -47,7 +48,7 @@ def draw_confusion(counts: np.ndarray, categories: Sequence[str], title: str) ->
         annot_kws={"size": 7.5},
         linewidths=0.5,
         square=True,
-        xticklabels=list(map(literal, categories)),
+        xticklabels=list(map(in_figure, categories)),
         yticklabels=labels,
         cbar_kws={"label": "share of the true class (%), count in brackets", "shrink": 0.8},
     )
@@ -77,7 +78,7 @@ def draw_recalls(recalls: pd.DataFrame, runs: Sequence[str], title: str) -> Figu
     )
     axes.axhline(100 / len(categories), color="0.4", linestyle=":", linewidth=1.2, label="chance")
     axes.set(title=title, xlabel="", ylabel="recall (%)", ylim=(0, 104))
-    names = list(map(literal, categories))
+    names = list(map(in_figure, categories))
     axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     seaborn.despine(figure)

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
-from bptubeformer.figures.style import class_colours, literal
+from bptubeformer.figures.style import class_colours
+from bptubeformer.texts import in_figure
 
 MARKS = ("o", "^", "s")
 """Marks of the first ten classes, the next ten, and the rest."""
@@ -38,7 +39,7 @@ def draw_tsne(
         mine = labels == label
         # Another mark from the eleventh colour on, where colours come nearer to each other.
         mark = MARKS[min(label // 10, len(MARKS) - 1)]
-        name = literal(categories[label])
+        name = in_figure(categories[label])
         x, y = points[mine].T
         axes.scatter(x, y, s=18, color=colour, marker=mark, label=name, linewidths=0)
     axes.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
@@ -79,7 +80,7 @@ def draw_silhouettes(
         base += len(mine) + gap
     axes.axvline(mean, color="red", linestyle="--", linewidth=1.5)
     axes.axvline(0, color="0.3", linewidth=0.8)
-    axes.set_yticks(ticks, list(map(literal, names)))
+    axes.set_yticks(ticks, list(map(in_figure, names)))
     axes.set(
         title=title, xlabel=f"silhouette coefficient (red line: mean {mean:.4f})", ylim=(base, 0)
     )

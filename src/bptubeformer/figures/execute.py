@@ -12,8 +12,9 @@ import papermill
 from traitlets.config import Config
 
 from bptubeformer.atomic import replacing, write_text
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
 from bptubeformer.reading import reading
+from bptubeformer.texts import shown
 
 KERNEL = "python3"
 SOURCE = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bptubeformer.figures.style import literal
+from bptubeformer.texts import in_figure
 
 COLUMNS = 4
 TRAINING, VALIDATION = "tab:gray", "tab:blue"
@@ -33,7 +33,7 @@ def draw_learning(histories: Mapping[str, Sequence[pd.DataFrame]], classes: int)
         axis.axhline(np.log(classes), color="black", linestyle=":", linewidth=1)
         axis.set_ylim(0, 1.25 * np.log(classes))
         axis.set_xlim(0.5, max(map(len, folds)) + 0.5)
-        axis.set_title(literal(run), loc="left")
+        axis.set_title(in_figure(run), loc="left")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
     for axis in axes[len(histories) :]:
         axis.set_visible(False)

@@ -6,6 +6,8 @@ import seaborn
 from adjustText import adjust_text
 from matplotlib.figure import Figure
 
+from bptubeformer.texts import in_figure
+
 
 def pareto_front(macs: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
     """Return the runs that no other run beats: none is as cheap and better, or as good and cheaper.
@@ -47,7 +49,7 @@ def draw_pareto(table: pd.DataFrame, chance: float, title: str) -> Figure:
         spread = np.abs(group[["low", "high"]].to_numpy().T - group["mean"].to_numpy())
         axes.errorbar(
             group["macs"], group["mean"], yerr=spread, fmt="o", color=colour, markersize=8,
-            elinewidth=1, label=experiment, zorder=2,
+            elinewidth=1, label=in_figure(experiment), zorder=2,
         )  # fmt: skip
     axes.axhline(chance, color="0.3", linestyle=":", linewidth=1.2, label="chance")
     axes.set(

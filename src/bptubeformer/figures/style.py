@@ -41,11 +41,6 @@ def class_colours(classes: int) -> list[tuple[float, float, float]]:
     return list(seaborn.color_palette("husl", classes))
 
 
-def literal(name: str) -> str:
-    """A name from outside as text of a figure: two dollars in it are not a formula."""
-    return name.replace("$", r"\$")
-
-
 def settle_layout(figure: Figure) -> None:
     """Fix the places of the axes, rounded: the solver's last digits differ from run to run."""
     if figure.get_layout_engine() is None:

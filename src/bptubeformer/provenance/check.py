@@ -17,13 +17,14 @@ from rocrate.rocrate import ROCrate
 
 from bptubeformer.data.archives import Budget, is_archive, unpack
 from bptubeformer.data.layout import is_folder, walk_files
-from bptubeformer.errors import InputError, shown
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.fingerprint import package_fingerprint
 from bptubeformer.provenance.crate import CONFIG
 from bptubeformer.provenance.recompute import made_studies, recompute
 from bptubeformer.reading import reading
 from bptubeformer.study import SUMMARY_FILE, TABLES
+from bptubeformer.texts import shown
 
 METADATA = "ro-crate-metadata.json"
 WRITER = "snakemake crate"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.claims import Claim, papers_runs, printed_table
-from bptubeformer.evaluation.metrics import threshold
+from bptubeformer.evaluation.learned import threshold
 from bptubeformer.evaluation.tables import spread
 from bptubeformer.evaluation.uncertainty import Estimate
 from bptubeformer.verdict.evidence import ACCURACY, COUNTS, METRICS_TABLE, Evidence, NotRun

@@ -9,7 +9,8 @@ from safetensors import safe_open
 from bptubeformer.claims import Claim
 from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.clusters import ALL, BY_CLASS, BY_CLUSTER, MEAN, POSITIVE
-from bptubeformer.evaluation.uncertainty import Counts, Estimate, read_counts
+from bptubeformer.evaluation.tables import read_table
+from bptubeformer.evaluation.uncertainty import Counts, Estimate
 from bptubeformer.reading import reading
 from bptubeformer.skeleton import PARTS
 from bptubeformer.verdict.accuracy_claims import interval_text
@@ -27,7 +28,7 @@ def _counts(claim: Claim, evidence: Evidence) -> Counts:
     evidence.check_shown(claim.arguments["run"])
     _, categories = read_trajectories(evidence.file("data/frames.safetensors"))
     # One run has few folds: its variance over them is pooled over the classes.
-    table = read_counts(evidence.file(SILHOUETTE_COUNTS))
+    table = read_table(evidence.file(SILHOUETTE_COUNTS))
     counts = Counts.of(table, categories)
     for category in claim.arguments.get("categories", ()):
         if category not in set(table["category"]):

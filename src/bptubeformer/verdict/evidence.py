@@ -13,7 +13,7 @@ from bptubeformer.claims import papers_runs
 from bptubeformer.data.store import read_trajectories
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.tables import read_table
-from bptubeformer.evaluation.uncertainty import Counts, read_counts
+from bptubeformer.evaluation.uncertainty import Counts
 from bptubeformer.reading import reading
 from bptubeformer.study import STORE, TABLES, Study
 from bptubeformer.verdict import gate
@@ -55,7 +55,7 @@ class Evidence:
     @cached_property
     def counts(self) -> Counts:
         """Tested and correct segments of all runs under the first protocol."""
-        table = read_counts(self.file(COUNTS))
+        table = read_table(self.file(COUNTS))
         _, categories = read_trajectories(self.file(STORE))
         return Counts.of(table[table["protocol"] == self.protocol], categories)
 

@@ -53,7 +53,7 @@ def verdict_markdown(
             "Verdict": _in_words(table),
             "Evidence": table["evidence"],
         }
-    ).map(lambda cell: str(cell).replace("|", "\\|"))
+    ).map(str)
     notes = [
         "Rules of the verdicts: docs/fidelity.md. A difference is ours minus the paper's, in the "
         "unit printed. Resolvable: the smallest true difference that this run tells from 0 in four "

@@ -10,10 +10,12 @@ import yaml
 from bptubeformer.atomic import write_text
 from bptubeformer.config import WITHOUT_EFFECT
 from bptubeformer.data.store import read_trajectories
+from bptubeformer.evaluation.learned import LOOK_AT, NOT_LEARNED
 from bptubeformer.evaluation.pages import page
 from bptubeformer.reading import reading
 from bptubeformer.stages import TABLES
 from bptubeformer.study import Study
+from bptubeformer.texts import in_markdown
 from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.judge import (
     CONTRADICTED,
@@ -68,7 +70,7 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
     hours = sum(record["seconds"] for record in records) / 3600
     lines = [
         f"# Results on {study.dataset}",
-        f"Study {study.name}: {study.question}",
+        f"Study {study.name}: {in_markdown(study.question)}",
         f"Written by the workflow (`bptubeformer summary`) from the tables of one run: "
         f"{len(categories)} classes, {videos} videos, {len(table)} trajectories, "
         f"{table['rows'].sum()} frames. {len(records)} trainings under {evidence.protocol} on "
@@ -91,12 +93,25 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
         for output in table.outputs
         if output.pages
     ]
+    lines += _warning(evidence)
     lines += [_one_level_down(p.read_text(encoding="utf-8")) for p in pages if p.exists()]
     if study.claims:
         verdicts = verdict_table(evidence)
         decided = verdicts[~verdicts["verdict"].isin(OF_EVERY_RUN)]
         lines.append(_one_level_down(verdict_markdown(decided, evidence, verdicts)))
     return "\n\n".join(lines) + "\n"
+
+
+def _warning(evidence: Evidence) -> list[str]:
+    """Name the runs whose numbers say nothing: nobody must overlook them."""
+    table = evidence.accuracy.reset_index()
+    failed = table["run"][~table["learned"].astype(bool)]
+    if failed.empty:
+        return []
+    return [
+        f"**{len(failed)} of {len(table)} runs have not learned ({NOT_LEARNED}): "
+        f"{', '.join(failed)}.** Their numbers say nothing about the models: {LOOK_AT}."
+    ]
 
 
 def _one_level_down(markdown: str) -> str:
