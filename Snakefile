@@ -57,11 +57,13 @@ from bptubeformer.stages import (
     table_files,
     tables_of,
 )
-from bptubeformer.study import repeats
+from bptubeformer.stopping import StopJobs
+from bptubeformer.study import leftovers, repeats
 from bptubeformer.texts import shown
 from bptubeformer.training.device import training_slots
 
 logger.addHandler(SweepProgress())
+logger.addHandler(StopJobs())
 try:
     config.update(resolve_overlays(config, Path(workflow.basedir, "config.yaml")))
     config.update(check_config(config))
@@ -77,6 +79,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/provenance.smk"
+include: "workflow/rules/leftovers.smk"
 
 
 rule all:

@@ -4,7 +4,7 @@ Results of trainings are in ``results/<dataset>/<protocol>/<run>/fold<k>``: stud
 study's own tables, figures, notebooks and summary are in ``results/<dataset>/<study>``.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -182,3 +182,36 @@ def fold_folders(
     for fold in range(folds):
         for ending, seed in repeats(seeds).items():
             yield fold, seed, results / protocol / run / f"fold{fold}{ending}"
+
+
+def leftovers(
+    results: Path,
+    protocols: Iterable[str],
+    runs: Collection[str],
+    studies: Collection[str],
+    folds: int,
+    seeds: Sequence[int],
+) -> list[Path]:
+    """List the folders of results that no configured run or study has.
+
+    Args:
+        results: ``results/<dataset>``.
+        protocols: names of all protocols.
+        runs: names of the configured runs.
+        studies: names of the configured studies.
+        folds: number of folds.
+        seeds: each fold is trained with each.
+
+    Returns:
+        folders of studies, of runs, and of single folds of runs; TensorBoard's are included.
+    """
+    own = {f"fold{fold}{ending}" for fold in range(folds) for ending in repeats(seeds)}
+    found = [path.parent for path in results.glob("*/tables") if path.parent.name not in studies]
+    places = [place / name for place in (results, results / "tensorboard") for name in protocols]
+    for run in (run for place in places for run in place.glob("*")):
+        made = list(run.glob("fold*/"))
+        if made and run.name not in runs:
+            found.append(run)
+        elif run.name in runs:
+            found += [fold for fold in made if fold.name not in own]
+    return sorted(found)

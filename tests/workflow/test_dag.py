@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,6 +217,23 @@ def test_another_profile_plans_nothing(finished, profile):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+def test_leftovers_are_named_and_removed_where_that_is_asked_for(finished):
+    checkout, _ = finished
+    for name in ("as-published/GONE/fold0", "as-published/BPT-V2/fold9", "gone/tables"):
+        (checkout / RESULTS / name).mkdir(parents=True)
+    before = {path for path in (checkout / RESULTS).rglob("*") if path.is_file()}
+    done = snakemake(checkout, "-n", "--configfile", "small.yaml")
+    assert f"{RESULTS}/as-published/BPT-V2/fold9, {RESULTS}/as-published/GONE, {RESULTS}/gone" in (
+        done.stdout + done.stderr
+    )
+    done = snakemake(checkout, "--configfile", "small.yaml", "--", "remove_leftovers")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert before <= {path for path in (checkout / RESULTS).rglob("*") if path.is_file()}
+    done = snakemake(checkout, "-n", "--configfile", "small.yaml")
+    assert "no longer" not in done.stdout + done.stderr
+    assert "remove_leftovers" not in done.stdout + done.stderr
+
+
 def test_comments_and_docstrings_plan_nothing(planned, edited):
     edited("src/bptubeformer/models/sttran.py", "Spatial-temporal transformer.", "Words.")
     edited("src/bptubeformer/training/loop.py", "import copy", "import copy  # words")
@@ -345,6 +363,53 @@ def test_a_sweep_killed_on_the_way_goes_on_where_it_was(finished):
     assert "rule ingest" not in shown
     left = [path.name for path in (checkout / "results").rglob("*")]
     assert not [name for name in left if name.startswith((".partial", "checkpoint"))]
+
+
+@pytest.mark.parametrize(
+    ("number", "whole_group"),
+    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True)],
+)
+def test_told_to_stop_it_ends_its_trainings_and_keeps_their_checkpoints(
+    finished, number, whole_group
+):
+    checkout, _ = finished
+    settings = {**SMALL, "dataset": {"name": "stopped", "source": "synthetic"},
+                "training": {"batch_size": 16, "max_epochs": 1000,
+                             "early_stopping_patience": 1000}}  # fmt: skip
+    (checkout / "stopped.yaml").write_text(yaml.safe_dump(settings))
+    folders = [
+        checkout / f"results/stopped/as-published/{run}/fold0" for run in ("BPT-V2", "ST-Tran")
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "2",
+        "--configfile",
+        "stopped.yaml",
+        "--",
+        *(str(folder.relative_to(checkout) / "model.safetensors") for folder in folders),
+    ]
+    with subprocess.Popen(
+        command, cwd=checkout, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True, env=quick(),
+    ) as process:  # fmt: skip
+        waited_for = {"BPT-V2/fold0: epoch 1/", "ST-Tran/fold0: epoch 1/"}
+        for line in process.stdout:
+            waited_for -= {words for words in waited_for if words in line}
+            if not waited_for:
+                break
+        assert not waited_for
+        if whole_group:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        process.stdout.read()  # until all jobs have ended
+    assert process.returncode != 0
+    assert all((folder / "checkpoint.safetensors").exists() for folder in folders)
+    for folder in folders:
+        shutil.rmtree(folder)
 
 
 def kill_after_epoch(checkout, epoch, *arguments) -> int:

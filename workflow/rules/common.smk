@@ -119,7 +119,7 @@ def benchmark_of(stage):
     return f"{RESULTS}/benchmarks/{stage}.tsv"
 
 
-def shown(path, caption, category, label, place="-"):
+def in_report(path, caption, category, label, place="-"):
     """An output that the report shows; ``place`` is where the paper has it."""
     return report(
         path,
@@ -142,7 +142,7 @@ def outputs_of(result, folder, files):
         path, output = f"{STUDY}/{folder}/{name}", about[stem]
         if output.label and suffix in CATEGORIES:
             category = "Verdicts" if name == "verdict.html" else CATEGORIES[suffix]
-            path = shown(path, stem, category, output.label, output.paper)
+            path = in_report(path, stem, category, output.label, output.paper)
         found[name.replace(".", "_")] = path
     return found
 

@@ -134,7 +134,7 @@ rule summary:
         base=ancient("config.yaml"),
     output:
         markdown=f"{STUDY}/summary.md",
-        page=shown(
+        page=in_report(
             f"{STUDY}/summary.html",
             "summary",
             "Summary and configuration",

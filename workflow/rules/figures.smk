@@ -11,7 +11,7 @@ for NOTEBOOK in NOTEBOOK_RESULTS:
         output:
             **outputs_of(NOTEBOOK, "figures", figure_files(NOTEBOOK)),
             notebook=f"{STUDY}/notebooks/{NOTEBOOK.name}.ipynb",
-            page=shown(
+            page=in_report(
                 f"{STUDY}/notebooks/{NOTEBOOK.name}.html",
                 "notebook",
                 "Notebooks",

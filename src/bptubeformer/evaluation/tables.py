@@ -13,7 +13,7 @@ from bptubeformer.texts import from_table, in_markdown
 TEXTS = frozenset({
     "run", "experiment", "kernel", "stride", "padding", "protocol", "unit", "metric",
     "category", "video", "person", "level", "part", "order", "grouping", "group",
-    "comparison", "baseline", "stage", "modules", "transformer",
+    "comparison", "baseline", "stage", "modules", "transformer", "precision",
     "id", "where", "statement", "paper", "here", "verdict", "reason", "evidence",
 })  # fmt: skip
 """Columns of tables that hold texts: a class or video may be called 0012, 1e5 or nan."""

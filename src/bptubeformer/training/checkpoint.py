@@ -124,6 +124,8 @@ def _told_to_stop() -> Iterator[None]:
     """Raise SystemExit on SIGTERM: what Snakemake, Slurm and systemd send before they kill."""
 
     def stop(number: int, _: object) -> None:
+        # Told twice, it still writes its checkpoint.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():

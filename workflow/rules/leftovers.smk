@@ -1,0 +1,29 @@
+# Results of runs, folds and studies that are no longer configured: named by each call, and removed
+# where that is asked for.
+
+LEFTOVERS = [
+    str(folder)
+    for folder in leftovers(
+        Path(RESULTS), PROTOCOLS, RUNS, STUDIES, len(FOLDS), config["seeds"]
+    )
+]
+
+if LEFTOVERS and workflow.is_main_process:
+    logger.warning(
+        f"No configured run or study has {len(LEFTOVERS)} folders of {RESULTS}: "
+        f"{', '.join(map(shown, LEFTOVERS[:5]))}{', ...' if len(LEFTOVERS) > 5 else ''}. Tables "
+        "leave them out; to remove them, add a target to the same command: -- remove_leftovers"
+    )
+
+
+rule remove_leftovers:
+    log:
+        log_of("remove_leftovers"),
+    conda:
+        "../../envs/data.yaml"
+    params:
+        folders=plain(LEFTOVERS),
+    message:
+        "Remove {params.folders}"
+    shell:
+        "rm -rf -v -- {params.folders:q} > {log:q}"
