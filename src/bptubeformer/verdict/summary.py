@@ -16,7 +16,7 @@ from bptubeformer.reading import reading
 from bptubeformer.stages import TABLES
 from bptubeformer.study import Study
 from bptubeformer.texts import in_markdown
-from bptubeformer.verdict.evidence import Evidence
+from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.judge import (
     CONTRADICTED,
     FOLLOWED,
@@ -104,7 +104,10 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
 
 def _warning(evidence: Evidence) -> list[str]:
     """Name the runs whose numbers say nothing: nobody must overlook them."""
-    table = evidence.accuracy.reset_index()
+    try:
+        table = evidence.accuracy.reset_index()
+    except NotRun:
+        return []
     failed = table["run"][~table["learned"].astype(bool)]
     if failed.empty:
         return []
