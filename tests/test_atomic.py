@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
-from bptubeformer.atomic import alone_in, replacing, write_csv, write_text
+from bptubeformer.atomic import replacing, write_csv, write_text
 from bptubeformer.data.splits import Split
 from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError, refused_by_system
 from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.figures.style import save_figure
+from bptubeformer.locks import alone_in
 from bptubeformer.models import TrainedModel, save_model
 from bptubeformer.training.checkpoint import Checkpoint
 from conftest import REPOSITORY

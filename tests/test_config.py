@@ -28,6 +28,7 @@ from bptubeformer.models.ttubeformer import TTubeFormer
 from bptubeformer.settings import SplitSettings, TrainingSettings
 from bptubeformer.study import Study
 from conftest import REPOSITORY
+from ugly import LABELS
 
 BASE = REPOSITORY / "config.yaml"
 
@@ -408,3 +409,40 @@ def test_verdicts_are_given_the_same_on_any_machine(config):
     elsewhere = overlay(config, {"device": "cuda:3", "slots_per_gpu": 4})
     assert portable(elsewhere) == portable(config)
     assert list(portable(config)) == sorted(config)
+
+
+def texts_of(value, place=()):
+    """Place of every text in a configuration; one run and one study stand for all."""
+    if isinstance(value, str):
+        yield place
+    elif isinstance(value, list):
+        for number, item in enumerate(value[:2]):
+            yield from texts_of(item, (*place, number))
+    elif isinstance(value, dict):
+        for key, item in list(value.items())[: 1 if place in (("runs",), ("studies",)) else None]:
+            yield from texts_of(item, (*place, key))
+
+
+FREE = {("studies", "paper", "question"), ("runs", "ST-Tran", "experiment"),
+        ("figures", "category")}  # fmt: skip
+"""Places of texts that may hold anything in one line."""
+PLACES = sorted({*texts_of(yaml.safe_load(BASE.read_text())), ("dataset", "checksum")}, key=str)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
+def test_every_text_of_the_configuration_may_be_ugly_or_is_refused_by_its_key(config, place):
+    assert set(PLACES) >= FREE
+    for label in (*LABELS, "two\nlines", "\x1b[31mred", "\u2028"):
+        changed = copy.deepcopy(config)
+        into = changed
+        for key in place[:-1]:
+            into = into[key]
+        into[place[-1]] = label
+        try:
+            check_config(changed)
+        except InputError as refusal:
+            assert place not in FREE or not label.isprintable() or "/" in label
+            assert str(refusal).startswith("config: ")
+            assert str(place[-1] if isinstance(place[-1], str) else place[-2]) in str(refusal)
+        else:
+            assert label.isprintable()

@@ -8,7 +8,8 @@ from conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "src" / "bptubeformer"
 FLOORS = {
-    "errors": -1, "texts": -1, "atomic": 0, "skeleton": 0, "fingerprint": 0, "metadata": 0,
+    "errors": -2, "texts": -2, "locks": -1,
+    "atomic": 0, "skeleton": 0, "fingerprint": 0, "metadata": 0,
     "claims": 0, "progress": 0, "stopping": 0, "reading": 0, "kinds": 0, "study": 0,
     "settings": 1, "stages": 1,
     "data": 2, "models": 1, "schema": 2,

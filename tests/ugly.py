@@ -1,4 +1,4 @@
-"""Names and labels that mean something to a program on their way: in the tests they are texts."""
+"""Names and labels that a program could misread."""
 
 NAMES = (
     "0012", "1e5", "nan", "True", "None", "NA", "2024-01-01", "=1+1", "-1", "_hidden",

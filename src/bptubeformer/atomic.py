@@ -1,7 +1,5 @@
 """Files that are either whole or not there."""
 
-import errno
-import fcntl
 import os
 import re
 import secrets
@@ -12,14 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bptubeformer.errors import InputError, refused_by_system
+from bptubeformer.locks import LOCK, NO_LOCKS, locked
 from bptubeformer.texts import in_table, shown
 
 if TYPE_CHECKING:
     import pandas
-
-
-LOCK = ".lock"
-"""Locked file in a folder that a process has for itself."""
 
 
 @contextmanager
@@ -76,39 +71,13 @@ def _partial_folder(path: Path) -> tuple[Path, int | None]:
         folder = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")
         folder.mkdir()
         try:
-            return folder, _locked(folder / LOCK, wait=True)
+            return folder, locked(folder / LOCK, wait=True)
         except FileNotFoundError:
             continue  # another process took it for that of a killed one
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
             return folder, None
-
-
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
-"""What file systems answer that cannot lock files."""
-
-
-def _locked(path: Path, *, wait: bool = False) -> int:
-    """Open a file and lock it until the process ends, or closes it.
-
-    Raises:
-        BlockingIOError: another process has locked it.
-        OSError: its folder is not there, or files cannot be locked.
-    """
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another process may have removed it before it was locked.
-            if os.path.samestat(path.stat(), os.fstat(file)):
-                return file
-        except FileNotFoundError:
-            pass
-        except OSError:
-            os.close(file)
-            raise
-        os.close(file)
 
 
 def remove_partial(path: Path) -> None:
@@ -118,42 +87,9 @@ def remove_partial(path: Path) -> None:
         if partial.fullmatch(folder.name):
             # Locked: its process lives. Gone: another process removed it.
             with suppress(OSError):
-                lock = _locked(folder / LOCK)
+                lock = locked(folder / LOCK)
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(lock)
-
-
-@contextmanager
-def alone_in(folder: Path, does: str) -> Iterator[None]:
-    """Keep a folder for this process: a job of a cluster outlives the Snakemake that sent it.
-
-    Args:
-        folder: is made if it is not there, and removed if it stays empty.
-        does: what the process does there, for the message.
-
-    Raises:
-        InputError: another process has the folder.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = None
-    try:
-        lock = _locked(folder / LOCK)
-    except BlockingIOError as error:
-        raise InputError(
-            f"{shown(folder)}: another process {does}; wait for it, or end it (on a cluster: "
-            "scancel), then run the same command again"
-        ) from error
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-    try:
-        yield
-    finally:
-        (folder / LOCK).unlink(missing_ok=True)
-        if lock is not None:
-            os.close(lock)
-        with suppress(OSError):  # something is in it
-            folder.rmdir()
 
 
 def write_csv(path: Path | str, table: "pandas.DataFrame") -> None:

@@ -93,6 +93,7 @@ def _check_study(
     if name.lower() in TAKEN:
         raise _wrong(f"studies.{name}", study, "the name of a stage or folder; rename the study")
     members = members_of(config, name)
+    members_of(config, name, "counted")
     if not members:
         raise _wrong(f"studies.{name}.runs", study["runs"], "no run is left; name one")
     for key in ("shown", *(f"leakage.{i}" for i in range(len(study.get("leakage", ()))))):

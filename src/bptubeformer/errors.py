@@ -29,9 +29,9 @@ REMEDIES = {
     errno.ESTALE: "the network file system lost it; run the same command again",
     **dict.fromkeys((errno.EACCES, errno.EPERM), "check the path and your rights"),
 }
-"""What to do where the operating system refuses, by the number of its error."""
+"""Remedy for each refusal of the operating system, by error number."""
 BY_TEXT = (*FULL, errno.EROFS, errno.EFBIG, errno.EIO)
-"""Refusals that libraries pass on as a text alone."""
+"""Refusals that libraries report as text only."""
 
 
 def refused_by_system(error: BaseException) -> str | None:
@@ -52,7 +52,7 @@ def refused_by_system(error: BaseException) -> str | None:
 
 @contextmanager
 def naming(path: PurePath) -> Iterator[None]:
-    """Name the path in a refusal of the operating system that names none, as that of a write."""
+    """Add the path to an error of the operating system that has none, such as that of a write."""
     try:
         yield
     except OSError as error:

@@ -23,7 +23,7 @@ def reading(path: Path, what: str, writer: str) -> Iterator[None]:
         InputError: it is not there, or not what it should be.
     """
     if path.is_fifo() or path.is_socket() or path.is_char_device() or path.is_block_device():
-        # Whoever reads a pipe may wait for ever.
+        # Reading a pipe may wait for ever.
         raise InputError(f"{shown(path)}: a pipe, socket or device; expected {what}; remove it")
     try:
         yield

@@ -27,21 +27,23 @@ from bptubeformer.kinds import (
 )
 from bptubeformer.settings import SplitSettings, TrainingSettings
 
-LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
-"""A text without line ends and other commands to a terminal."""
+
+def line(without: str = "") -> str:
+    """Return the pattern of a text in one line, without commands to a terminal."""
+    return rf"^[^{without}\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+
+
+NAME = {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "max_length": 100}
 Name = Annotated[
     str,
     Kind(
         "a name of at most 100 letters, digits, dots, underscores and hyphens (it becomes a "
         "folder)",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        max_length=100,
+        **NAME,
     ),
 ]
-Category = Annotated[
-    str, Kind("a category name: that of a folder, in one line", pattern=LINE.replace("^[^", "^[^/"))
-]
-RunName = Annotated[str, Kind("the name of a run")]
+Category = Annotated[str, Kind("a category name: that of a folder, in one line", pattern=line("/"))]
+RunName = Annotated[str, Kind("the name of a run", **NAME)]
 
 
 class Section(BaseModel):
@@ -67,7 +69,7 @@ class Dataset(Section):
         str,
         # The report has it within a script, which a tag may end.
         Kind("doi:..., an http(s) address, an archive, a folder, or the word synthetic, without <",
-             pattern=LINE.replace("^[^", "^[^<")),
+             pattern=line("<")),
     ]  # fmt: skip
     server: Annotated[
         str,
@@ -126,7 +128,8 @@ class Run(Section):
     expected = "a mapping with model, experiment, segment_length and hyperparameters"
     model: Annotated[str, Kind("the name of a model")]
     experiment: Annotated[
-        str, Kind("the experiment of the paper that the run belongs to, in one line", pattern=LINE)
+        str,
+        Kind("the experiment of the paper that the run belongs to, in one line", pattern=line()),
     ]
     segment_length: Count
     training: Annotated[dict[str, Any], Kind("a mapping of training settings")] = {}
@@ -152,7 +155,7 @@ class StudySettings(Section):
     """An entry of ``studies``."""
 
     expected = "a mapping with question, runs, baseline and shown"
-    question: Annotated[str, Kind("a question in one line", pattern=LINE)]
+    question: Annotated[str, Kind("a question in one line", pattern=line())]
     runs: Members
     counted: Members = []
     protocols: Protocols = []

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 from contextlib import suppress
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
@@ -18,17 +19,14 @@ import psutil  # type: ignore[import-untyped]
 class StopJobs(logging.Handler):
     """Takes over SIGTERM when Snakemake's scheduler, which sets a handler, starts its first job."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.scheduler = signal.getsignal(signal.SIGTERM)
-        self.listening = False
+    scheduler: Any = None
+    """Handler of the scheduler; None until a job has started."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take an event of Snakemake's logger; only the start of the first job changes anything."""
         event = getattr(getattr(record, "event", None), "name", None)
         main = threading.current_thread() is threading.main_thread()
-        if event == "JOB_INFO" and main and not self.listening:
-            self.listening = True
+        if event == "JOB_INFO" and main and self.scheduler is None:
             self.scheduler = signal.signal(signal.SIGTERM, lambda number, frame: None)
             received, number = os.pipe()
             os.set_blocking(number, False)

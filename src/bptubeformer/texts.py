@@ -1,22 +1,22 @@
 """Texts from outside, for each place that they go to: a terminal, Markdown, a figure, a table.
 
-A name or a label may hold anything. Here it is written so that it is a text there, and not a
-command, a formula, a tag or a second line. HTML is escaped by jinja2 and mistune.
+A name or a label may hold anything. It must not become a command, a formula, a tag or a second
+line. jinja2 and mistune escape HTML.
 """
 
 import re
 from pathlib import PurePath
 
 MARKUP = re.compile(r"[\\`*\[\]<|~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
-"""What Markdown takes for more than a letter; an underscore within a word is one."""
+"""Characters that are markup in Markdown; an underscore within a word is not."""
 FORMULA = re.compile(r"'*[-=+@\t\r](?!\Z)")
-"""How a cell begins that a spreadsheet takes for a formula, or that ``in_table`` has changed."""
+"""Start of a cell that a spreadsheet executes, or that ``in_table`` has changed."""
 NUMBER = re.compile(r"[-+][\d.]+")
 INVISIBLE = "\N{ZERO WIDTH SPACE}"
 
 
 def shown(name: PurePath | str) -> str:
-    """A name in a message: one printable line.
+    """Return a name as one printable line, for a message.
 
     File names are bytes: control characters, line ends and what is not UTF-8 are escaped.
     """
@@ -28,21 +28,21 @@ def shown(name: PurePath | str) -> str:
 
 
 def in_markdown(text: str) -> str:
-    """A text in Markdown, also within the cell of a table: no link, no image, no emphasis."""
+    """Escape a text for Markdown and its tables: it makes no link, image or emphasis."""
     return MARKUP.sub(r"\\\g<0>", shown(text))
 
 
 def in_figure(text: str) -> str:
-    """A text of a figure: dollars make no formula, and a legend shows what begins with _, too."""
+    """Escape a text for a figure: dollars make no formula, legends keep a leading underscore."""
     escaped = shown(text).replace("$", r"\$")
     return INVISIBLE + escaped if escaped.startswith("_") else escaped
 
 
 def in_table(text: str) -> str:
-    """A text as a cell that no spreadsheet executes: an apostrophe stands before a formula."""
+    """Write a text as a cell that no spreadsheet executes: a formula gets an apostrophe."""
     return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
 
 
 def from_table(cell: str) -> str:
-    """The text that ``in_table`` made a cell of."""
+    """Return the text of a cell that ``in_table`` wrote."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

@@ -159,6 +159,23 @@ def test_a_signal_to_stop_writes_the_last_epoch_and_ends_with_its_number(tmp_pat
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_told_to_stop_while_it_writes_its_outputs_it_loses_no_epoch(
+    fold_files, tmp_path, monkeypatch
+):
+    from bptubeformer.training import job
+
+    monkeypatch.setattr(job, "save_model", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    settings = TrainingSettings(**(SETTINGS | {"max_epochs": 2}))
+    with pytest.raises(SystemExit):
+        train_fold(
+            *fold_files, RUN, settings, "cpu", 1, tmp_path / "fold0", checkpoint_seconds=10_000
+        )
+    monkeypatch.undo()
+    train_fold(*fold_files, RUN, settings, "cpu", 1, tmp_path / "fold0")
+    record = json.loads((tmp_path / "fold0" / "run.json").read_text())
+    assert record["resumed_after_epochs"] == [2]
+
+
 def test_where_the_last_epoch_cannot_be_written_the_first_error_stays(tmp_path):
     """Also in a thread, which no signal reaches."""
     lines = []

@@ -3,9 +3,9 @@ import json
 import pandas as pd
 import pytest
 
-from bptubeformer.atomic import LOCK, alone_in
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import stage_fingerprint
+from bptubeformer.locks import LOCK, alone_in
 from bptubeformer.models import load_model
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.settings import TrainingSettings

@@ -35,8 +35,8 @@ if workflow.resource_settings.cores:
     workflow.global_resources.setdefault("gpu", SLOTS)
 
 
-def plain(value):
-    """A value of the configuration as a param: Snakemake takes braces in a text for wildcards."""
+def literal(value):
+    """A value as a param: Snakemake would take braces in a text for wildcards."""
     return lambda wildcards: value
 
 
@@ -83,7 +83,7 @@ def model_settings(wildcards):
 
 
 def as_json(value, **options):
-    """JSON of a value, without <: the report has params in a script, which a tag would end."""
+    """JSON without <: the report has params in a script, and a tag would end it."""
     return json.dumps(value, **options).replace("<", r"\u003c")
 
 

@@ -40,8 +40,8 @@ else:
         conda:
             "../../envs/data.yaml"
         params:
-            source=plain(config["dataset"]["source"]),
-            server=plain(config["dataset"]["server"]),
+            source=literal(config["dataset"]["source"]),
+            server=literal(config["dataset"]["server"]),
             checksum=config["dataset"]["checksum"] or "",
             max_gigabytes=config["dataset"]["max_gigabytes"],
             folder=RAW,
@@ -69,7 +69,7 @@ rule ingest:
         "../../envs/data.yaml"
     threads: 8
     params:
-        categories=plain(as_json(categories_of(config) or [])),
+        categories=literal(as_json(categories_of(config) or [])),
         max_rejected=config["dataset"]["max_rejected"],
         code=code_of("ingest"),
     message:
@@ -94,7 +94,7 @@ rule split:
         "../../envs/data.yaml"
     params:
         folder=subpath(output.summary, parent=True),
-        settings=plain(in_order(config["split"])),
+        settings=literal(in_order(config["split"])),
         step=config["windows"]["step"],
         code=code_of("split"),
     message:

@@ -50,7 +50,7 @@ rule attend:
         "../../envs/training.yaml"
     params:
         run=model_settings,
-        category=plain(config["figures"]["category"]),
+        category=literal(config["figures"]["category"]),
         code=code_of_run("attend"),
     message:
         "Attention of {wildcards.run}, {wildcards.protocol}, fold {wildcards.fold}{wildcards.repeat}"
@@ -149,7 +149,7 @@ rule summary:
     params:
         study=part_of(SUMMARY),
         # Without its comments: they change nothing.
-        base=plain(
+        base=literal(
             in_order(
                 yaml.safe_load(
                     Path(workflow.basedir, "config.yaml").read_text(encoding="utf-8")

@@ -1,5 +1,5 @@
-# Results of runs, folds and studies that are no longer configured: named by each call, and removed
-# where that is asked for.
+# Leftovers: results of runs, folds and studies that are not configured. Each call names them; a target
+# removes them.
 
 LEFTOVERS = [
     str(folder)
@@ -22,7 +22,7 @@ rule remove_leftovers:
     conda:
         "../../envs/data.yaml"
     params:
-        folders=plain(LEFTOVERS),
+        folders=literal(LEFTOVERS),
     message:
         "Remove {params.folders}"
     shell:

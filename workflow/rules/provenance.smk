@@ -22,7 +22,7 @@ rule crate:
         "../../envs/provenance.yaml"
     params:
         results=subpath(output.crate, parent=True),
-        config=plain(as_json(without_local_paths(config))),
+        config=literal(as_json(without_local_paths(config))),
         # When all rules are known.
         rules=lambda wildcards: as_json(shell_commands()),
         code=package_fingerprint(),

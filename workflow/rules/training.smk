@@ -72,7 +72,7 @@ rule cost:
         slots=config["slots_per_gpu"],
     params:
         splits=lambda wildcards, input: str(Path(input.splits[0]).parents[2]),
-        config=plain(as_json(config)),  # the table keeps the order of the runs
+        config=literal(as_json(config)),  # the table keeps the order of the runs
         jobs=SLOTS,
         code=code_of("cost", *sorted({RUNS[run]["model"] for run in TRAINED})),
     message:
@@ -113,5 +113,5 @@ rule predict:
     shell:
         "python src predict --store {input.store:q} --splits {params.splits:q} --folder {params.folder:q} "
         "--folds {params.folds:q} --run {params.run:q} --precision {params.precision:q} "
-        "--learned {resources.learned:q} --device {resources.device:q} --slots-per-gpu {resources.slots:q} --threads {threads:q} "
-        "2>&1 | tee {log:q}"
+        "--learned {resources.learned:q} --device {resources.device:q} "
+        "--slots-per-gpu {resources.slots:q} --threads {threads:q} 2>&1 | tee {log:q}"

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 
 import requests
 
-from bptubeformer.atomic import alone_in, write_text
+from bptubeformer.atomic import write_text
 from bptubeformer.data import dataverse
 from bptubeformer.data.addresses import host, refuse_secrets
 from bptubeformer.data.archives import ARCHIVES, Budget, Damaged, is_archive, stem, unpack
@@ -17,6 +17,7 @@ from bptubeformer.data.download import RETRIES, Refused, WrongChecksum, is_name,
 from bptubeformer.data.layout import is_file, is_folder, walk_files
 from bptubeformer.errors import InputError
 from bptubeformer.kinds import Gigabytes
+from bptubeformer.locks import alone_in
 from bptubeformer.reading import reading
 from bptubeformer.texts import shown
 

@@ -127,7 +127,7 @@ def _leads_out(folder: Path, link: Path) -> bool:
 
 
 def _real(path: Path) -> Path:
-    """The path without links; one that leads to itself stays (``Path.resolve`` refuses it)."""
+    """Return the path without links; a link to itself stays (``Path.resolve`` refuses it)."""
     return Path(os.path.realpath(path))
 
 

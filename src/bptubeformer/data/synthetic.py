@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bptubeformer.atomic import alone_in
 from bptubeformer.data.acquire import write_manifest
 from bptubeformer.errors import naming
 from bptubeformer.kinds import Seed, Size
+from bptubeformer.locks import alone_in
 from bptubeformer.skeleton import JOINTS
 
 FRAME_RATE_HZ = 30

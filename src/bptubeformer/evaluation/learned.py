@@ -1,16 +1,16 @@
-"""Has a run learned, and do its folds agree? Marks for logs and tables; not in the paper."""
+"""Decide if a run has learned and if its folds agree, and mark it; not in the paper."""
 
 import pandas as pd
 
 NOT_LEARNED = "†"
-"""Marks, in tables for people, a run that has not learned."""
+"""Mark of a run that has not learned, in tables for people."""
 FOLDS_DIFFER = "‡"
-"""Marks a run whose folds differ widely."""
+"""Mark of a run whose folds differ widely."""
 LOOK_AT = (
     "look at its learning curves, at the coordinates (expected: pixels; a missing joint is 0,0), "
     "at the share of missing joints, and at the labels"
 )
-"""What most often keeps a model from learning, in the words of a message."""
+"""Advice for a run that has not learned."""
 
 
 def threshold(classes: int) -> float:
@@ -22,7 +22,7 @@ def threshold(classes: int) -> float:
 
 
 def has_learned(models: pd.DataFrame, least: float | None = None) -> bool:
-    """True if every model of a run has learned: well above chance, and not in a few classes only.
+    """Return True if every model of a run is well above chance, and in more than a few classes.
 
     Args:
         models: columns balanced_accuracy, classes and predicted_classes; one row a fold and seed.
@@ -36,7 +36,7 @@ def has_learned(models: pd.DataFrame, least: float | None = None) -> bool:
 
 
 def folds_differ(models: pd.DataFrame) -> bool:
-    """True if the best fold has learned, and the worst is less than half as far above chance.
+    """Return True if the best fold has learned and the worst is less than half as far above chance.
 
     Args:
         models: columns fold, balanced_accuracy and classes; one row a fold and seed.
@@ -47,21 +47,22 @@ def folds_differ(models: pd.DataFrame) -> bool:
 
 
 def judged(models: pd.DataFrame, least: float | None = None) -> dict[str, bool]:
-    """Columns ``learned`` and ``folds_differ`` of a run in a table; arguments as above."""
+    """Return the columns ``learned`` and ``folds_differ`` of a run; arguments as above."""
     return {"learned": has_learned(models, least), "folds_differ": folds_differ(models)}
 
 
 def marked(table: pd.DataFrame) -> list[str]:
-    """Names of the runs of a table for people, with their marks."""
-    marks = ((NOT_LEARNED, ~table["learned"].astype(bool)), (FOLDS_DIFFER, table["folds_differ"]))
-    names = table["run"]
-    for mark, holds in marks:
-        names = names.where(~holds.astype(bool), names + f" {mark}")
-    return list(names)
+    """Return the names of the runs of a table for people, with their marks."""
+    return [
+        f"{run}{'' if learned else f' {NOT_LEARNED}'}{f' {FOLDS_DIFFER}' if differ else ''}"
+        for run, learned, differ in zip(
+            table["run"], table["learned"], table["folds_differ"], strict=True
+        )
+    ]
 
 
 def notes_of_marks(table: pd.DataFrame) -> list[str]:
-    """The notes below a table that has marks."""
+    """Return the notes below a table that has marks."""
     notes = []
     if not table["learned"].all():
         notes.append(

@@ -23,8 +23,8 @@ def predict_folds(
     Args:
         models: of the folds.
         precision: of matrix products: fp32, tf32 or bf16.
-        learned: balanced accuracy that each fold has to reach, or a warning is printed; left out:
-            see ``has_learned``.
+        learned: least balanced accuracy of a fold; below it, a warning is printed; left out: see
+            ``has_learned``.
 
     Raises:
         InputError: files do not belong together, or the device or precision is not there.
@@ -60,6 +60,7 @@ def predict_fold(fold: TrainedFold, precision: str, output: Path) -> dict[str, f
     predicted = logits.argmax(axis=1)
     correct = predicted == fold.labels
     print(f"{len(logits)} test segments, {100 * correct.mean():.1f} % classified correctly")
+    # Not by evaluation.metrics: importing scikit-learn costs each job a second.
     tested = np.bincount(fold.labels)
     recalls = np.bincount(fold.labels, correct)[tested > 0] / tested[tested > 0]
     return {

@@ -16,7 +16,7 @@ TEXTS = frozenset({
     "comparison", "baseline", "stage", "modules", "transformer", "precision",
     "id", "where", "statement", "paper", "here", "verdict", "reason", "evidence",
 })  # fmt: skip
-"""Columns of tables that hold texts: a class or video may be called 0012, 1e5 or nan."""
+"""Columns of texts in all tables: a class or video may be called 0012, 1e5 or nan."""
 
 
 def write_table(

@@ -313,7 +313,7 @@ def bounds(
     Args:
         estimate: with the interval.
         name: of the columns.
-        within: the values that the number can have; the interval ends there.
+        within: least and greatest value of the number; the interval ends there.
     """
     ends = np.clip(estimate.interval(), *within) if np.isfinite(estimate.error) else [np.nan] * 2
     return dict(zip((f"{name}_low", f"{name}_high"), map(float, ends), strict=True))

@@ -77,7 +77,10 @@ class Checkpoint:
 
     @contextmanager
     def written_at_the_end(self) -> Iterator[None]:
-        """Write the last whole epoch where the training within stops early, by SIGTERM too."""
+        """Write the last whole epoch if the block ends before the outputs are written.
+
+        SIGTERM ends the block, too.
+        """
         with _told_to_stop():
             try:
                 yield

@@ -16,13 +16,14 @@ import pandas as pd
 import torch
 
 import bptubeformer
-from bptubeformer.atomic import alone_in, write_csv, write_text
+from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import stage_fingerprint
 from bptubeformer.kinds import Index
+from bptubeformer.locks import alone_in
 from bptubeformer.models import TrainedModel, build_model, save_model
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.settings import DEFAULT_TRAINING, TrainingSettings
@@ -32,8 +33,6 @@ from bptubeformer.training.device import DEFAULT_MACHINE, Machine, choose_device
 from bptubeformer.training.loop import Epoch, seed_everything, train
 from bptubeformer.training.precision import check_precision
 from bptubeformer.training.scalars import Scalars
-
-"""In a fold's folder while a process trains into it."""
 
 
 def train_folds(
@@ -111,7 +110,7 @@ def train_fold(
     Raises:
         InputError: the device or the precision is not there, the split is not of the store, memory
             is too short for one segment, the loss is no longer finite, or another process
-            trains the same fold.
+            trains the same fold. The checkpoint holds the last whole epoch.
     """
     began = time.perf_counter()
     torch.set_num_threads(threads)
@@ -159,7 +158,7 @@ def train_fold(
         "torch": torch.__version__,
         **fingerprints,
     }
-    with alone_in(output, "trains this fold"):
+    with alone_in(output, "trains this fold"), checkpoint.written_at_the_end():
         begun = checkpoint.load()
         scalars = None
         if tensorboard:

@@ -4,7 +4,6 @@ import copy
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -236,18 +235,16 @@ def train(
         say: called with a line where memory is too short or a CUDA graph fails.
 
     Raises:
-        InputError: the loss is no longer finite, or memory is too short for one segment. The
-            checkpoint holds the epoch before.
+        InputError: the loss is no longer finite, or memory is too short for one segment.
     """
     trainer = Trainer(model, train_segments, settings, say)
     if begun is not None:
         trainer.restore(*begun)
-    with checkpoint.written_at_the_end() if checkpoint else nullcontext():
-        while not trainer.done:
-            epoch = trainer.epoch(validation_segments)
-            if checkpoint:
-                checkpoint.keep(*trainer.state())
-            report(epoch)
+    while not trainer.done:
+        epoch = trainer.epoch(validation_segments)
+        if checkpoint:
+            checkpoint.keep(*trainer.state())
+        report(epoch)
     trainer.training.micro_batch = trainer.step.micro_batch
     trainer.training.captured = bool(trainer.step.replays)
     return trainer.training

@@ -76,6 +76,7 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
         f"{table['rows'].sum()} frames. {len(records)} trainings under {evidence.protocol} on "
         f"{', '.join(machines)} with torch {versions['torch']} and Python {versions['python']}, "
         f"together {hours:.1f} hours of their processes.",
+        *_warning(evidence),
     ]
     changes = changed(evidence.config, base)
     # Where the data stands on this machine is nobody else's business.
@@ -93,7 +94,6 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
         for output in table.outputs
         if output.pages
     ]
-    lines += _warning(evidence)
     lines += [_one_level_down(p.read_text(encoding="utf-8")) for p in pages if p.exists()]
     if study.claims:
         verdicts = verdict_table(evidence)
