@@ -38,6 +38,7 @@ from bptubeformer.config import (
     check_config,
     model_of,
     resolve_overlays,
+    skeleton_of,
     studies_of,
     training_of,
     without_local_paths,

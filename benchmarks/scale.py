@@ -9,7 +9,7 @@ import pyarrow.csv
 
 from bptubeformer.data.store import FrameStore
 from bptubeformer.data.synthetic import HEIGHT_PX, MOVEMENTS, WIDTH_PX
-from bptubeformer.skeleton import COLUMNS, VALUES
+from bptubeformer.skeleton import COCO_17
 
 TRAJECTORIES, ROWS, VIDEOS = 14_500, 4_600_000, 789
 MINIMUM_ROWS = 24
@@ -23,8 +23,8 @@ def rows_of_trajectories(seed: int = 0) -> np.ndarray:
 
 def walk(rows: int, generator: np.random.Generator) -> np.ndarray:
     """Joints of a person who drifts, in pixels, float64 (rows, 34)."""
-    joints = generator.uniform(0, [WIDTH_PX, HEIGHT_PX] * (VALUES // 2))
-    steps = generator.normal(0, 1, (rows, VALUES))
+    joints = generator.uniform(0, [WIDTH_PX, HEIGHT_PX] * (COCO_17.values // 2))
+    steps = generator.normal(0, 1, (rows, COCO_17.values))
     return np.abs(joints + steps.cumsum(axis=0))
 
 
@@ -62,13 +62,15 @@ def write_csv_files(folder: Path, decimals: int | None, seed: int = 0) -> None:
         if decimals is not None:
             joints = joints.round(decimals)
         columns = [frame, *(pa.array(column) for column in joints.T)]
-        pa.csv.write_csv(pa.table(columns, names=list(COLUMNS)), place / f"{one.person}.csv", plain)
+        pa.csv.write_csv(
+            pa.table(columns, names=list(COCO_17.columns)), place / f"{one.person}.csv", plain
+        )
 
 
 def frame_store(rows: np.ndarray, seed: int = 0) -> FrameStore:
     """A store of trajectories of so many rows, without the way over CSV files."""
     generator = np.random.default_rng(seed)
-    frames = generator.uniform(0, WIDTH_PX, (int(rows.sum()), VALUES)).astype(np.float32)
+    frames = generator.uniform(0, WIDTH_PX, (int(rows.sum()), COCO_17.values)).astype(np.float32)
     offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
     within = np.arange(len(frames)) - np.repeat(offsets[:-1], rows)
     return FrameStore(

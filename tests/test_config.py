@@ -21,6 +21,7 @@ from bptubeformer.config import (
     without_local_paths,
 )
 from bptubeformer.errors import InputError
+from bptubeformer.models import OF_THE_DATA
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.m12 import M12
 from bptubeformer.models.sttran import STTran
@@ -283,6 +284,25 @@ def test_a_run_that_is_named_must_be_known(config, changes, words):
     assert "\n" not in str(refusal.value)
 
 
+def test_a_skeleton_is_looked_up_before_any_job(config, tmp_path):
+    config["dataset"] |= {"skeleton": "ntu-25", "source": "synthetic"}
+    with pytest.raises(
+        InputError, match=r"dataset.skeleton = ntu-25: the demonstration has the jo"
+    ):
+        check_config(config)
+    config["dataset"]["source"] = str(tmp_path)
+    assert model_of(check_config(config), "BPT-V2")["kernel"] == [2, 3, 3]
+    config["dataset"]["skeleton"] = "openpose-25"
+    assert model_of(check_config(config), "BPT-V2")["kernel"] == [2, 4, 4]
+    assert model_of(config, "BPT-8-V2")["kernel"] == [2, 2, 2]
+    config["runs"]["BPT-V2"]["kernel"] = ["part", 3, 3]
+    with pytest.raises(InputError, match=r"runs.BPT-V2.kernel = .*'part' is no number of frames"):
+        check_config(config)
+    config["dataset"]["skeleton"] = "coco-18"
+    with pytest.raises(InputError, match=r"config: dataset.skeleton: coco-18: no such skeleton"):
+        check_config(config)
+
+
 def test_defaults_of_the_code_are_the_values_of_the_paper(config):
     training = training_of(config, "BPT-V2")
     assert settings_of(TrainingSettings, training, "training") == TrainingSettings()
@@ -293,9 +313,10 @@ def test_defaults_of_the_code_are_the_values_of_the_paper(config):
             key: list(parameter.default) if isinstance(parameter.default, tuple)
             else parameter.default
             for key, parameter in inspect.signature(model).parameters.items()
-            if key != "classes"
+            if key not in OF_THE_DATA
         }  # fmt: skip
-        assert {key: model_of(config, name)[key] for key in defaults} == defaults
+        given = {**config["architecture"], **config["runs"][name]}
+        assert {key: given[key] for key in defaults} == defaults
 
 
 def test_a_missing_section_is_named(config):

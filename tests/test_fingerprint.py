@@ -165,10 +165,10 @@ def test_a_notebook_counts_its_code_and_what_it_imports(tmp_path):
         path.write_text(json.dumps({"cells": list(cells)}))
         return fingerprint(str(path))
 
-    code = {"cell_type": "code", "source": ["from bptubeformer.skeleton import PARTS\n"]}
+    code = {"cell_type": "code", "source": ["from bptubeformer.skeleton import COCO_17\n"]}
     text = {"cell_type": "markdown", "source": ["words"]}
     assert notebook(code) == notebook(code, text) == notebook(code, folder="there")
-    assert notebook(code) != notebook({**code, "source": ["PARTS = 1"]})
+    assert notebook(code) != notebook({**code, "source": ["COCO_17 = 1"]})
     assert notebook(code) != notebook({**code, "source": ["from bptubeformer import errors"]})
 
 

@@ -4,15 +4,14 @@ Needs only what comes with Snakemake itself (YAML, pydantic): the models' hyperp
 from their source, so that a clean checkout is checked before any environment is made.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from bptubeformer.claims import printed_table
 from bptubeformer.data.addresses import refuse_secrets
@@ -20,11 +19,12 @@ from bptubeformer.data.layout import is_file, is_folder, plain
 from bptubeformer.errors import InputError
 from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.models import available, check_hyperparameter, hyperparameters
-from bptubeformer.models.geometry import GRID_OF, check_heads, tubelet_grid
-from bptubeformer.schema import Configuration, Section, Training
+from bptubeformer.models.geometry import check_heads, extents, side_of, tubelet_grid
+from bptubeformer.schema import Configuration, Training
+from bptubeformer.sections import accept, nearest, wrong
+from bptubeformer.skeleton import COCO_17, Skeleton, known_skeletons, load_skeleton
 from bptubeformer.stages import NOTEBOOK_RESULTS, STAGES
 from bptubeformer.study import Study
-from bptubeformer.texts import shown
 
 SYNTHETIC = "synthetic"
 """``dataset.source`` of the demonstration dataset, made instead of acquired."""
@@ -39,6 +39,7 @@ TAKEN = (
     "all", "data", "logs", "benchmarks", "tensorboard",
 )  # fmt: skip
 """Rules, and folders below ``results/<dataset>``."""
+_wrong = partial(wrong, "config")
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,8 +52,14 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         InputError: one line: the key, its value, and what to do.
     """
     _check_names(config)
-    checked = _checked(Configuration, config, "")
+    checked = accept(Configuration, config, "config")
     _check_source(checked["dataset"])
+    skeleton = skeleton_of(checked)
+    if checked["dataset"]["source"] == SYNTHETIC and skeleton.joints != COCO_17.joints:
+        raise _wrong(
+            "dataset.skeleton", checked["dataset"]["skeleton"],
+            "the demonstration has the joints of coco-17; give coco-17, or a source of yours",
+        )  # fmt: skip
     for name, categories in checked["categories"].items():
         if len(set(map(plain, categories))) < len(categories):
             raise _wrong(
@@ -62,7 +69,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     checked["architecture"] = _shared_hyperparameters(checked["architecture"])
     runs = checked["runs"]
     for name in runs:
-        runs[name] = _checked_run(checked, f"runs.{name}", runs[name])
+        runs[name] = _checked_run(checked, f"runs.{name}", runs[name], skeleton)
     _refuse_same_names("runs", runs)
     _refuse_same_names("studies", checked["studies"])
     for name, study in checked["studies"].items():
@@ -128,7 +135,7 @@ def members_of(config: Mapping[str, Any], study: str, key: str = "runs") -> list
         if name in config["runs"]:
             found[name] = None
         elif name not in studies:
-            known = _nearest(name, [*config["runs"], *studies])
+            known = nearest(name, [*config["runs"], *studies])
             raise _wrong(f"studies.{study}.{key}", name, f"no such run or study; {known}")
         elif name not in seen:
             seen.add(name)
@@ -184,7 +191,8 @@ def studies_of(config: Mapping[str, Any], root: Path = Path("results")) -> dict[
 def model_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a run's model and hyperparameters, as ``models.build_model`` takes them.
 
-    What the run's entry leaves out comes from ``architecture``, as far as the model has it.
+    What the run's entry leaves out comes from ``architecture``, as far as the model has it;
+    ``part`` in a kernel or stride is the number that it stands for.
     """
     return _with_shared(config, config["runs"][name])
 
@@ -193,7 +201,12 @@ def _with_shared(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[st
     known = hyperparameters(entry["model"])
     shared = {key: value for key, value in config["architecture"].items() if key in known}
     own = {key: value for key, value in entry.items() if key not in NOT_OF_THE_MODEL}
-    return {"model": entry["model"], **shared, **own}
+    model = {"model": entry["model"], **shared, **own}
+    side = side_of(entry["model"], skeleton_of(config))
+    for axes in ("kernel", "stride"):
+        if axes in model and side is not None:
+            model[axes] = extents(model[axes], side)
+    return model
 
 
 def run_columns(config: Mapping[str, Any], runs: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -210,10 +223,12 @@ def run_columns(config: Mapping[str, Any], runs: Iterable[str]) -> dict[str, dic
 
 def without_local_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration without local paths, safe to publish."""
-    source = config["dataset"]["source"]
+    source, skeleton = (config["dataset"][key] for key in ("source", "skeleton"))
     if source != SYNTHETIC and not source.startswith(REMOTE):
         source = Path(source).name
-    return {**config, "dataset": {**config["dataset"], "source": source}}
+    if skeleton not in known_skeletons():
+        skeleton = Path(skeleton).name
+    return {**config, "dataset": {**config["dataset"], "source": source, "skeleton": skeleton}}
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -290,6 +305,18 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
     return settled
 
 
+def skeleton_of(config: Mapping[str, Any]) -> Skeleton:
+    """Return the skeleton of the dataset.
+
+    Raises:
+        InputError: there is none of this name, or its file is not the description of one.
+    """
+    try:
+        return load_skeleton(config["dataset"]["skeleton"])
+    except InputError as error:
+        raise InputError(f"config: dataset.skeleton: {error}") from None
+
+
 def categories_of(config: Mapping[str, Any]) -> list[str] | None:
     """The categories a dataset must have; None where they are read from its folders."""
     return config["categories"].get(config["dataset"]["name"])
@@ -336,7 +363,7 @@ def _shared_hyperparameters(given: Mapping[str, Any]) -> dict[str, Any]:
     known = {key: model for model in reversed(available()) for key in hyperparameters(model)}
     for key, value in given.items():
         if key not in known:
-            raise _wrong(f"architecture.{key}", value, f"unknown key; {_nearest(key, known)}")
+            raise _wrong(f"architecture.{key}", value, f"unknown key; {nearest(key, known)}")
     return {key: _hyperparameter(known[key], "architecture", key, v) for key, v in given.items()}
 
 
@@ -347,7 +374,9 @@ def _hyperparameter(model: str, section: str, key: str, value: Any) -> Any:
         raise _wrong(f"{section}.{key}", value, str(error)) from None
 
 
-def _checked_run(config: Mapping[str, Any], key: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_run(
+    config: Mapping[str, Any], key: str, entry: Mapping[str, Any], skeleton: Skeleton
+) -> dict[str, Any]:
     """Check an entry of ``runs`` by the constructor of its model."""
     if entry["model"] not in available():
         raise _wrong(
@@ -357,7 +386,7 @@ def _checked_run(config: Mapping[str, Any], key: str, entry: Mapping[str, Any]) 
     for unknown in set(entry) - set(known):
         raise _wrong(
             f"{key}.{unknown}", entry[unknown],
-            f"{entry['model']} has no such key; {_nearest(unknown, known)}",
+            f"{entry['model']} has no such key; {nearest(unknown, known)}",
         )  # fmt: skip
     checked = {
         name: value if name in NOT_OF_THE_MODEL
@@ -366,17 +395,19 @@ def _checked_run(config: Mapping[str, Any], key: str, entry: Mapping[str, Any]) 
     }  # fmt: skip
     if "training" in entry:
         whole = {**config["training"], **entry["training"]}
-        of_run = _checked(Training, whole, f"{key}.training")
+        of_run = accept(Training, whole, "config", f"{key}.training")
         checked["training"] = {name: of_run[name] for name in entry["training"]}
-    model = _with_shared(config, checked)
     for needed in ("kernel", "stride"):
-        if needed in known and needed not in model:
+        if needed in known and needed not in {*checked, *config["architecture"]}:
             raise InputError(f"config: {key}.{needed} is missing; {entry['model']} needs it")
-    if "kernel" in model:
+    try:
+        model = _with_shared(config, checked)
+    except ValueError as error:
+        raise _wrong(f"{key}.kernel", checked.get("kernel"), str(error)) from None
+    side = side_of(entry["model"], skeleton)
+    if "kernel" in model and side is not None:
         try:
-            grid = GRID_OF.get(entry["model"])
-            if grid is not None:
-                tubelet_grid(model["segment_length"], model["kernel"], model["stride"], grid)
+            tubelet_grid(model["segment_length"], model["kernel"], model["stride"], side)
         except ValueError as error:
             raise _wrong(f"{key}.kernel", model["kernel"], str(error)) from error
     for width in ("token_width", "body_part_width"):
@@ -387,44 +418,3 @@ def _checked_run(config: Mapping[str, Any], key: str, entry: Mapping[str, Any]) 
                 place = key if width in entry else "architecture"
                 raise _wrong(f"{place}.{width}", model[width], str(error)) from error
     return checked
-
-
-def _checked(description: type[Section], given: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Return a section as its description accepts it, and only the keys that were given.
-
-    Raises:
-        InputError: names the outermost key that is wrong.
-    """
-    try:
-        accepted = description.model_validate(given)
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        fault = min(faults, key=lambda fault: len(fault["loc"]))
-        raise _explained(description, fault, place) from None
-    return accepted.model_dump(mode="json", exclude_unset=True)
-
-
-def _explained(description: type[Section], fault: Any, place: str) -> InputError:
-    parts = [str(part) for part in fault["loc"] if part != "[key]"]
-    where = ".".join([*([place] if place else []), *parts]) or "the configuration"
-    if fault["type"] == "missing":
-        return InputError(f"config: {where} is missing; add it (config.yaml shows every key)")
-    if fault["type"] == "extra_forbidden":
-        for part in parts[:-1]:
-            description = description.model_fields[part].annotation  # type: ignore[assignment]
-        known = description.model_fields
-        return _wrong(where, fault["input"], f"unknown key; {_nearest(parts[-1], known)}")
-    return _wrong(where, fault["input"], fault["msg"])
-
-
-def _wrong(key: str, value: Any, remedy: str) -> InputError:
-    text = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
-    if "\n" in text:
-        text = json.dumps(value)
-    return InputError(f"config: {shown(key)} = {text}: {remedy}")
-
-
-def _nearest(unknown: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    near = difflib.get_close_matches(str(unknown), known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"

@@ -9,7 +9,7 @@ a whole number: it would become "3.0" in the name of a folder.
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
     Field,
@@ -51,11 +51,13 @@ class Kind:
         self.expected = expected
         self.different = different
         self.bounds = bounds
+        self.union = False
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        strict = {} if get_origin(source) in (Literal, Sequence) else {"strict": True}
+        self.union = get_origin(source) is Union
+        strict = {} if self.union or get_origin(source) in (Literal, Sequence) else {"strict": True}
         bounded = Annotated[source, Field(**strict, **self.bounds)]
         return core_schema.no_info_wrap_validator_function(
             self.check, handler.generate_schema(bounded)
@@ -75,7 +77,8 @@ class Kind:
                 accepted = handler(candidate)
             except ValidationError as error:
                 # An item's own kind says what is wrong within a list.
-                if any(fault["loc"] for fault in error.errors(include_url=False)):
+                inside = any(fault["loc"] for fault in error.errors(include_url=False))
+                if inside and not self.union:
                     raise
             else:
                 items = accepted if self.different else ()
@@ -105,9 +108,16 @@ Size = Annotated[
 ]
 Positive = Annotated[float, Kind("a number above 0", gt=0, allow_inf_nan=False)]
 Epsilon = Annotated[float, Kind("a number above 0, such as 1e-9", gt=0, allow_inf_nan=False)]
-Triple = Annotated[
-    Sequence[Count],
-    Kind("three whole numbers: frames, rows, columns", min_length=3, max_length=3),
+Extent = Annotated[
+    Count | Literal["part"], Kind("a whole number of at least 1, or part: the whole grid of a part")
+]
+Tubelet = Annotated[
+    Sequence[Extent],
+    Kind(
+        "three whole numbers: frames, rows, columns; rows and columns may be part",
+        min_length=3,
+        max_length=3,
+    ),
 ]
 Padding = Annotated[Literal["constant", "replicate"], Kind("constant or replicate")]
 Betas = Annotated[

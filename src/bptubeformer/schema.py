@@ -4,11 +4,9 @@ The JSON schema (``workflow/schemas``) and ``docs/configuration.md`` are made fr
 hyperparameters of runs are described by the constructors of the models (``models.kinds_of``).
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, create_model, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, create_model
 
 from bptubeformer.kinds import (
     Checked,
@@ -25,6 +23,7 @@ from bptubeformer.kinds import (
     Size,
     whole,
 )
+from bptubeformer.sections import Section
 from bptubeformer.settings import SplitSettings, TrainingSettings
 
 
@@ -44,20 +43,6 @@ Name = Annotated[
 ]
 Category = Annotated[str, Kind("a category name: that of a folder, in one line", pattern=line("/"))]
 RunName = Annotated[str, Kind("the name of a run", **NAME)]
-
-
-class Section(BaseModel):
-    """A mapping with known keys."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    expected: ClassVar[str] = "a mapping"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_mapping(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            raise PydanticCustomError("expected", "expected {text}", {"text": cls.expected})
-        return value
 
 
 class Dataset(Section):
@@ -82,6 +67,9 @@ class Dataset(Section):
              pattern="^(md5|sha1|sha256|sha512):[0-9a-fA-F]+$"),
     ]  # fmt: skip
     max_gigabytes: Gigabytes
+    skeleton: Annotated[
+        str, Kind("the name of a skeleton, or of a YAML file that describes one", pattern=line("<"))
+    ]
     max_rejected: Share
 
 
@@ -132,7 +120,7 @@ class Run(Section):
         Kind("the experiment of the paper that the run belongs to, in one line", pattern=line()),
     ]
     segment_length: Count
-    training: Annotated[dict[str, Any], Kind("a mapping of training settings")] = {}
+    training: Annotated[dict[str, Any], Kind("a mapping of training settings")] = Field({})
 
 
 Members = Annotated[
@@ -157,14 +145,14 @@ class StudySettings(Section):
     expected = "a mapping with question, runs, baseline and shown"
     question: Annotated[str, Kind("a question in one line", pattern=line())]
     runs: Members
-    counted: Members = []
-    protocols: Protocols = []
+    counted: Members = Field([])
+    protocols: Protocols = Field([])
     baseline: RunName
     shown: Annotated[str, Kind("the name of a run of the model bptubeformer, for the figures")]
     leakage: Annotated[
         list[RunName],
         Kind("a list of names of runs; an empty one leaves the table out", different=True),
-    ] = []
+    ] = Field([])
     claims: Flag = False
 
 

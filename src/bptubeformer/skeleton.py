@@ -1,132 +1,291 @@
 """The skeleton as data: joints, body parts, their grids, the limbs and colours to draw them with.
 
-Another skeleton would be another set of tables here, not another code path elsewhere.
+A skeleton is a YAML file: those of ``skeletons/``, or one of the user's. Nothing else in the
+package knows joints by number.
 """
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
 from math import isqrt
+from pathlib import Path
+from typing import Annotated, Any
 
-JOINTS = (
-    "nose",
-    "left eye",
-    "right eye",
-    "left ear",
-    "right ear",
-    "left shoulder",
-    "right shoulder",
-    "left elbow",
-    "right elbow",
-    "left wrist",
-    "right wrist",
-    "left hip",
-    "right hip",
-    "left knee",
-    "right knee",
-    "left ankle",
-    "right ankle",
-)
-"""The 17 COCO keypoints, in the order of the coordinates of a frame (paper, section 3)."""
+import yaml
 
-VALUES = 2 * len(JOINTS)
-"""Coordinates a frame: x0, y0, ..., x16, y16, in pixels."""
+from bptubeformer.errors import InputError
+from bptubeformer.kinds import Kind
+from bptubeformer.sections import Section, accept
+from bptubeformer.texts import shown
 
-COLUMNS = ("frame", *(f"{axis}{joint}" for joint in range(len(JOINTS)) for axis in "xy"))
-"""Columns of a trajectory's CSV file, one row a frame, without a header."""
-
-PARTS: dict[str, tuple[tuple[int, ...], ...]] = {
-    "torso": ((0, 1, 2), (3, 4, 5), (6, 11, 12)),
-    "elbows": ((7, 8),),
-    "wrists": ((9, 10),),
-    "knees": ((13, 14),),
-    "ankles": ((15, 16),),
-}
-"""The five body parts as grids of joints, in the order of the body-part tokens (paper, section 2
-and Fig. 4). The row-major order of the torso is not stated; see docs/fidelity.md."""
-
-PART_COLOURS = {
-    "torso": "tab:blue",
-    "elbows": "tab:green",
-    "wrists": "tab:red",
-    "knees": "tab:purple",
-    "ankles": "gold",
-}
-"""The colour of each part's blob (paper, Fig. 4)."""
-
-LIMBS = (
-    (0, 1),
-    (0, 2),
-    (1, 3),
-    (2, 4),
-    (3, 5),
-    (4, 6),
-    (5, 6),
-    (5, 7),
-    (7, 9),
-    (6, 8),
-    (8, 10),
-    (5, 11),
-    (6, 12),
-    (11, 12),
-    (11, 13),
-    (13, 15),
-    (12, 14),
-    (14, 16),
-)
-"""Pairs of joints to join by a line when a skeleton is drawn."""
-
-GRID_SHAPE = (
-    max(len(grid) for grid in PARTS.values()),
-    max(len(row) for grid in PARTS.values() for row in grid),
-)
-"""Rows and columns of the largest part, the standard to which the others are padded: (3, 3)."""
-
-SKELETON_GRID = (isqrt(len(JOINTS) - 1) + 1,) * 2
-"""Rows and columns of the smallest square that takes all joints: (5, 5)."""
-
-NO_JOINT = len(JOINTS)
-"""Index of a padded cell, which holds 0."""
-
+FOLDER = Path(__file__).with_name("skeletons")
 PADDINGS = ("constant", "replicate")
+Grid = tuple[tuple[int, ...], ...]
+
+Joint = Annotated[
+    str,
+    Kind("the name of a joint, of letters, digits and spaces", pattern=r"^[a-z0-9]+( [a-z0-9]+)*$",
+         max_length=50),
+]  # fmt: skip
+Cell = Annotated[str | None, Kind("the name of a joint, or null", max_length=50)]
+Row = Annotated[list[Cell], Kind("a list of joints", min_length=1, max_length=100)]
+PartName = Annotated[
+    str, Kind("the name of a body part, of small letters", pattern="^[a-z]+$", max_length=30)
+]
 
 
-def skeleton_grid() -> list[list[int]]:
-    """Joint index of every cell of the one grid of all joints, row by row.
+class Part(Section):
+    """A body part: its joints as rows of a grid, and the colour that it is drawn in."""
 
-    Returns:
-        whole numbers (5, 5); ``NO_JOINT`` where the cell holds 0.
-    """
-    rows, columns = SKELETON_GRID
-    cells = [min(cell, NO_JOINT) for cell in range(rows * columns)]
-    return [cells[row * columns : (row + 1) * columns] for row in range(rows)]
+    expected = "a mapping with colour and grid"
+    colour: Annotated[
+        str,
+        Kind("tab:blue or another colour of that kind, gold, or #rrggbb",
+             pattern="^(tab:(blue|orange|green|red|purple|brown|pink|gray|olive|cyan)|gold|"
+             "#[0-9a-fA-F]{6})$"),
+    ]  # fmt: skip
+    grid: Annotated[list[Row], Kind("a list of rows of joints", min_length=1, max_length=100)]
 
 
-def part_grids(padding: str) -> list[list[list[int]]]:
-    """Joint index of every cell of every part, padded to the largest part.
+class Table(Section):
+    """A skeleton as people write it: its joints by name."""
 
-    A smaller grid is centred by rows and stands at the right edge by columns: a 1 x 2 part takes
-    one row above, one below and one column on the left. The paper gives the number of rows and
-    columns to pad (section 2), not the side; see docs/fidelity.md.
+    expected = "a mapping with joints, parts and limbs"
+    example = "skeletons/coco-17.yaml"
+    joints: Annotated[
+        list[Joint],
+        Kind("a list of different joints, at most 200", min_length=1, max_length=200,
+             different=True),
+    ]  # fmt: skip
+    parts: Annotated[
+        dict[PartName, Part],
+        Kind("a mapping of at most 20 body parts", min_length=1, max_length=20),
+    ]
+    limbs: Annotated[
+        list[Annotated[list[Cell], Kind("two joints", min_length=2, max_length=2)]],
+        Kind("a list of pairs of joints, at most 400", max_length=400),
+    ]
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The joints of a person, in the order of the coordinates of a frame, and their body parts."""
+
+    name: str
+    joints: tuple[str, ...]
+    parts: Mapping[str, Grid]
+    """Grid of each body part, in the order of the body-part tokens (paper, section 2 and Fig. 4):
+    joints by their index, ``no_joint`` for a cell without one."""
+    colours: Mapping[str, str]
+    """The colour of each part (paper, Fig. 4)."""
+    limbs: tuple[tuple[int, ...], ...]
+    """Pairs of joints to join by a line when a skeleton is drawn."""
+
+    @classmethod
+    def of(cls, name: str, table: Any) -> "Skeleton":
+        """Return the skeleton that a table describes.
+
+        Args:
+            name: of the skeleton, or of its file, also in messages.
+            table: ``joints``, ``parts`` and ``limbs``, as in ``skeletons/coco-17.yaml``.
+
+        Raises:
+            InputError: names the key that is wrong.
+        """
+        given = accept(Table, table, name)
+        joints = given["joints"]
+        index = {joint: number for number, joint in enumerate(joints)}
+        index[None] = len(joints)
+        places = []
+        for part, entry in given["parts"].items():
+            rows = entry["grid"]
+            if len({len(row) for row in rows}) > 1:
+                raise InputError(
+                    f"{name}: parts.{part}.grid has rows of different lengths; fill them "
+                    "up with null"
+                )
+            places += [(f"parts.{part}.grid", row) for row in rows]
+        places += [("limbs", row) for row in given["limbs"]]
+        for place, row in places:
+            for joint in row:
+                if joint not in index or (place == "limbs" and joint is None):
+                    raise InputError(
+                        f"{name}: {place} names {shown(str(joint))}, which is not one of the joints"
+                    )
+        named = [joint for place, row in places if place != "limbs" for joint in row if joint]
+        for joint in joints:
+            if named.count(joint) != 1:
+                raise InputError(
+                    f"{name}: the joint {joint} is in {named.count(joint)} cells of the body "
+                    "parts; expected one"
+                )
+        return cls(
+            name=Path(name).stem,
+            joints=tuple(joints),
+            parts={
+                part: tuple(tuple(index[joint] for joint in row) for row in entry["grid"])
+                for part, entry in given["parts"].items()
+            },
+            colours={part: entry["colour"] for part, entry in given["parts"].items()},
+            limbs=tuple(tuple(index[joint] for joint in pair) for pair in given["limbs"]),
+        )
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """The skeleton as people write it."""
+        names = [*self.joints, None]
+        return {
+            "joints": list(self.joints),
+            "parts": {
+                part: {"colour": self.colours[part],
+                       "grid": [[names[joint] for joint in row] for row in grid]}
+                for part, grid in self.parts.items()
+            },
+            "limbs": [[names[joint] for joint in pair] for pair in self.limbs],
+        }  # fmt: skip
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Name and table, as ``read_skeleton`` reads them in the metadata of a file."""
+        return {"name": self.name, **self.table}
+
+    @property
+    def values(self) -> int:
+        """Coordinates of a frame: x0, y0, x1, y1, ..., in pixels; V."""
+        return 2 * len(self.joints)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a trajectory's CSV file, one row a frame, without a header."""
+        coordinates = (f"{axis}{joint}" for joint in range(len(self.joints)) for axis in "xy")
+        return "frame", *coordinates
+
+    @property
+    def no_joint(self) -> int:
+        """Index of a cell without a joint, which holds 0."""
+        return len(self.joints)
+
+    @property
+    def part_side(self) -> int:
+        """Rows, and columns, of the square to which all parts are padded: the largest sets it."""
+        return max(len(row) for grid in self.parts.values() for row in (grid, *grid))
+
+    @property
+    def side(self) -> int:
+        """Rows, and columns, of the smallest square that takes all joints."""
+        return isqrt(len(self.joints) - 1) + 1
+
+    @cached_property
+    def members(self) -> dict[str, list[int]]:
+        """Joints of each part, row by row."""
+        return {
+            part: [joint for row in grid for joint in row if joint != self.no_joint]
+            for part, grid in self.parts.items()
+        }
+
+    @cached_property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Joints that the names call the left and the right one of two."""
+        index = {joint: number for number, joint in enumerate(self.joints)}
+        return [
+            (number, index[other])
+            for joint, number in index.items()
+            if (other := re.sub("^left ", "right ", joint)) != joint and other in index
+        ]
+
+    def whole_grid(self) -> list[list[int]]:
+        """Joint index of every cell of the one grid of all joints, row by row.
+
+        Returns:
+            whole numbers (``side``, ``side``); ``no_joint`` where the cell holds 0.
+        """
+        cells = [min(cell, self.no_joint) for cell in range(self.side**2)]
+        return [cells[first : first + self.side] for first in range(0, len(cells), self.side)]
+
+    def part_grids(self, padding: str) -> list[list[list[int]]]:
+        """Joint index of every cell of every part, padded to the square of the largest part.
+
+        A smaller grid is centred by rows, with the odd row above, and stands at the right edge by
+        columns: in a 3 x 3 square, a 1 x 2 part takes one row above, one below and one column on
+        the left. The paper gives the number of rows and columns to pad (section 2), not the side;
+        see docs/fidelity.md.
+
+        Args:
+            padding: ``constant`` (padded cells hold 0, the default of the paper) or ``replicate``
+                (they hold what the nearest cell of the part holds; Experiment "padding").
+
+        Returns:
+            whole numbers (P, ``part_side``, ``part_side``); ``no_joint`` where the cell holds 0.
+        """
+        if padding not in PADDINGS:
+            raise ValueError(f"padding {padding!r} is not one of {', '.join(PADDINGS)}")
+        side = self.part_side
+
+        def cell(grid: Grid, row: int, column: int) -> int:
+            row -= (side - len(grid) + 1) // 2
+            column -= side - len(grid[0])
+            nearest_row = min(max(row, 0), len(grid) - 1)
+            nearest_column = max(column, 0)
+            if padding == "constant" and (row, column) != (nearest_row, nearest_column):
+                return self.no_joint
+            return grid[nearest_row][nearest_column]
+
+        return [
+            [[cell(grid, row, column) for column in range(side)] for row in range(side)]
+            for grid in self.parts.values()
+        ]
+
+
+def known_skeletons() -> list[str]:
+    """Names of the skeletons of ``skeletons/``."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_skeleton(given: str) -> Skeleton:
+    """Return a skeleton.
 
     Args:
-        padding: ``constant`` (padded cells hold 0, the default of the paper) or ``replicate``
-            (they hold the nearest joint of the part; Experiment "padding").
+        given: one of ``known_skeletons()``, or the path of a YAML file.
 
-    Returns:
-        whole numbers (5, 3, 3); ``NO_JOINT`` where the cell holds 0.
+    Raises:
+        InputError: there is none, or it is not the description of a skeleton.
     """
-    if padding not in PADDINGS:
-        raise ValueError(f"padding {padding!r} is not one of {', '.join(PADDINGS)}")
-    rows, columns = GRID_SHAPE
+    known = given in known_skeletons()
+    path = FOLDER / f"{given}.yaml" if known else Path(given)
+    if not known and path.suffix not in (".yaml", ".yml"):
+        raise InputError(
+            f"{shown(given)}: no such skeleton; one of {', '.join(known_skeletons())}, or a YAML "
+            "file with joints, parts and limbs"
+        )
+    try:
+        return _read(given if known else shown(path), path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = getattr(error, "strerror", None) or "not YAML in UTF-8"
+        raise InputError(
+            f"{shown(path)}: not a skeleton ({reason}); expected a YAML file with joints, parts "
+            "and limbs"
+        ) from error
 
-    def cell(grid: tuple[tuple[int, ...], ...], row: int, column: int) -> int:
-        row -= (rows - len(grid)) // 2
-        column -= columns - len(grid[0])
-        nearest_row = min(max(row, 0), len(grid) - 1)
-        nearest_column = max(column, 0)
-        if padding == "constant" and (row, column) != (nearest_row, nearest_column):
-            return NO_JOINT
-        return grid[nearest_row][nearest_column]
 
-    return [
-        [[cell(grid, row, column) for column in range(columns)] for row in range(rows)]
-        for grid in PARTS.values()
-    ]
+@cache
+def _read(name: str, text: str) -> Skeleton:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return Skeleton.of(name, yaml.load(text, loader))  # noqa: S506 (a safe loader)
+
+
+def read_skeleton(about: Any) -> Skeleton:
+    """Return the skeleton that the metadata of a file hold: its table, with its name.
+
+    Raises:
+        ValueError: they hold none.
+    """
+    try:
+        table = {key: value for key, value in about.items() if key != "name"}
+        return Skeleton.of(str(about["name"]), table)
+    except (InputError, AttributeError, KeyError) as error:
+        raise ValueError(f"its skeleton is none ({error})") from error
+
+
+COCO_17 = load_skeleton("coco-17")
+"""The paper's: the 17 COCO keypoints."""

@@ -8,13 +8,13 @@ from bptubeformer.errors import InputError
 from bptubeformer.evaluation.classify import classify_trajectories
 from bptubeformer.evaluation.inference import attention_of
 from bptubeformer.models import TrainedModel, build_model, save_model
-from bptubeformer.skeleton import PARTS
+from bptubeformer.skeleton import COCO_17
 from conftest import trajectory_rows, write_csv
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
 CLASSES = ["walk", "road accident"]
 PROBABILITIES = [f"probability_{name}" for name in CLASSES]
-ATTENTION = [f"attention_{part}" for part in PARTS]
+ATTENTION = [f"attention_{part}" for part in COCO_17.parts]
 
 
 def model_file(folder, run=RUN):

@@ -25,9 +25,9 @@ from bptubeformer.evaluation.movement import (
 from bptubeformer.evaluation.trained import TrainedFold
 from bptubeformer.models import TrainedModel, build_model, save_model
 from bptubeformer.models.bptubeformer import BPTubeFormer
-from bptubeformer.skeleton import PARTS
+from bptubeformer.skeleton import COCO_17
 
-WRISTS = list(PARTS).index("wrists")
+WRISTS = list(COCO_17.parts).index("wrists")
 
 
 def still(frames=8):
@@ -36,13 +36,13 @@ def still(frames=8):
 
 def speeds(segment, numbers=range(8)):
     """Speed of each part, frame by frame: (5, T)."""
-    return part_speeds(segment, torch.tensor([list(numbers)], dtype=torch.int32))[0]
+    return part_speeds(segment, torch.tensor([list(numbers)], dtype=torch.int32), COCO_17)[0]
 
 
 def test_what_is_no_table_of_movement_is_refused(tmp_path):
     pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "movement.parquet")
     with pytest.raises(InputError, match=r"not a table of attention and movement \(no column traj"):
-        read_movement(tmp_path / "movement.parquet")
+        read_movement(tmp_path / "movement.parquet", COCO_17)
 
 
 def test_a_part_that_moves_has_its_speed_and_no_other():
@@ -79,7 +79,7 @@ def test_attention_to_parts_and_times_adds_up():
     model = BPTubeFormer(classes=3, kernel=(2, 2, 2), stride=(2, 1, 1), token_width=8, depth=1)
     attention = {}
     model.eval().embed(torch.rand(4, 24, 34), attention)
-    to_parts, to_times = part_attention(attention, 12)
+    to_parts, to_times = part_attention(attention, model.parts, 12)
     assert to_parts.shape == (4, 5)
     assert (to_parts.sum(1) < 1).all()  # the rest goes to the class token itself
     assert to_times.shape == (4, 5, 12)
@@ -100,7 +100,7 @@ def movement_of(store, model, count=10):
     starts, trajectory = np.arange(0, 4 * count, 4), np.zeros(count, dtype=int)
     segments = Segments.of(store, starts, trajectory, 24, torch.device("cpu"))
     numbers = torch.tensor(store.frame_number)
-    return segments, attention_movement(model, segments, numbers, seed=0)
+    return segments, attention_movement(model, segments, numbers, 0, COCO_17)
 
 
 def test_every_segment_has_its_attention_and_movement(store):
@@ -112,7 +112,7 @@ def test_every_segment_has_its_attention_and_movement(store):
     assert not table["attention torso true"].equals(table["attention torso shuffled"])
     within = torch.arange(24)
     numbers = torch.tensor(store.frame_number)[segments.starts[:, None] + within]
-    speed = part_speeds(segments[slice(None)][0], numbers).nanmean(-1)
+    speed = part_speeds(segments[slice(None)][0], numbers, COCO_17).nanmean(-1)
     np.testing.assert_allclose(table["speed wrists"], speed[:, WRISTS])
 
 
@@ -122,7 +122,7 @@ def test_a_model_that_looks_at_single_poses_correlates_as_much_in_the_control(st
     class ByPose(BPTubeFormer):
         def embed(self, segments, attention=None):
             attention["body parts"] = [torch.zeros(len(segments), 8, 6, 6)]
-            for part in PARTS:
+            for part in COCO_17.parts:
                 # Every tubelet attends to a frame by where its first joint stands.
                 place = segments[..., 0][:, None, None, :].softmax(-1)
                 attention[part] = [place.expand(-1, 8, 24, 24)]
@@ -130,7 +130,7 @@ def test_a_model_that_looks_at_single_poses_correlates_as_much_in_the_control(st
 
     model = ByPose(classes=3, kernel=(1, 3, 3), stride=(1, 3, 3), token_width=8, depth=1)
     _, table = movement_of(store, model)
-    for part in PARTS:
+    for part in COCO_17.parts:
         np.testing.assert_allclose(
             table[f"tubelets {part} true"], table[f"tubelets {part} shuffled"], atol=1e-6
         )
@@ -170,7 +170,7 @@ def made_up(trajectories, follows, generator):
     rows = np.repeat(trajectories, 5)
     speed = generator.random((len(rows), 5))
     columns = {"trajectory": rows, "window_start": np.arange(len(rows))}
-    for i, part in enumerate(PARTS):
+    for i, part in enumerate(COCO_17.parts):
         columns[f"speed {part}"] = speed[:, i]
         for order in ("true", "shuffled"):
             noise = generator.random(len(rows))

@@ -15,7 +15,9 @@ from bptubeformer.figures.execute import execute_notebook
 def notebook(tmp_path):
     cells = [
         new_code_cell("number = 1", metadata={"tags": ["parameters"]}),
-        new_code_cell("from bptubeformer.skeleton import JOINTS\nprint(len(JOINTS) * number)"),
+        new_code_cell(
+            "from bptubeformer.skeleton import COCO_17\nprint(len(COCO_17.joints) * number)"
+        ),
         new_code_cell("assert number < 9, 'too much'"),
     ]
     metadata = {"kernelspec": {"name": "python3", "language": "python", "display_name": "x"}}

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bptubeformer.models.bptubeformer import BPTubeFormer
-from bptubeformer.skeleton import PARTS
+from bptubeformer.skeleton import COCO_17
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_one_class_makes_every_run_of_the_paper(settings, tokens, width):
     with torch.no_grad():
         embedding = model.embed(torch.rand(2, settings.get("segment_length", 24), 34), attention)
     assert embedding.shape == (2, width)
-    assert list(attention) == [*PARTS, "body parts"]
+    assert list(attention) == [*COCO_17.parts, "body parts"]
     assert attention["wrists"][0].shape == (2, 8, tokens, tokens)
     assert attention["body parts"][0].shape == (2, 8, 6, 6)
 
@@ -32,7 +32,7 @@ def test_parts_do_not_share_weights_but_share_one_norm():
     names = [name for name, _ in model.named_parameters()]
     for name, parameter in model.named_parameters():
         if name.startswith(("tubelet_embedding", "tubelet_transformers")):
-            assert len(parameter) == len(PARTS), name
+            assert len(parameter) == len(COCO_17.parts), name
     weight = model.tubelet_embedding.convolution.weight
     assert not any(torch.equal(weight[0], other) for other in weight[1:])
     assert sum(name.startswith("tubelet_norm") for name in names) == 2
@@ -47,7 +47,7 @@ def test_a_part_reaches_its_own_tubelet_encoding_only():
     segments[..., 2 * 9 : 2 * 11] += 1  # the wrists
     model(segments)
     changed = (seen[0] != seen[1]).any(dim=-1)[0]
-    assert changed.nonzero().flatten().tolist() == [list(PARTS).index("wrists")]
+    assert changed.nonzero().flatten().tolist() == [list(COCO_17.parts).index("wrists")]
 
 
 def test_a_width_of_its_own_makes_body_part_transformers_of_one_size():

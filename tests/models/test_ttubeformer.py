@@ -1,11 +1,4 @@
 from bptubeformer.evaluation.complexity import complexity
-from bptubeformer.skeleton import NO_JOINT, SKELETON_GRID, skeleton_grid
-
-
-def test_all_joints_stand_in_a_grid_of_five_by_five_row_by_row():
-    assert SKELETON_GRID == (5, 5)
-    cells = [cell for row in skeleton_grid() for cell in row]
-    assert cells == [*range(17), *[NO_JOINT] * 8]
 
 
 def test_sixteen_tubelets_and_a_class_token_of_width_256():

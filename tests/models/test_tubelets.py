@@ -5,12 +5,12 @@ import torch.nn.functional as F
 
 from bptubeformer.models.layers import initialise
 from bptubeformer.models.tubelets import TubeletConvolution, TubeletEmbedding, tubelet_values
-from bptubeformer.skeleton import PARTS, part_grids, skeleton_grid
+from bptubeformer.skeleton import COCO_17
 
 
 def convolution(padding="constant", length=24, kernel=(2, 3, 3), stride=(2, 3, 3), width=8):
     layer = TubeletConvolution(
-        part_grids(padding), length, kernel=kernel, stride=stride, width=width
+        COCO_17, COCO_17.part_grids(padding), length, kernel=kernel, stride=stride, width=width
     )
     initialise(layer, torch.nn.Linear(1, 1))
     return layer
@@ -19,7 +19,7 @@ def convolution(padding="constant", length=24, kernel=(2, 3, 3), stride=(2, 3, 3
 def grids_by_reshape_and_pad(segments, padding):
     """The paper's two steps, one part at a time: reshape to a matrix, then pad it."""
     joints = segments.unflatten(-1, (17, 2)).permute(0, 3, 1, 2)
-    for grid in PARTS.values():
+    for grid in COCO_17.parts.values():
         cells = torch.tensor(grid)
         part = joints[..., cells.flatten()].unflatten(-1, cells.shape)
         yield F.pad(part, (1, 0, 1, 1, 0, 0), mode=padding) if len(grid) == 1 else part
@@ -43,7 +43,9 @@ def test_it_is_a_3d_convolution_over_each_padded_part(padding, kernel, stride):
 
 
 def test_one_grid_of_all_joints_is_convolved_the_same_way():
-    layer = TubeletConvolution([skeleton_grid()], 24, kernel=(5, 2, 2), stride=(5, 2, 2), width=8)
+    layer = TubeletConvolution(
+        COCO_17, [COCO_17.whole_grid()], 24, kernel=(5, 2, 2), stride=(5, 2, 2), width=8
+    )
     initialise(layer, torch.nn.Linear(1, 1))
     segments = torch.rand(3, 24, 34)
     cells = F.pad(segments, (0, 16)).unflatten(-1, (5, 5, 2)).permute(0, 4, 1, 2, 3)
@@ -59,7 +61,7 @@ def test_missing_joints_stay_zero_and_padding_is_no_parameter():
 
 
 def test_values_of_a_tubelet_stand_in_the_order_of_the_weights():
-    values = tubelet_values(part_grids("constant"), 24, (2, 3, 3), (2, 3, 3))
+    values = tubelet_values(COCO_17, COCO_17.part_grids("constant"), 24, (2, 3, 3), (2, 3, 3))
     assert values.shape == (5, 12, 36)
     assert values.max() == 24 * 34  # a padded cell
     torso = values[0, 3].reshape(2, 2, 3, 3)
@@ -74,7 +76,7 @@ def test_a_tubelet_sees_its_own_frames_only():
     before = embedding(segment)
     segment[:, 4:6] += 1
     changed = (embedding(segment) != before).any(dim=-1)[:, 0]
-    assert [np.flatnonzero(part).tolist() for part in changed] == [[2]] * len(PARTS)
+    assert [np.flatnonzero(part).tolist() for part in changed] == [[2]] * 5
 
 
 def test_every_tubelet_has_a_position_of_its_own():

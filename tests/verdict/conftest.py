@@ -19,7 +19,7 @@ from bptubeformer.evaluation.clusters import MEAN, POSITIVE
 from bptubeformer.evaluation.complexity import complexity_tables, ratios_table
 from bptubeformer.evaluation.metrics import METRICS
 from bptubeformer.evaluation.predictions import FILE, Predictions
-from bptubeformer.skeleton import PARTS
+from bptubeformer.skeleton import COCO_17
 from bptubeformer.verdict import gate
 from bptubeformer.verdict.evidence import Evidence
 from conftest import REPOSITORY
@@ -133,7 +133,7 @@ def make_world(results: Path, config: dict) -> None:
             "interval_low": rho - 0.1, "interval_high": rho + 0.1, "segments": 99,
             "minus_shuffled_low": 0.2, "minus_shuffled_high": 0.6,
         }
-        for part in PARTS
+        for part in COCO_17.parts
         for order, rho in (("true", 0.4), ("shuffled", 0.0))
     ).to_csv(tables / "movement.csv", index=False)  # fmt: skip
     for run in studies["paper"].runs:
@@ -154,7 +154,7 @@ def make_world(results: Path, config: dict) -> None:
     logits = np.zeros((789, 13), np.float32)
     Predictions(video, video, label, logits, tuple(names), "abc").save(shown / FILE)
     weights = {"attention body parts": np.zeros((8, 6, 6), np.float32)}
-    weights |= {f"attention {part}": np.zeros((8, 12, 12), np.float32) for part in PARTS}
+    weights |= {f"attention {part}": np.zeros((8, 12, 12), np.float32) for part in COCO_17.parts}
     save_file(weights, shown / "attention.safetensors")
 
 

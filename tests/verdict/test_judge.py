@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from bptubeformer.claims import load_claims
 from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.skeleton import COCO_17, Skeleton
 from bptubeformer.verdict import gate, model_claims
 from bptubeformer.verdict.judge import (
     CONTRADICTED,
@@ -176,8 +178,28 @@ def configure(run, **changes):
     return apply
 
 
+class Padded(Skeleton):
+    """A skeleton whose parts are padded to another shape."""
+
+    cells: ClassVar = [[[0, 1]]] * 5
+
+    def part_grids(self, padding):
+        return self.cells
+
+
+class Empty(Padded):
+    """A skeleton whose padded cells stay empty."""
+
+    cells: ClassVar = [[[COCO_17.no_joint]]]
+
+
+def with_skeleton(kind=Skeleton, **changes):
+    return patch(model_claims, "COCO_17", kind(**{**vars(COCO_17), **changes}))
+
+
 SMALL_PARTS = {"torso": ((0, 1), (2, 3)), "elbows": ((7, 8),)}
-ORDER = dict(reversed(list(model_claims.PART_COLOURS.items())))
+TWO_PAIRS = {"elbows": ((7, 8),), "wrists": ((9, 10),)}
+ORDER = dict(reversed(list(COCO_17.colours.items())))
 FLIPS = {
     "accuracy": shift("BPT-V2", 0.02),
     "all_learned": table("accuracy", lambda rows: rows.assign(learned=rows["run"] != "BPT-V1")),
@@ -205,7 +227,7 @@ FLIPS = {
     "imbalanced": one_video_a_class,
     "kernel_is_stride": cell("accuracy", "stride", "(1, 3, 3)", run="BPT-V4"),
     "keypoints": wider_frames,
-    "largest_part": patch(model_claims, "PARTS", SMALL_PARTS),
+    "largest_part": with_skeleton(parts=SMALL_PARTS),
     "low_silhouettes": silhouette("mean", 0.3, ["Abuse"]),
     "lower": shift("BPT-V2-replicate", 0.03),
     "lower_by": shift("BPT-V2-replicate", 0.03),
@@ -216,13 +238,13 @@ FLIPS = {
     "mean_silhouette": silhouette("mean", 0.2),
     "more_tubelets": cell("transformers", "tokens", 99, run="BPT-k8x3x3"),
     "overlapping": configure("BPT-8-V1", stride=[2, 2, 2]),
-    "padding_needed": patch(model_claims, "PARTS", {"elbows": ((7, 8),), "wrists": ((9, 10),)}),
-    "padding_of_pairs": patch(model_claims, "part_grids", lambda padding: [[[0, 1]]] * 5),
+    "padding_needed": with_skeleton(parts=TWO_PAIRS),
+    "padding_of_pairs": with_skeleton(Padded),
     "parameters": cell("complexity", "params", 4.84, run="BPT-V2"),
     "part_encoders": table("transformers", lambda rows: rows[
         rows["transformer"] != "tubelet_transformers.knees"]),
-    "parts": patch(model_claims, "PARTS", ORDER),
-    "replicated": patch(model_claims, "part_grids", lambda padding: [[[model_claims.NO_JOINT]]]),
+    "parts": with_skeleton(colours=ORDER),
+    "replicated": with_skeleton(Empty),
     "saving_in_tokeniser": cell("complexity_stages", "macs_thop", 9999.0, run="ST-Tran",
                                 stage="tokeniser"),
     "segment_labels": wrong_label,
@@ -230,7 +252,7 @@ FLIPS = {
     "silhouette_tail": silhouette("share positive", 0.9, ["Explosion"]),
     "similar": shift("TTubeFormer", -0.03),
     "spatial_positions": configure("BPT-V2", kernel=[2, 2, 2], stride=[2, 1, 1]),
-    "square_grids": patch(model_claims, "part_grids", lambda padding: [[[0, 1]]] * 5),
+    "square_grids": with_skeleton(Padded),
     "tokeniser": cell("complexity_stages", "modules", "5 Linear", stage="tokeniser"),
     "tokens": cell("transformers", "width", 512, transformer="temporal_transformer"),
     "trained": table("accuracy", lambda rows: rows[rows["run"] != "BPT-8-V1"]),

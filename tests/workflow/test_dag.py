@@ -266,7 +266,7 @@ def test_a_change_of_a_run_plans_this_run(planned, edited):
 
 def test_a_change_of_what_everything_uses_plans_everything(finished, planned, edited):
     _, done = finished
-    edited("src/bptubeformer/atomic.py", "import errno", "import errno\n\nWORD = 1")
+    edited("src/bptubeformer/atomic.py", "import os", "import os\n\nWORD = 1")
     everything = jobs_of(done)
     assert everything.pop("crate") == 1
     assert planned() == everything

@@ -70,14 +70,16 @@ rule ingest:
     threads: 8
     params:
         categories=literal(as_json(categories_of(config) or [])),
+        skeleton=literal(config["dataset"]["skeleton"]),
+        joints=literal(as_json(skeleton_of(config).table)),
         max_rejected=config["dataset"]["max_rejected"],
         code=code_of("ingest"),
     message:
         "Read all trajectories into one frame store"
     shell:
         "python src ingest --manifest {input.manifest:q} --categories={params.categories:q} "
-        "--max-rejected {params.max_rejected:q} --threads {threads:q} --output {output.store:q} "
-        "2>&1 | tee {log:q}"
+        "--skeleton {params.skeleton:q} --max-rejected {params.max_rejected:q} --threads {threads:q} "
+        "--output {output.store:q} 2>&1 | tee {log:q}"
 
 
 rule split:

@@ -7,12 +7,14 @@ from bptubeformer.data.acquire import manifest_folders
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.reader import check_rejected, ingest
 from bptubeformer.kinds import Count, Share
+from bptubeformer.skeleton import load_skeleton
 
 
 def write_store(
     manifest: Path,
     output: Path,
     categories: list[str] | None = None,
+    skeleton: str = "coco-17",
     max_rejected: Share = 0.01,
     threads: Count = 1,
 ) -> None:
@@ -22,6 +24,7 @@ def write_store(
         manifest: written by acquire or synthetic.
         output: frame store (safetensors); rejected.csv is written to its folder.
         categories: class names; [] or left out: read from the folders.
+        skeleton: whose joints a frame has: a name, or a YAML file.
         max_rejected: largest share of files that are not trajectories.
         threads: files that are read at a time.
 
@@ -29,7 +32,7 @@ def write_store(
         InputError: too many files are not trajectories, or a category has none.
     """
     layout = find_trajectories(manifest_folders(manifest), categories or None)
-    store, rejected = ingest(layout, threads)
+    store, rejected = ingest(layout, threads, load_skeleton(skeleton))
     # Also where the store is refused: the list says what to mend.
     listed = output.with_name("rejected.csv")
     write_csv(listed, rejected)

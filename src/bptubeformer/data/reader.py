@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import pyarrow.csv
 from bptubeformer.data.layout import Layout, TrajectoryFile
 from bptubeformer.data.store import TABLE, FrameStore
 from bptubeformer.errors import InputError
-from bptubeformer.skeleton import COLUMNS, VALUES
+from bptubeformer.skeleton import COCO_17, Skeleton
 from bptubeformer.texts import shown
 
 LARGEST = 1e6
@@ -67,19 +68,22 @@ class Batch:
     number: np.ndarray
     """int32 (rows,): frame numbers."""
     frames: np.ndarray
-    """float32 (rows, 34): coordinates, in pixels."""
+    """float32 (rows, V): coordinates, in pixels."""
     rows: np.ndarray
     """int64 (files,): number of rows of each trajectory; 0 for a file that is none."""
     rejected: list[Rejected]
     """Files that are not trajectories, in their order."""
 
 
-def ingest(layout: Layout, threads: int = 1) -> tuple[FrameStore, pd.DataFrame]:
+def ingest(
+    layout: Layout, threads: int = 1, skeleton: Skeleton = COCO_17
+) -> tuple[FrameStore, pd.DataFrame]:
     """Read every trajectory of a layout into one store; leave out files that are not trajectories.
 
     Args:
         layout: the files.
         threads: files are read by so many at a time.
+        skeleton: whose joints a frame has.
 
     Returns:
         The store, and a table of the files that are not in it: category, video, person, file,
@@ -87,7 +91,7 @@ def ingest(layout: Layout, threads: int = 1) -> tuple[FrameStore, pd.DataFrame]:
     """
     batches = list(_batches([file.path for file in layout.files]))
     with ThreadPoolExecutor(threads) as pool:
-        read = list(pool.map(read_trajectories_of, batches))
+        read = list(pool.map(partial(read_trajectories_of, skeleton=skeleton), batches))
     rows = np.concatenate([batch.rows for batch in read])
     sound = rows > 0
     store = FrameStore(
@@ -96,6 +100,7 @@ def ingest(layout: Layout, threads: int = 1) -> tuple[FrameStore, pd.DataFrame]:
         offsets=np.concatenate([[0], np.cumsum(rows[sound])]).astype(np.int64),
         trajectories=_table(list(compress(layout.files, sound)), rows[sound]),
         categories=layout.categories,
+        skeleton=skeleton,
     )
     rejected = [fault for batch in read for fault in batch.rejected]
     return store, _table_of_rejected(list(compress(layout.files, ~sound)), rejected)
@@ -167,10 +172,10 @@ def _table_of_rejected(
     return pd.DataFrame(rows, columns=list(REJECTED)).astype({"row": "Int64"})
 
 
-def read_trajectories_of(paths: Sequence[Path]) -> Batch:
+def read_trajectories_of(paths: Sequence[Path], skeleton: Skeleton = COCO_17) -> Batch:
     """Read trajectories, as ``read_trajectory`` does, one after the other."""
     try:
-        together = _read_together([_content(path) for path in paths])
+        together = _read_together([_content(path) for path in paths], skeleton)
     except Rejected:
         together = None
     if together is not None:
@@ -179,7 +184,7 @@ def read_trajectories_of(paths: Sequence[Path]) -> Batch:
     rejected = []
     for path in paths:
         try:
-            number, of_one = read_trajectory(path)
+            number, of_one = read_trajectory(path, skeleton)
         except Rejected as fault:
             rejected.append(fault)
             rows.append(0)
@@ -189,7 +194,7 @@ def read_trajectories_of(paths: Sequence[Path]) -> Batch:
             rows.append(len(number))
     return Batch(
         number=np.concatenate([np.empty(0, np.int32), *numbers]),
-        frames=np.concatenate([np.empty((0, VALUES), np.float32), *frames]),
+        frames=np.concatenate([np.empty((0, skeleton.values), np.float32), *frames]),
         rows=np.array(rows, dtype=np.int64),
         rejected=rejected,
     )
@@ -221,7 +226,9 @@ def _content(path: Path) -> bytes:
         ) from error
 
 
-def _read_together(contents: list[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _read_together(
+    contents: list[bytes], skeleton: Skeleton
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Read files as if they were one; None if anything about them is out of the ordinary."""
     lines = [text if text.endswith(b"\n") else text + b"\n" for text in contents]
     joined = b"".join(lines)
@@ -230,7 +237,7 @@ def _read_together(contents: list[bytes]) -> tuple[np.ndarray, np.ndarray, np.nd
     # Without these, each line is a row unless it is blank.
     rows = np.array([text.count(b"\n") for text in lines], dtype=np.int64)
     try:
-        number, frames = _parse(joined)
+        number, frames = _parse(joined, skeleton)
     except pa.ArrowInvalid:
         return None
     if len(number) != rows.sum() or not _is_sound(number, frames):
@@ -242,13 +249,13 @@ def _read_together(contents: list[bytes]) -> tuple[np.ndarray, np.ndarray, np.nd
     return number.astype(np.int32), frames, rows
 
 
-def read_trajectory(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read one trajectory: no header, one row a frame, ``frame, x0, y0, ..., x16, y16``.
+def read_trajectory(path: Path, skeleton: Skeleton = COCO_17) -> tuple[np.ndarray, np.ndarray]:
+    """Read one trajectory: no header, one row a frame, ``frame, x0, y0, x1, y1, ...``.
 
     Rows are sorted by frame number. Gaps between frame numbers are kept as they are.
 
     Returns:
-        frame numbers int32 (rows,) and coordinates float32 (rows, 34), in pixels.
+        frame numbers int32 (rows,) and coordinates float32 (rows, V), in pixels.
 
     Raises:
         Rejected: the file cannot be read or is empty, a row has another number of columns, a value
@@ -257,32 +264,33 @@ def read_trajectory(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     content = _content(path)
     try:
-        number, frames = _parse(content)
+        number, frames = _parse(content, skeleton)
     except pa.ArrowInvalid as error:
-        raise _first_fault(path, content) from error
+        raise _first_fault(path, content, skeleton) from error
     order = np.argsort(number, kind="stable")
     if not _is_sound(number, frames) or not (np.diff(number[order]) > 0).all():
-        raise _first_fault(path, content)
+        raise _first_fault(path, content, skeleton)
     return number[order].astype(np.int32), frames[order]
 
 
-def _parse(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Frame numbers float64 (rows,) and coordinates float32 (rows, 34) of a CSV."""
+def _parse(content: bytes, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """Frame numbers float64 (rows,) and coordinates float32 (rows, V) of a CSV."""
+    columns = skeleton.columns
     table = pa.csv.read_csv(
         pa.BufferReader(content),
-        read_options=pa.csv.ReadOptions(column_names=COLUMNS, use_threads=False),
+        read_options=pa.csv.ReadOptions(column_names=columns, use_threads=False),
         # Looking for quotes takes a third of the time.
         parse_options=pa.csv.ParseOptions(quote_char='"' if b'"' in content else False),
         convert_options=pa.csv.ConvertOptions(
-            column_types={COLUMNS[0]: pa.float64()} | dict.fromkeys(COLUMNS[1:], pa.float32()),
+            column_types={columns[0]: pa.float64()} | dict.fromkeys(columns[1:], pa.float32()),
             null_values=[],
         ),
     )
-    frames = np.empty((table.num_rows, VALUES), dtype=np.float32)
+    frames = np.empty((table.num_rows, skeleton.values), dtype=np.float32)
     row = 0
     for batch in table.to_batches():
-        columns = [column.to_numpy() for column in batch.columns[1:]]
-        np.stack(columns, axis=1, out=frames[row : row + len(batch)])
+        coordinates = [column.to_numpy() for column in batch.columns[1:]]
+        np.stack(coordinates, axis=1, out=frames[row : row + len(batch)])
         row += len(batch)
     return table.column(0).to_numpy(), frames
 
@@ -310,9 +318,13 @@ def _cells(content: bytes) -> Iterator[list[str]]:
             yield [line]
 
 
-def _first_fault(path: Path, content: bytes) -> Rejected:
+def _first_fault(path: Path, content: bytes, skeleton: Skeleton) -> Rejected:
     """Return why a file is not a trajectory, found by reading it slowly."""
-    expected = f"expected {len(COLUMNS)} columns (frame, x0, y0, ..., x16, y16) and no header"
+    columns = skeleton.columns
+    expected = (
+        f"expected {len(columns)} columns (frame, x0, y0, ..., {', '.join(columns[-2:])}) and no "
+        "header"
+    )
     for beginning, what in NO_TEXT.items():
         if content.startswith(beginning):
             return Rejected(path, f"{what}; {expected}")
@@ -326,22 +338,22 @@ def _first_fault(path: Path, content: bytes) -> Rejected:
             return Rejected(
                 path, f"{len(cells[0])} letters; {expected}; correct or remove the row", row
             )
-        if len(cells) != VALUES + 1:
-            apart = " separated by semicolons" if cells[0].count(";") >= VALUES else ""
+        if len(cells) != len(columns):
+            apart = " separated by semicolons" if cells[0].count(";") >= skeleton.values else ""
             return Rejected(
                 path, f"{_columns(len(cells))}{apart}; {expected}; correct or remove the row", row
             )
         values = [_number(cell) for cell in cells]
         if row == 1 and not any(value is not None for value in values):
             return Rejected(path, f"a header; {expected}; remove the row", row)
-        for column, cell, value in zip(COLUMNS, cells, values, strict=True):
+        for column, cell, value in zip(columns, cells, values, strict=True):
             if value is None or not np.isfinite(value):
                 reason = (
                     f"{reprlib.repr(cell)} is not a finite number; {expected}; a missing joint is "
                     "0,0"
                 )
                 return Rejected(path, reason, row, column)
-            if column != COLUMNS[0] and abs(value) > LARGEST:
+            if column != columns[0] and abs(value) > LARGEST:
                 reason = (
                     f"{reprlib.repr(cell)} is not a position in a video; expected pixels; correct "
                     "it"
@@ -350,7 +362,7 @@ def _first_fault(path: Path, content: bytes) -> Rejected:
         frame = float(cells[0])
         if frame != int(frame) or abs(frame) > LARGEST_NUMBER:
             reason = f"{reprlib.repr(cells[0])} is not a whole frame number; {expected}; correct it"
-            return Rejected(path, reason, row, COLUMNS[0])
+            return Rejected(path, reason, row, columns[0])
         if int(frame) in seen:
             reason = (
                 f"frame {int(frame)} is in row {seen[int(frame)]} already; expected one row a "

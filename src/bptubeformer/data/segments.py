@@ -14,7 +14,7 @@ class Segments:
     """Labelled segments of one length; indexing makes a batch of them."""
 
     frames: Tensor
-    """float32 (F, 34), pixels; shared by all segments."""
+    """float32 (F, V), pixels; shared by all segments."""
     starts: Tensor
     """int32 (N,): first frame of each segment; int64 where a store has more than 2^31 frames."""
     labels: Tensor
@@ -59,7 +59,7 @@ class Segments:
         return len(self.starts)
 
     def __getitem__(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """Batch of segments float32 (B, T, 34) and labels int64 (B,)."""
+        """Batch of segments float32 (B, T, V) and labels int64 (B,)."""
         # All windows of the store as rows of one matrix that overlap in memory; a batch is one
         # gather of whole rows.
         count = max(len(self.frames) - self.length + 1, 0)

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from bptubeformer.atomic import replacing
 from bptubeformer.metadata import pack, unpack
 from bptubeformer.reading import reading
-from bptubeformer.skeleton import VALUES
+from bptubeformer.skeleton import COCO_17, Skeleton, read_skeleton
 
 NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
 TABLE = ("category", "video", "person", "rows")
@@ -31,7 +31,7 @@ class FrameStore:
     """
 
     frames: np.ndarray
-    """float32 (F, 34): x0, y0, ..., x16, y16 of each frame, in pixels; a missing joint is 0, 0."""
+    """float32 (F, V): x0, y0, x1, y1, ... of each frame, in pixels; a missing joint is 0, 0."""
 
     frame_number: np.ndarray
     """int32 (F,): number of the frame in its video; has gaps where the tracker lost the person."""
@@ -44,6 +44,9 @@ class FrameStore:
 
     categories: tuple[str, ...]
     """Class names; the position is the class index."""
+
+    skeleton: Skeleton = COCO_17
+    """Whose joints a frame has."""
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -67,7 +70,8 @@ class FrameStore:
         digest = hashlib.sha256()
         for array in (self.frames, self.frame_number, self.offsets):
             digest.update(np.ascontiguousarray(array).data)
-        digest.update(json.dumps([self._table(), self.categories]).encode())
+        about = [self._table(), self.categories, self.skeleton.table]
+        digest.update(json.dumps(about).encode())
         return digest.hexdigest()[:16]
 
     def save(self, path: Path) -> None:
@@ -80,6 +84,7 @@ class FrameStore:
         about = {
             "trajectories": self._table(),
             "categories": self.categories,
+            "skeleton": self.skeleton.metadata,
             "fingerprint": self.fingerprint,
         }
         with replacing(path) as partial:
@@ -102,6 +107,7 @@ class FrameStore:
                 offsets=arrays["offsets"],
                 trajectories=_read_table(about),
                 categories=tuple(about["categories"]),
+                skeleton=read_skeleton(about["skeleton"]),
             )
             store._check()
         return store
@@ -116,7 +122,9 @@ class FrameStore:
         kinds = (self.frames.dtype, self.frame_number.dtype, self.offsets.dtype)
         if kinds != (np.float32, np.int32, np.int64):
             raise ValueError(f"arrays of {', '.join(map(str, kinds))}")
-        if self.frames.shape != (count, VALUES) or self.frame_number.shape != (count,):
+        if self.frames.shape != (count, self.skeleton.values) or self.frame_number.shape != (
+            count,
+        ):
             raise ValueError(f"frames {self.frames.shape}, numbers {self.frame_number.shape}")
         ends = np.concatenate([[0], np.cumsum(self.trajectories["rows"])])
         whole = (self.trajectories["rows"] > 0).all() and len(ends) > 1
@@ -141,6 +149,16 @@ def read_trajectories(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         return _read_table(about), tuple(about["categories"])
 
 
+def read_skeleton_of(path: Path) -> Skeleton:
+    """The skeleton of a store, without reading its frames.
+
+    Raises:
+        InputError: the file is not a frame store.
+    """
+    with _reading(path), safe_open(path, framework="np") as file:
+        return read_skeleton(unpack(file.metadata())["skeleton"])
+
+
 def read_fingerprint(path: Path) -> str:
     """Fingerprint that a store had when it was written, without reading its frames.
 
@@ -159,8 +177,9 @@ def save_without_frames(store: Path, target: Path) -> None:
     """
     with _reading(store), safe_open(store, framework="np") as file:
         offsets, metadata = file.get_tensor("offsets"), file.metadata()
+        skeleton = read_skeleton(unpack(metadata)["skeleton"])
     arrays = {
-        "frames": np.empty((0, VALUES), np.float32),
+        "frames": np.empty((0, skeleton.values), np.float32),
         "frame_number": np.empty(0, np.int32),
         "offsets": offsets,
     }

@@ -17,7 +17,7 @@ from bptubeformer.data.acquire import write_manifest
 from bptubeformer.errors import naming
 from bptubeformer.kinds import Seed, Size
 from bptubeformer.locks import alone_in
-from bptubeformer.skeleton import JOINTS
+from bptubeformer.skeleton import COCO_17
 
 FRAME_RATE_HZ = 30
 WIDTH_PX, HEIGHT_PX = 320, 240
@@ -235,7 +235,7 @@ def _walk(
     lean = angle(movement.lean, movement.leg_hz, phase_leg)
     neck = step(hips, TORSO, np.pi - lean)
 
-    joints = np.zeros((len(frames), len(JOINTS), 2))
+    joints = np.zeros((len(frames), len(COCO_17.joints), 2))
     nose = step(neck, HEAD, np.pi - lean)
     joints[:, 0] = nose + height * np.array([0.03 * facing, 0.0])
     for joint, ahead, above in ((1, 0.02, 0.015), (2, 0.01, 0.015), (3, -0.02, 0), (4, -0.03, 0)):

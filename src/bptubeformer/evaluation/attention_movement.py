@@ -3,6 +3,7 @@
 Letters: B segments, T frames, P parts, t tubelets along time.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from bptubeformer.evaluation.movement import BETWEEN_PARTS, ORDERS, TUBELETS
 from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
 from bptubeformer.kinds import Seed
 from bptubeformer.models.bptubeformer import BPTubeFormer
-from bptubeformer.skeleton import JOINTS, PARTS
+from bptubeformer.skeleton import Skeleton
 from bptubeformer.training.forward import INFERENCE_BATCH
 
 
@@ -53,7 +54,7 @@ def write_of_fold(fold: TrainedFold, seed: int, output: Path) -> None:
             f"{fold.run['model']} has no attention to body parts; give a model of bptubeformer"
         )
     numbers = torch.tensor(fold.store.frame_number, device=fold.device)
-    table = attention_movement(fold.model, fold.segments(), numbers, seed)
+    table = attention_movement(fold.model, fold.segments(), numbers, seed, fold.store.skeleton)
     table = table.assign(window_start=fold.starts, trajectory=fold.trajectory)
     with replacing(output) as partial:
         table.to_parquet(partial, index=False)
@@ -61,7 +62,7 @@ def write_of_fold(fold: TrainedFold, seed: int, output: Path) -> None:
 
 @torch.inference_mode()
 def attention_movement(
-    model: BPTubeFormer, segments: Segments, frame_number: Tensor, seed: int
+    model: BPTubeFormer, segments: Segments, frame_number: Tensor, seed: int, skeleton: Skeleton
 ) -> pd.DataFrame:
     """Attention and movement of every segment, in true and in shuffled order of its frames.
 
@@ -70,6 +71,7 @@ def attention_movement(
         segments: the test segments.
         frame_number: int32 (F,), number of each frame of the store in its video.
         seed: of the shuffling.
+        skeleton: of the segments.
 
     Returns:
         a row a segment: ``speed <part>`` in pixels a frame; for each order, ``attention <part>
@@ -86,9 +88,11 @@ def attention_movement(
     for begin in range(0, len(segments), batch_size):
         chosen = slice(begin, begin + batch_size)
         batch, _ = segments[chosen]
-        by_frame = part_speeds(batch, frame_number[segments.starts[chosen, None] + within])
+        by_frame = part_speeds(
+            batch, frame_number[segments.starts[chosen, None] + within], skeleton
+        )
         speed = by_frame.nanmean(-1)
-        row = {f"speed {part}": speed[:, i].cpu().numpy() for i, part in enumerate(PARTS)}
+        row = {f"speed {part}": speed[:, i].cpu().numpy() for i, part in enumerate(model.parts)}
         order = torch.rand(batch.shape[:2], generator=generator).argsort(1).to(batch.device)
         # A frame keeps the speed that it has in true order, wherever it comes to stand.
         shuffled = batch.gather(1, order[..., None].expand_as(batch))
@@ -98,49 +102,53 @@ def attention_movement(
             attention: dict[str, list[Tensor]] = {}
             model.embed(frames, attention)
             of_tubelets = of_frames.unfold(-1, kernel, stride).nanmean(-1)
-            to_parts, to_tubelets = part_attention(attention, of_tubelets.shape[-1])
+            to_parts, to_tubelets = part_attention(attention, model.parts, of_tubelets.shape[-1])
             row[f"{BETWEEN_PARTS} {name}"] = rank_correlation(to_parts, speed)
             over_time = rank_correlation(to_tubelets, of_tubelets)
-            for i, part in enumerate(PARTS):
+            for i, part in enumerate(model.parts):
                 row[f"attention {part} {name}"] = to_parts[:, i].cpu().numpy()
                 row[f"{TUBELETS} {part} {name}"] = over_time[:, i]
         rows.append(pd.DataFrame(row))
     return pd.concat(rows, ignore_index=True)
 
 
-def part_speeds(segments: Tensor, frame_number: Tensor) -> Tensor:
+def part_speeds(segments: Tensor, frame_number: Tensor, skeleton: Skeleton) -> Tensor:
     """Compute the speed of the joints of each part, frame by frame.
 
     The speed of a frame is the mean speed of the steps into it and out of it, over the joints of
     the part; steps from or to a missing joint (0, 0) are left out.
 
     Args:
-        segments: float32 (B, T, 34), pixels.
+        segments: float32 (B, T, V), pixels.
         frame_number: int32 (B, T), number of each frame in its video: a step over a gap took
             longer.
+        skeleton: of the segments.
 
     Returns:
         float32 (B, P, T), pixels a frame of the video; NaN where no joint of the part can be
         followed.
     """
-    # (B, T, 34) -> (B, T, 17, 2)
-    joints = segments.unflatten(-1, (len(JOINTS), 2))
+    # (B, T, V) -> (B, T, J, 2)
+    joints = segments.unflatten(-1, (-1, 2))
     present = (joints != 0).any(dim=-1)
-    # (B, T - 1, 17)
+    # (B, T - 1, J)
     step = (joints[:, 1:] - joints[:, :-1]).norm(dim=-1) / frame_number.diff(dim=1)[..., None]
     step = step.where(present[:, 1:] & present[:, :-1], torch.nan)
-    pad = step.new_full((len(step), 1, len(JOINTS)), torch.nan)
-    # (B, T, 17): steps into and out of each frame
+    pad = step.new_full((len(step), 1, len(skeleton.joints)), torch.nan)
+    # (B, T, J): steps into and out of each frame
     frame = torch.stack([torch.cat([pad, step], dim=1), torch.cat([step, pad], dim=1)]).nanmean(0)
-    parts = [frame[..., [j for row in grid for j in row]].nanmean(-1) for grid in PARTS.values()]
+    parts = [frame[..., members].nanmean(-1) for members in skeleton.members.values()]
     return torch.stack(parts, dim=1)
 
 
-def part_attention(attention: dict[str, list[Tensor]], times: int) -> tuple[Tensor, Tensor]:
+def part_attention(
+    attention: dict[str, list[Tensor]], parts: Sequence[str], times: int
+) -> tuple[Tensor, Tensor]:
     """Attention of the last layer that parts and tubelets receive, mean over heads.
 
     Args:
         attention: what ``BPTubeFormer.embed`` fills.
+        parts: names of the body parts.
         times: tubelets along time, t.
 
     Returns:
@@ -149,7 +157,7 @@ def part_attention(attention: dict[str, list[Tensor]], times: int) -> tuple[Tens
     """
     # (B, H, n, n) -> (B, n) -> (B, t): tubelets that lie on the same frames stand together
     received = [
-        attention[part][-1].mean((1, 2)).unflatten(-1, (times, -1)).sum(-1) for part in PARTS
+        attention[part][-1].mean((1, 2)).unflatten(-1, (times, -1)).sum(-1) for part in parts
     ]
     return of_class_token(attention), torch.stack(received, dim=1)
 

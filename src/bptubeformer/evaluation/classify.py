@@ -24,7 +24,6 @@ from bptubeformer.kinds import Count
 from bptubeformer.models import load_model
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.classifier import Classifier
-from bptubeformer.skeleton import PARTS
 from bptubeformer.texts import shown
 from bptubeformer.training.device import choose_device
 from bptubeformer.training.forward import predict
@@ -49,6 +48,7 @@ class Classified:
     attention: np.ndarray
     """float32 (n, parts): of the class token to each body part, mean over the heads of the last
     layer; no columns for a model without body parts."""
+    parts: Sequence[str]
     categories: Sequence[str]
 
     def by_segment(self) -> pd.DataFrame:
@@ -85,8 +85,7 @@ class Classified:
         predicted = [self.categories[i] for i in probability.argmax(axis=1)]
         columns: dict[str, Any] = {"predicted": predicted}
         columns |= {f"probability_{c}": probability[:, i] for i, c in enumerate(self.categories)}
-        columns |= {f"attention_{p}": attention[:, i] for i, p in enumerate(PARTS)
-                    if attention.shape[1]}  # fmt: skip
+        columns |= {f"attention_{p}": attention[:, i] for i, p in enumerate(self.parts)}
         return pd.DataFrame(columns)
 
 
@@ -119,9 +118,9 @@ def classify_trajectories(
     """
     torch.set_num_threads(threads)
     place = choose_device(device, slots_per_gpu=0)
-    trained, run, categories, *_ = load_model(model)
+    trained, run, categories, _, skeleton, _ = load_model(model)
     layout = find_unlabelled(trajectories, left_out=output)
-    store, rejected = ingest(layout, threads)
+    store, rejected = ingest(layout, threads, skeleton)
     rejected = rejected.drop(columns="category")
     write_csv(output / "rejected.csv", rejected)
     for row in rejected.itertuples():
@@ -146,6 +145,7 @@ def classify_trajectories(
         ),
         logits=predict(trained, segments).cpu().numpy(),
         attention=_attention(trained, segments),
+        parts=trained.parts if isinstance(trained, BPTubeFormer) else (),
         categories=categories,
     )  # fmt: skip
     write_csv(output / "segments.csv", classified.by_segment())

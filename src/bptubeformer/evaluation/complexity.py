@@ -13,7 +13,7 @@ import thop
 import torch
 from torch import Tensor, nn
 
-from bptubeformer.data.store import read_trajectories
+from bptubeformer.data.store import read_skeleton_of, read_trajectories
 from bptubeformer.evaluation.tables import render, write_table
 from bptubeformer.models import build_model
 from bptubeformer.models.classifier import Classifier
@@ -25,7 +25,7 @@ from bptubeformer.models.layers import (
     StackedLinear,
 )
 from bptubeformer.models.tubelets import TubeletConvolution
-from bptubeformer.skeleton import PARTS, VALUES
+from bptubeformer.skeleton import COCO_17, Skeleton
 from bptubeformer.study import Study
 
 GIGA, MEGA = 1e9, 1e6
@@ -52,17 +52,20 @@ class Complexity:
     """``TRANSFORMER``: of each encoder; the class token is one of the tokens."""
 
 
-def complexity(run: Mapping[str, Any], classes: int, batch_size: int) -> Complexity:
+def complexity(
+    run: Mapping[str, Any], classes: int, batch_size: int, skeleton: Skeleton = COCO_17
+) -> Complexity:
     """Count a run's model; on torch's meta device, which computes shapes and no numbers.
 
     Args:
         run: model and hyperparameters, as for ``build_model``.
         classes: number of classes.
         batch_size: segments of a batch. The paper's unit of 10^9 fits 1000 of them.
+        skeleton: whose joints a frame has.
     """
     with torch.device("meta"):
-        batch = torch.zeros(batch_size, run["segment_length"], VALUES)
-        model = build_model(run, classes)
+        batch = torch.zeros(batch_size, run["segment_length"], skeleton.values)
+        model = build_model(run, classes, skeleton)
     transformers = _watch_transformers(model)
     macs, params, info = thop.profile(
         model, inputs=(batch,), custom_ops=dict(OWN_LAYERS), verbose=False, ret_layer_info=True
@@ -118,7 +121,7 @@ def _kinds(model: nn.Module, names: list[str]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
-def _watch_transformers(model: nn.Module) -> list[dict[str, Any]]:
+def _watch_transformers(model: Any) -> list[dict[str, Any]]:
     """Return a list to which a forward pass adds every encoder, with the tokens it was given."""
     names = {module: name for name, module in model.named_modules()}
     with_class_token: list[Tensor] = []
@@ -129,7 +132,7 @@ def _watch_transformers(model: nn.Module) -> list[dict[str, Any]]:
 
     def see_encoder(module: Encoder, inputs: tuple[Any, ...]) -> None:
         tokens, name = inputs[0], names[module]
-        each = [name] if module.groups is None else [f"{name}.{part}" for part in PARTS]
+        each = [name] if module.groups is None else [f"{name}.{part}" for part in model.parts]
         rows.extend(
             {
                 "transformer": transformer,
@@ -199,6 +202,7 @@ def complexity_tables(
     classes: int,
     batch_size: int,
     printed: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+    skeleton: Skeleton = COCO_17,
 ) -> ComplexityTables:
     """Count all runs.
 
@@ -207,12 +211,13 @@ def complexity_tables(
         classes: number of classes.
         batch_size: segments of the batch that is counted.
         printed: the paper's macs and params of a run, by name.
+        skeleton: whose joints a frame has.
     """
     rows, stages, transformers = [], [], []
     for name, run in runs.items():
         model = {key: value for key, value in run.items() if key != "experiment"}
         paper = printed.get(name, {})
-        counted = complexity(model, classes, batch_size)
+        counted = complexity(model, classes, batch_size, skeleton)
         rows.append(
             {
                 "run": name,
@@ -244,7 +249,11 @@ def write_complexity(study: Study, output: Path) -> None:
     """
     _, categories = read_trajectories(study.store)
     tables = complexity_tables(
-        study.counted, len(categories), study.batch_size, study.printed["complexity"]
+        study.counted,
+        len(categories),
+        study.batch_size,
+        study.printed["complexity"],
+        read_skeleton_of(study.store),
     )
     ratios = ratios_table(tables.runs)
     write_table(output, tables.runs, complexity_markdown(tables, ratios))

@@ -18,6 +18,7 @@ from bptubeformer.evaluation.tables import render, write_table
 from bptubeformer.kinds import PROTOCOLS, Count
 from bptubeformer.models import build_model
 from bptubeformer.settings import TrainingSettings
+from bptubeformer.skeleton import COCO_17, Skeleton
 from bptubeformer.study import Study
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine, name_of
 from bptubeformer.training.forward import predict
@@ -52,7 +53,11 @@ class Speed:
 
 
 def measure(
-    run: Mapping[str, Any], settings: TrainingSettings, segments: Segments, classes: int
+    run: Mapping[str, Any],
+    settings: TrainingSettings,
+    segments: Segments,
+    classes: int,
+    skeleton: Skeleton = COCO_17,
 ) -> Speed:
     """Train a fresh model for a few steps and take the time.
 
@@ -61,9 +66,10 @@ def measure(
         settings: batch size and precision, as in the training.
         segments: on the device where the sweep is to run.
         classes: number of classes.
+        skeleton: whose joints a frame has.
     """
     device = segments.frames.device
-    model = build_model(run, classes).to(device).train()
+    model = build_model(run, classes, skeleton).to(device).train()
     size = min(settings.batch_size, len(segments))
     step = Step(model, make_optimiser(model, settings), segments, size, settings.precision)
     if device.type == "cpu":
@@ -174,7 +180,7 @@ def cost_table(
         split = Split.load(splits / study.protocol / f"T{length}" / "fold0.parquet")
         windows = {part: split.windows(part) for part in ("train", "validation", "test")}
         segments = Segments.of(store, *windows["train"], length, device)
-        speed = measure(run, settings, segments, len(store.categories))
+        speed = measure(run, settings, segments, len(store.categories), store.skeleton)
         counts = {part: len(starts) for part, (starts, _) in windows.items()}
         passes = FORWARD_AND_BACKWARD * counts["train"] + counts["validation"]
         seconds = counts["train"] / speed.train + counts["validation"] / speed.predict
@@ -190,7 +196,7 @@ def cost_table(
                 "precision": settings.precision,
                 **{f"{part}_windows": count for part, count in counts.items()},
                 "macs_epoch": passes
-                * complexity(run, len(store.categories), 1).macs_with_attention
+                * complexity(run, len(store.categories), 1, store.skeleton).macs_with_attention
                 / 1e12,
                 "seconds_epoch": seconds,
                 "epochs": of_each,

@@ -24,7 +24,7 @@ def attention_of(model: Classifier, segment: torch.Tensor) -> dict[str, np.ndarr
 
     Args:
         model: any model of this package.
-        segment: float32 (T, 34), pixels.
+        segment: float32 (T, V), pixels.
     """
     model.eval()
     attention: dict[str, list[torch.Tensor]] = {}

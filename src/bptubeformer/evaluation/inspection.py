@@ -15,7 +15,6 @@ from scipy.special import log_softmax
 from bptubeformer.atomic import replacing
 from bptubeformer.metadata import pack, unpack
 from bptubeformer.reading import reading
-from bptubeformer.skeleton import VALUES
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,12 @@ class SegmentAttention:
     """Attention of the last layer of every transformer for one test segment (paper, Fig. 4)."""
 
     segment: np.ndarray
-    """float32 (T, 34), pixels."""
+    """float32 (T, V), pixels."""
     frame_number: np.ndarray
     """int32 (T,): number of each frame in the video."""
     attention: dict[str, np.ndarray]
-    """``body parts`` (H, 6, 6), class token first, and each part (H, n, n); rows sum to 1."""
+    """``body parts`` (H, 1 + P, 1 + P), class token first, and each part (H, n, n); rows sum to
+    1."""
     text: dict[str, str]
     """category, predicted, probability (of the predicted class), video, person."""
 
@@ -125,7 +125,8 @@ class SegmentAttention:
         Raises:
             ValueError: says which.
         """
-        if self.segment.shape != (len(self.frame_number), VALUES):
+        count, values = self.segment.shape
+        if count != len(self.frame_number) or values % 2:
             raise ValueError("its segment is not one skeleton for each frame")
         for name, weights in self.attention.items():
             tokens = weights.shape[-1]

@@ -5,7 +5,7 @@ Here, for every test segment, the attention of the last layer is compared with t
 joints, by rank correlation, at three levels:
 
 ``between parts``
-    Within a segment, over the five parts: does the class token attend to the part that moves most?
+    Within a segment, over the parts: does the class token attend to the part that moves most?
 ``body part``
     Over segments, part by part: does it attend more to a part where that part moves faster?
 ``tubelets``
@@ -27,27 +27,31 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from bptubeformer.data.store import videos_of
+from bptubeformer.data.store import read_skeleton_of, videos_of
 from bptubeformer.evaluation.bootstrap import draw_weights
 from bptubeformer.evaluation.tables import ranges, render, write_table
 from bptubeformer.evaluation.uncertainty import Estimate, satterthwaite
 from bptubeformer.reading import reading
-from bptubeformer.skeleton import PARTS
+from bptubeformer.skeleton import Skeleton
 from bptubeformer.study import Study
 
 BETWEEN_PARTS, BODY_PART, TUBELETS = "between parts", "body part", "tubelets"
 ORDERS = ("true", "shuffled")
 ALL_PARTS = "all"
-LEVELS = (
-    (BETWEEN_PARTS, ALL_PARTS),
-    *((BODY_PART, part) for part in PARTS),
-    *((TUBELETS, part) for part in PARTS),
-)
-"""What is correlated, and of which part."""
 
 
-def read_movement(path: Path) -> pd.DataFrame:
+def levels_of(skeleton: Skeleton) -> list[tuple[str, str]]:
+    """Return what is correlated, and of which part."""
+    levels = (BODY_PART, TUBELETS)
+    return [(BETWEEN_PARTS, ALL_PARTS), *((level, p) for level in levels for p in skeleton.parts)]
+
+
+def read_movement(path: Path, skeleton: Skeleton) -> pd.DataFrame:
     """Attention and movement of the test segments of a fold.
+
+    Args:
+        path: of the table.
+        skeleton: of the dataset.
 
     Raises:
         InputError: the file is not such a table.
@@ -55,7 +59,9 @@ def read_movement(path: Path) -> pd.DataFrame:
     writer = "bptubeformer attention_movement"
     with reading(path, "a table of attention and movement", writer):
         table = pd.read_parquet(path)
-        of_levels = ((level, part, order) for level, part in LEVELS for order in ORDERS)
+        of_levels = (
+            (level, part, order) for level, part in levels_of(skeleton) for order in ORDERS
+        )
         needed = {name for each in of_levels for name in _columns(*each)}
         for name in ("trajectory", "window_start", *sorted(needed)):
             if name not in table:
@@ -94,7 +100,7 @@ def movement_table(
     weights = np.concatenate([once, draw_weights(labels, tested, samples, seed)])
     rows: list[dict[str, Any]] = []
     found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
-    for level, part in LEVELS:
+    for level, part in levels_of(read_skeleton_of(store)):
         values = {}
         for order in ORDERS:
             of_folds = [
@@ -154,7 +160,9 @@ def write_movement(study: Study, output: Path) -> None:
         InputError: a file is not a table of attention and movement.
     """
     files = study.files("movement.parquet", [study.shown], [study.protocol])
-    table = movement_table([read_movement(path) for path in files], study.store, *study.bootstrap)
+    skeleton = read_skeleton_of(study.store)
+    folds = [read_movement(path, skeleton) for path in files]
+    table = movement_table(folds, study.store, *study.bootstrap)
     write_table(output, table, movement_markdown(table))
 
 
@@ -191,7 +199,7 @@ def movement_markdown(table: pd.DataFrame) -> str:
     notes = [
         "Attention of the last layer against the speed of joints, over "
         f"{table['segments'].max()} test segments, mean over folds. Between parts: within a "
-        "segment, the class token's attention to the five parts. Body part: over segments, its "
+        "segment, the class token's attention to the parts. Body part: over segments, its "
         "attention to the part. Tubelets: within a segment, over time. Shuffled: the model sees "
         "the frames in random order, each with the speed that it has in true order; attention "
         "that correlates as much there does not follow movement. Intervals "

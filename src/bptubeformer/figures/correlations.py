@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bptubeformer.evaluation.movement import BETWEEN_PARTS, BODY_PART, ORDERS, TUBELETS
-from bptubeformer.skeleton import PART_COLOURS
+from bptubeformer.skeleton import Skeleton
 
 TITLES = {
     BETWEEN_PARTS: "between parts:\nmost attention to\nwhat moves most?",
@@ -13,11 +13,12 @@ TITLES = {
 }
 
 
-def draw_movement(table: pd.DataFrame, title: str) -> Figure:
+def draw_movement(table: pd.DataFrame, skeleton: Skeleton, title: str) -> Figure:
     """Rank correlations with their intervals, level by level; shuffled time as open circles.
 
     Args:
         table: what ``evaluation.movement.movement_table`` returns.
+        skeleton: of the dataset.
         title: of the figure.
     """
     figure = Figure(figsize=(11, 4.8), layout="constrained")
@@ -28,7 +29,7 @@ def draw_movement(table: pd.DataFrame, title: str) -> Figure:
         for order, offset in zip(ORDERS, (-0.12, 0.12), strict=True):
             true = order == ORDERS[0]
             for place, row in enumerate(rows[rows["order"] == order].itertuples()):
-                colour = PART_COLOURS.get(row.part, "0.2")
+                colour = skeleton.colours.get(row.part, "0.2")
                 axes.plot([place + offset] * 2, [row.interval_low, row.interval_high], color=colour)
                 axes.plot(
                     place + offset,

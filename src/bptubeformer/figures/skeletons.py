@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bptubeformer.skeleton import JOINTS, LIMBS, PART_COLOURS, PARTS
+from bptubeformer.skeleton import Skeleton
 
 SHOWN = 8
 """Frames drawn, evenly over the segment."""
@@ -18,6 +18,7 @@ LARGEST_BLOB = 1000.0
 
 
 def draw_skeletons(
+    skeleton: Skeleton,
     segment: np.ndarray,
     frame_number: np.ndarray,
     attention_to_part: Mapping[str, float],
@@ -26,12 +27,13 @@ def draw_skeletons(
     """Skeletons side by side; the blob of a part grows with the class token's attention to it.
 
     Args:
-        segment: float32 (T, 34), pixels; a joint at 0, 0 is missing and not drawn.
+        skeleton: of the dataset.
+        segment: float32 (T, V), pixels; a joint at 0, 0 is missing and not drawn.
         frame_number: int32 (T,).
-        attention_to_part: weight of each part of ``skeleton.PARTS``.
+        attention_to_part: weight of each part of the skeleton.
         title: of the figure.
     """
-    joints = segment.reshape(len(segment), len(JOINTS), 2)
+    joints = segment.reshape(len(segment), -1, 2)
     present = (joints != 0).any(axis=-1)
     shown = np.unique(np.linspace(0, len(joints) - 1, SHOWN).round().astype(int))
     visible = joints[shown][present[shown]]
@@ -50,7 +52,7 @@ def draw_skeletons(
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, frame in zip(grid.flat, shown, strict=False):
-        _draw_frame(axes, joints[frame], present[frame], attention_to_part)
+        _draw_frame(axes, skeleton, joints[frame], present[frame], attention_to_part)
         axes.set_title(f"frame {frame + 1}\n(video {frame_number[frame]})", fontweight="normal")
         axes.title.set_fontsize(9)
     grid[0, 0].set_xlim(low[0] - margin, high[0] + margin)
@@ -63,18 +65,16 @@ def draw_skeletons(
             linestyle="",
             markersize=9,
             color=colour,
-            label=f"{part} {weight:.2f}",
+            label=f"{part} {attention_to_part[part]:.2f}",
         )
-        for (part, colour), weight in zip(
-            PART_COLOURS.items(), map(attention_to_part.get, PART_COLOURS), strict=True
-        )
+        for part, colour in skeleton.colours.items()
     ]
     figure.legend(
         handles=handles,
         title="attention of the class token (mean over heads)",
         loc="upper center",
         bbox_to_anchor=(0.5, 0.06),
-        ncols=len(PARTS),
+        ncols=len(skeleton.parts),
         frameon=False,
     )
     figure.suptitle(title, fontweight="bold")
@@ -85,15 +85,19 @@ def draw_skeletons(
 
 
 def _draw_frame(
-    axes: Axes, joints: np.ndarray, present: np.ndarray, attention_to_part: Mapping[str, float]
+    axes: Axes,
+    skeleton: Skeleton,
+    joints: np.ndarray,
+    present: np.ndarray,
+    attention_to_part: Mapping[str, float],
 ) -> None:
-    for first, second in LIMBS:
+    for first, second in skeleton.limbs:
         if present[first] and present[second]:
             axes.plot(*joints[[first, second]].T, color="0.35", linewidth=1.5, zorder=1)
     x, y = joints[present].T
     axes.scatter(x, y, s=6, color="0.15", zorder=2)
-    for part, grid in PARTS.items():
-        members = [joint for line in grid for joint in line if present[joint]]
+    for part, colour in skeleton.colours.items():
+        members = [joint for joint in skeleton.members[part] if present[joint]]
         # One blob on each joint of a pair; one for a part of many joints, at their middle.
         places = joints[members] if len(members) <= 2 else joints[members].mean(axis=0)[None]
         for x, y in places:
@@ -101,7 +105,7 @@ def _draw_frame(
                 x,
                 y,
                 s=LARGEST_BLOB * attention_to_part[part],
-                color=PART_COLOURS[part],
+                color=colour,
                 alpha=0.65,
                 linewidths=0,
                 zorder=3,

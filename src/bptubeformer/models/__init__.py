@@ -1,7 +1,8 @@
 """Floor 1: the models, one file each, and how a run of ``config.yaml`` becomes one.
 
 A model file exports one class by ``__all__``. Its constructor takes keyword arguments only:
-``classes``, ``segment_length`` and whatever hyperparameters it has, which are then keys of a run.
+``classes``, ``skeleton``, ``segment_length`` and whatever hyperparameters it has, which are then
+keys of a run.
 Their annotations (``kinds.py``, ``bool``, ``int``, ``float``, ``str``, ``Literal``, lists of them,
 ``| None``) say which values a run may give.
 Every model is a ``classifier.Classifier``: it says how segments are embedded (the class token,
@@ -25,11 +26,14 @@ from bptubeformer import kinds
 from bptubeformer.atomic import replacing
 from bptubeformer.metadata import content_of, pack, unpack
 from bptubeformer.reading import reading
+from bptubeformer.skeleton import COCO_17, Skeleton, read_skeleton
 
 if TYPE_CHECKING:
     from bptubeformer.models.classifier import Classifier
 
 HERE = Path(__file__).parent
+OF_THE_DATA = ("classes", "skeleton")
+"""Arguments of a constructor that are not hyperparameters."""
 PLAIN = {"bool": kinds.Flag, "int": kinds.Whole, "float": kinds.Number, "str": kinds.Text}
 """Kinds of the types that are not kinds themselves."""
 
@@ -42,7 +46,7 @@ def available() -> list[str]:
 
 
 def hyperparameters(model: str) -> list[str]:
-    """Return the keys of a model's runs: the arguments of its constructor but ``classes``."""
+    """Return the keys of a model's runs: the arguments of its constructor but ``OF_THE_DATA``."""
     return list(kinds_of(model))
 
 
@@ -50,7 +54,9 @@ def hyperparameters(model: str) -> list[str]:
 def kinds_of(model: str) -> dict[str, TypeAdapter[Any]]:
     """Return what validates each hyperparameter of a model, by its name."""
     annotations = _constructor(HERE / f"{model}.py") or {}
-    return {key: TypeAdapter(_kind(node)) for key, node in annotations.items() if key != "classes"}
+    return {
+        key: TypeAdapter(_kind(node)) for key, node in annotations.items() if key not in OF_THE_DATA
+    }
 
 
 def check_hyperparameter(model: str, key: str, value: Any) -> Any:
@@ -93,12 +99,13 @@ def _items(node: ast.expr) -> list[ast.expr]:
     return node.elts if isinstance(node, ast.Tuple) else [node]
 
 
-def build_model(run: Mapping[str, Any], classes: int) -> "Classifier":
+def build_model(run: Mapping[str, Any], classes: int, skeleton: Skeleton = COCO_17) -> "Classifier":
     """A model with fresh weights.
 
     Args:
         run: ``model`` (one of ``available()``) and its hyperparameters, as in ``config.yaml``.
         classes: number of classes.
+        skeleton: whose joints a frame has.
 
     Raises:
         ValueError: no such model, or hyperparameters that it does not have or that do not fit
@@ -108,6 +115,9 @@ def build_model(run: Mapping[str, Any], classes: int) -> "Classifier":
     module = importlib.import_module(f"bptubeformer.models.{run['model']}")
     (name,) = module.__all__
     arguments = {key: value for key, value in run.items() if key != "model"}
+    # A model that looks at no joint by itself needs no skeleton.
+    if "skeleton" in (_constructor(HERE / f"{run['model']}.py") or ()):
+        arguments["skeleton"] = skeleton
     return getattr(module, name)(classes=classes, **arguments)
 
 
@@ -136,6 +146,7 @@ class TrainedModel(NamedTuple):
     """Class names."""
     data: str
     """Fingerprint of the store that it was trained on."""
+    skeleton: Skeleton = COCO_17
     content: str = ""
     """Hash of what its file holds; none before it was written."""
 
@@ -149,6 +160,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
         "run": dict(trained.run),
         "categories": list(trained.categories),
         "data": trained.data,
+        "skeleton": trained.skeleton.metadata,
     }
     about["content"] = content_of(weights, about)
     with replacing(path) as partial:
@@ -175,8 +187,9 @@ def load_model(path: Path) -> TrainedModel:
         names = list(file.keys())
         slices = {name: file.get_slice(name) for name in names}
         found = {name: (tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}
-        _check_weights(run, len(categories), found)
-        model = build_model(run, len(categories))
+        skeleton = read_skeleton(about["skeleton"])
+        _check_weights(run, len(categories), skeleton, found)
+        model = build_model(run, len(categories), skeleton)
         weights = {name: file.get_tensor(name) for name in names}
         for name, values in weights.items():
             if not values.isfinite().all():
@@ -184,7 +197,7 @@ def load_model(path: Path) -> TrainedModel:
         if content != content_of(weights, about):
             raise ValueError("its content is not what was written")
         model.load_state_dict(weights)
-    return TrainedModel(model, run, categories, about["data"], content)
+    return TrainedModel(model, run, categories, about["data"], skeleton, content)
 
 
 def read_content(path: Path) -> str:
@@ -201,13 +214,17 @@ def read_content(path: Path) -> str:
 
 
 def _check_weights(
-    run: Mapping[str, Any], classes: int, found: Mapping[str, tuple[tuple[int, ...], str]]
+    run: Mapping[str, Any],
+    classes: int,
+    skeleton: Skeleton,
+    found: Mapping[str, tuple[tuple[int, ...], str]],
 ) -> None:
     """Refuse weights that are not those of an architecture, before any memory is taken for it.
 
     Args:
         run: model and hyperparameters that a file names.
         classes: number of classes that it names.
+        skeleton: that it names.
         found: shape and type of each of its weights, by name.
 
     Raises:
@@ -219,7 +236,7 @@ def _check_weights(
     if run.get("depth", 0) > len(found):
         raise ValueError(f"its architecture is larger than its weights: {dict(run)}")
     with torch.device("meta"):
-        expected = build_model(run, classes).state_dict()
+        expected = build_model(run, classes, skeleton).state_dict()
     for name in [*expected, *found]:
         wanted = _form(tuple(expected[name].shape), "F32") if name in expected else "none"
         here = _form(*found[name]) if name in found else "none"

@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from bptubeformer.kinds import Count, Padding, Share, Triple
+from bptubeformer.kinds import Count, Padding, Share, Tubelet
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
 from bptubeformer.models.tubelets import TubeletConvolution, TubeletEmbedding
-from bptubeformer.skeleton import PARTS, part_grids
+from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["BPTubeFormer"]
 
@@ -23,9 +23,11 @@ class BPTubeFormer(Classifier):
 
     Args:
         classes: number of classes.
+        skeleton: whose joints a frame has.
         segment_length: frames of a segment, T.
-        kernel: frames, rows and columns of a tubelet (Table 1).
-        stride: of the tubelets along frames, rows and columns (Table 1).
+        kernel: frames, rows and columns of a tubelet (Table 1); rows and columns may be ``part``:
+            all those of the square to which the parts are padded.
+        stride: of the tubelets along frames, rows and columns (Table 1), likewise.
         padding: of the body-part grids, ``constant`` or ``replicate`` (paper, section 4).
         token_width: e, width of a tubelet token; 32 in section 4 of the paper.
         depth: blocks of each transformer; not stated, see docs/fidelity.md.
@@ -50,9 +52,10 @@ class BPTubeFormer(Classifier):
         self,
         *,
         classes: int,
+        skeleton: Skeleton = COCO_17,
         segment_length: Count = 24,
-        kernel: Triple = (2, 3, 3),
-        stride: Triple = (2, 3, 3),
+        kernel: Tubelet = (2, "part", "part"),
+        stride: Tubelet = (2, "part", "part"),
         padding: Padding = "constant",
         token_width: Count = 32,
         depth: Count = 4,
@@ -62,7 +65,8 @@ class BPTubeFormer(Classifier):
         body_part_width: Count | None = None,
     ):
         super().__init__()
-        parts = part_grids(padding)
+        parts = skeleton.part_grids(padding)
+        self.parts = tuple(skeleton.parts)
 
         def encoder(width: int, groups: int | None = None) -> Encoder:
             return Encoder(
@@ -75,7 +79,7 @@ class BPTubeFormer(Classifier):
             )
 
         convolution = TubeletConvolution(
-            parts, segment_length, kernel=kernel, stride=stride, width=token_width
+            skeleton, parts, segment_length, kernel=kernel, stride=stride, width=token_width
         )
         self.tubelet_embedding = TubeletEmbedding(convolution)
         self.tubelet_transformers = encoder(token_width, groups=len(parts))
@@ -83,7 +87,7 @@ class BPTubeFormer(Classifier):
         width = body_part_width or concatenated
         self.tubelet_norm = nn.LayerNorm(token_width, eps=EPSILON)
         self.projection = nn.Linear(concatenated, width) if body_part_width else nn.Identity()
-        self.class_token = ClassToken(len(PARTS), width)
+        self.class_token = ClassToken(len(parts), width)
         self.body_part_transformer = encoder(width)
         self.norm = nn.LayerNorm(width, eps=EPSILON)
         self.head = nn.Linear(width, classes)
@@ -93,22 +97,24 @@ class BPTubeFormer(Classifier):
         """Class-token embedding of segments.
 
         Args:
-            segments: float32 (B, T, 34), pixels.
+            segments: float32 (B, T, V), pixels.
             attention: a dict to be filled with one list a transformer, one weight tensor a
-                block: ``body parts`` (B, H, 6, 6) over class token and parts, and each part of
-                ``skeleton.PARTS`` (B, H, n, n) over its tubelets.
+                block: ``body parts`` (B, H, 1 + P, 1 + P) over class token and parts, and each part
+                of the skeleton (B, H, n, n) over its tubelets.
 
         Returns:
             float32 (B, D).
         """
         tubelet_weights: list[Tensor] | None = None if attention is None else []
-        # (B, T, 34) -> (P, B, n, e)
+        # (B, T, V) -> (P, B, n, e)
         tubelets = self.tubelet_embedding(segments)
         tubelets = self.tubelet_norm(self.tubelet_transformers(tubelets, tubelet_weights))
         if attention is not None and tubelet_weights is not None:
-            for part, name in enumerate(PARTS):
+            for part, name in enumerate(self.parts):
                 # (P * B, H, n, n) -> (B, H, n, n)
-                attention[name] = [w.unflatten(0, (len(PARTS), -1))[part] for w in tubelet_weights]
+                attention[name] = [
+                    w.unflatten(0, (len(self.parts), -1))[part] for w in tubelet_weights
+                ]
         # (P, B, n, e) -> (B, P, n * e) -> (B, P, D) -> (B, 1 + P, D)
         parts = tubelets.flatten(2).transpose(0, 1)
         tokens = self.class_token(self.projection(parts))

@@ -20,11 +20,11 @@ class Classifier(nn.Module):
         Called once, before training. What is kept has to be a buffer: it is saved with the weights.
 
         Args:
-            batches: training segments float32 (B, T, 34), pixels, batch by batch.
+            batches: training segments float32 (B, T, V), pixels, batch by batch.
         """
 
     def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
-        """Embedding (B, D) of segments float32 (B, T, 34), pixels.
+        """Embedding (B, D) of segments float32 (B, T, V), pixels.
 
         Args:
             segments: of the model's length.
@@ -33,5 +33,5 @@ class Classifier(nn.Module):
         raise NotImplementedError
 
     def forward(self, segments: Tensor) -> Tensor:
-        """Logits (B, classes) of segments (B, T, 34)."""
+        """Logits (B, classes) of segments (B, T, V)."""
         return self.head(self.embed(segments))

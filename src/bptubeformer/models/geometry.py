@@ -2,21 +2,37 @@
 
 from collections.abc import Sequence
 
-from bptubeformer.skeleton import GRID_SHAPE, SKELETON_GRID
+from bptubeformer.skeleton import Skeleton
 
 AXES = ("time", "rows", "columns")
+PART = "part"
+"""In a kernel or stride, in place of rows or columns: all those of the grid."""
 
-GRID_OF = {"bptubeformer": GRID_SHAPE, "ttubeformer": SKELETON_GRID}
-"""Rows and columns of the grids that a model's kernel slides over, by model."""
+
+def side_of(model: str, skeleton: Skeleton) -> int | None:
+    """Return the rows, and columns, of the grids that a model's kernel slides over."""
+    return {"bptubeformer": skeleton.part_side, "ttubeformer": skeleton.side}.get(model)
+
+
+def extents(kernel: Sequence[int | str], side: int) -> list[int]:
+    """Return a kernel or stride in numbers.
+
+    Args:
+        kernel: frames, rows, columns; rows and columns may be ``PART``.
+        side: rows, and columns, of a grid.
+
+    Raises:
+        ValueError: the frames are not a number.
+    """
+    if not isinstance(kernel[0], int):
+        raise ValueError(f"{kernel[0]!r} is no number of frames; use at least 1")
+    return [side if value == PART else int(value) for value in kernel]
 
 
 def tubelet_grid(
-    segment_length: int,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    grid: tuple[int, int] = GRID_SHAPE,
+    segment_length: int, kernel: Sequence[int | str], stride: Sequence[int | str], side: int
 ) -> tuple[int, int, int]:
-    """Tubelets along time, rows and columns of one grid of keypoints (paper, section 2).
+    """Tubelets along time, rows and columns of one square grid of keypoints (paper, section 2).
 
     A convolution without padding: ``floor((size - kernel) / stride) + 1`` along each axis; what
     is left over at the end of an axis is not seen.
@@ -24,7 +40,8 @@ def tubelet_grid(
     Raises:
         ValueError: the kernel does not fit, or a kernel or stride is not a positive whole number.
     """
-    sizes = (segment_length, *grid)
+    sizes = (segment_length, side, side)
+    kernel, stride = extents(kernel, side), extents(stride, side)
     for axis, size, k, s in zip(AXES, sizes, kernel, stride, strict=True):
         if k < 1 or s < 1:
             raise ValueError(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bptubeformer.kinds import Count
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import initialise
-from bptubeformer.skeleton import JOINTS, VALUES
+from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["M12"]
 
@@ -28,6 +28,7 @@ class M12(Classifier):
 
     Args:
         classes: number of classes.
+        skeleton: whose joints a frame has.
         segment_length: frames of a segment, T; "-" in Table 1.
         global_width: state of the encoder of the bounding box; not stated.
         local_width: state of the encoder of the joints within the box; not stated.
@@ -43,6 +44,7 @@ class M12(Classifier):
         self,
         *,
         classes: int,
+        skeleton: Skeleton = COCO_17,
         segment_length: Count = 24,
         global_width: Count = 32,
         local_width: Count = 128,
@@ -50,21 +52,21 @@ class M12(Classifier):
         super().__init__()
         self.register_buffer("extent", torch.ones(2))
         self.global_encoder = nn.GRUCell(BOX + local_width, global_width)
-        self.local_encoder = nn.GRUCell(VALUES + global_width, local_width)
+        self.local_encoder = nn.GRUCell(skeleton.values + global_width, local_width)
         self.head = nn.Linear(global_width + local_width, classes)
         initialise(self, self.head)
 
     def adapt(self, batches: Iterable[Tensor]) -> None:
         """Take the largest x and y of the training data as the unit of the bounding boxes."""
         for segments in batches:
-            largest = segments.unflatten(-1, (len(JOINTS), 2)).amax(dim=(0, 1, 2))
+            largest = segments.unflatten(-1, (-1, 2)).amax(dim=(0, 1, 2))
             self.extent.copy_(torch.maximum(self.extent, largest))
 
     def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
         """Last states of both encoders, float32 (B, global_width + local_width).
 
         Args:
-            segments: float32 (B, T, 34), pixels.
+            segments: float32 (B, T, V), pixels.
             attention: stays empty: the model has none.
         """
         boxes, joints = boxes_and_joints(segments)
@@ -84,15 +86,15 @@ def boxes_and_joints(segments: Tensor) -> tuple[Tensor, Tensor]:
     """Split a frame into where the body is and its pose.
 
     Args:
-        segments: float32 (B, T, 34), pixels; a joint at 0, 0 is missing.
+        segments: float32 (B, T, V), pixels; a joint at 0, 0 is missing.
 
     Returns:
         Bounding boxes float32 (B, T, 4): centre x and y, width and height, in pixels, of the
-        joints that are there; zeros where none is. And joints float32 (B, T, 34) relative to
+        joints that are there; zeros where none is. And joints float32 (B, T, V) relative to
         the centre, in units of the box, from -0.5 to 0.5; 0 for a missing joint.
     """
-    # (B, T, 34) -> (B, T, J, 2)
-    joints = segments.unflatten(-1, (len(JOINTS), 2))
+    # (B, T, V) -> (B, T, J, 2)
+    joints = segments.unflatten(-1, (-1, 2))
     missing = (joints == 0).all(dim=-1, keepdim=True)
     low = joints.masked_fill(missing, torch.inf).amin(dim=-2)
     high = joints.masked_fill(missing, -torch.inf).amax(dim=-2)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bptubeformer.skeleton import JOINTS, PARTS, SKELETON_GRID, VALUES
+from bptubeformer.skeleton import COCO_17, Skeleton
 
 
 class Block(nn.Module):
@@ -62,44 +62,47 @@ class PlainBPTubeFormer(nn.Module):
     Args:
         run: model and hyperparameters, as in ``config.yaml``.
         classes: number of classes.
+        skeleton: whose joints a frame has.
     """
 
-    def __init__(self, run: Mapping[str, Any], classes: int):
+    def __init__(self, run: Mapping[str, Any], classes: int, skeleton: Skeleton = COCO_17):
         super().__init__()
         width, length = run["token_width"], run["segment_length"]
         kernel, stride = tuple(run["kernel"]), tuple(run["stride"])
+        self.parts = tuple(torch.tensor(grid) for grid in skeleton.parts.values())
+        self.side = side = skeleton.part_side
         time, rows, columns = (
-            (size - k) // s + 1 for size, k, s in zip((length, 3, 3), kernel, stride, strict=True)
+            (size - k) // s + 1
+            for size, k, s in zip((length, side, side), kernel, stride, strict=True)
         )
         tubelets = time * rows * columns
         self.padding = run["padding"]
-        self.convolutions = nn.ModuleList(nn.Conv3d(2, width, kernel, stride) for _ in PARTS)
-        self.positions = nn.ParameterList(torch.zeros(tubelets, width) for _ in PARTS)
-        self.encoders = nn.ModuleList(encoder(run, width) for _ in PARTS)
+        self.convolutions = nn.ModuleList(nn.Conv3d(2, width, kernel, stride) for _ in self.parts)
+        self.positions = nn.ParameterList(torch.zeros(tubelets, width) for _ in self.parts)
+        self.encoders = nn.ModuleList(encoder(run, width) for _ in self.parts)
         self.tubelet_norm = nn.LayerNorm(width, eps=1e-6)
         wide = run.get("body_part_width") or tubelets * width
         projected = bool(run.get("body_part_width"))
         self.projection = nn.Linear(tubelets * width, wide) if projected else nn.Identity()
         self.class_token = nn.Parameter(torch.zeros(1, 1, wide))
-        self.body_part_positions = nn.Parameter(torch.zeros(1 + len(PARTS), wide))
+        self.body_part_positions = nn.Parameter(torch.zeros(1 + len(self.parts), wide))
         self.body_part_encoder = encoder(run, wide)
         self.norm = nn.LayerNorm(wide, eps=1e-6)
         self.head = nn.Linear(wide, classes)
 
-    def grid(self, joints: Tensor, part: str) -> Tensor:
-        """Reshape the joints of a part (B, 2, T, 17) to its grid (B, 2, T, 3, 3), and pad it."""
-        cells = torch.tensor(PARTS[part])
+    def grid(self, joints: Tensor, cells: Tensor) -> Tensor:
+        """Reshape the joints of a part (B, 2, T, 1 + J) to its padded grid (B, 2, T, R, R)."""
         grid = joints[..., cells.flatten()].unflatten(-1, cells.shape)
-        if cells.shape == (1, 2):
-            grid = F.pad(grid, (1, 0, 1, 1, 0, 0), mode=self.padding)
-        return grid
+        rows, columns = (self.side - size for size in cells.shape)
+        return F.pad(grid, (columns, 0, rows - rows // 2, rows // 2, 0, 0), mode=self.padding)
 
     def forward(self, segments: Tensor) -> Tensor:
-        """Return logits float32 (B, classes) of segments float32 (B, T, 34), in pixels."""
-        joints = segments.reshape(*segments.shape[:2], len(JOINTS), 2).permute(0, 3, 1, 2)
+        """Return logits float32 (B, classes) of segments float32 (B, T, V), in pixels."""
+        joints = segments.unflatten(-1, (-1, 2)).permute(0, 3, 1, 2)
+        joints = F.pad(joints, (0, 1))  # a cell without a joint
         encodings = []
-        for i, part in enumerate(PARTS):
-            tubelets = self.convolutions[i](self.grid(joints, part)).flatten(2).transpose(1, 2)
+        for i, cells in enumerate(self.parts):
+            tubelets = self.convolutions[i](self.grid(joints, cells)).flatten(2).transpose(1, 2)
             tubelets = self.encoders[i](tubelets + self.positions[i])
             encodings.append(self.tubelet_norm(tubelets).flatten(1))
         tokens = self.projection(torch.stack(encodings, dim=1))
@@ -114,14 +117,16 @@ class PlainSTTran(nn.Module):
     Args:
         run: model and hyperparameters, as in ``config.yaml``.
         classes: number of classes.
+        skeleton: whose joints a frame has.
     """
 
-    def __init__(self, run: Mapping[str, Any], classes: int):
+    def __init__(self, run: Mapping[str, Any], classes: int, skeleton: Skeleton = COCO_17):
         super().__init__()
         width, length = run["token_width"], run["segment_length"]
-        wide = len(JOINTS) * width
+        count = len(skeleton.joints)
+        wide = count * width
         self.joint_embedding = nn.Linear(2, width)
-        self.joint_positions = nn.Parameter(torch.zeros(len(JOINTS), width))
+        self.joint_positions = nn.Parameter(torch.zeros(count, width))
         self.spatial_encoder = encoder(run, width)
         self.spatial_norm = nn.LayerNorm(width, eps=1e-6)
         self.class_token = nn.Parameter(torch.zeros(1, 1, wide))
@@ -131,9 +136,9 @@ class PlainSTTran(nn.Module):
         self.head = nn.Linear(wide, classes)
 
     def forward(self, segments: Tensor) -> Tensor:
-        """Return logits float32 (B, classes) of segments float32 (B, T, 34), in pixels."""
+        """Return logits float32 (B, classes) of segments float32 (B, T, V), in pixels."""
         batch, length, _ = segments.shape
-        joints = segments.reshape(batch * length, len(JOINTS), 2)
+        joints = segments.reshape(batch * length, -1, 2)
         joints = self.spatial_encoder(self.joint_embedding(joints) + self.joint_positions)
         frames = self.spatial_norm(joints).reshape(batch, length, -1)
         frames = torch.cat([self.class_token.expand(batch, -1, -1), frames], dim=1)
@@ -147,13 +152,15 @@ class PlainTTubeFormer(nn.Module):
     Args:
         run: model and hyperparameters, as in ``config.yaml``.
         classes: number of classes.
+        skeleton: whose joints a frame has.
     """
 
-    def __init__(self, run: Mapping[str, Any], classes: int):
+    def __init__(self, run: Mapping[str, Any], classes: int, skeleton: Skeleton = COCO_17):
         super().__init__()
         width, kernel, stride = run["token_width"], tuple(run["kernel"]), tuple(run["stride"])
         self.convolution = nn.Conv3d(2, width, kernel, stride)
-        sizes = (run["segment_length"], *SKELETON_GRID)
+        self.side = skeleton.side
+        sizes = (run["segment_length"], self.side, self.side)
         time, rows, columns = (
             (size - k) // s + 1 for size, k, s in zip(sizes, kernel, stride, strict=True)
         )
@@ -164,10 +171,9 @@ class PlainTTubeFormer(nn.Module):
         self.head = nn.Linear(width, classes)
 
     def forward(self, segments: Tensor) -> Tensor:
-        """Return logits float32 (B, classes) of segments float32 (B, T, 34), in pixels."""
-        rows, columns = SKELETON_GRID
-        cells = F.pad(segments, (0, 2 * rows * columns - VALUES))
-        grid = cells.unflatten(-1, (rows, columns, 2)).permute(0, 4, 1, 2, 3)
+        """Return logits float32 (B, classes) of segments float32 (B, T, V), in pixels."""
+        cells = F.pad(segments, (0, 2 * self.side**2 - segments.shape[-1]))
+        grid = cells.unflatten(-1, (self.side, self.side, 2)).permute(0, 4, 1, 2, 3)
         tubelets = self.convolution(grid).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.class_token.expand(len(tubelets), -1, -1), tubelets], dim=1)
         return self.head(self.norm(self.encoder(tokens + self.positions))[:, 0])

@@ -20,7 +20,7 @@ from bptubeformer.models.layers import (
     initialise,
     weights_of,
 )
-from bptubeformer.skeleton import JOINTS
+from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["STTran"]
 
@@ -30,6 +30,7 @@ class STTran(Classifier):
 
     Args:
         classes: number of classes.
+        skeleton: whose joints a frame has.
         segment_length: frames of a segment, T (Table 1: 60).
         token_width: e, width of a joint token; 32 in section 4 of the paper.
         depth: blocks of each transformer; not stated, see docs/fidelity.md.
@@ -51,6 +52,7 @@ class STTran(Classifier):
         self,
         *,
         classes: int,
+        skeleton: Skeleton = COCO_17,
         segment_length: Count = 60,
         token_width: Count = 32,
         depth: Count = 4,
@@ -59,13 +61,14 @@ class STTran(Classifier):
         dropout: Share = 0.1,
     ):
         super().__init__()
-        width = len(JOINTS) * token_width
+        joints = len(skeleton.joints)
+        width = joints * token_width
 
         def encoder(width: int) -> Encoder:
             return Encoder(width, depth=depth, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout)
 
         self.joint_embedding = nn.Linear(2, token_width)
-        self.joint_positions = nn.Parameter(torch.zeros(len(JOINTS), token_width))
+        self.joint_positions = nn.Parameter(torch.zeros(joints, token_width))
         self.spatial_transformer = encoder(token_width)
         self.spatial_norm = nn.LayerNorm(token_width, eps=EPSILON)
         self.class_token = ClassToken(segment_length, width)
@@ -78,15 +81,15 @@ class STTran(Classifier):
         """Class-token embedding of segments.
 
         Args:
-            segments: float32 (B, T, 34), pixels.
+            segments: float32 (B, T, V), pixels.
             attention: a dict to be filled with one weight tensor a block: ``joints``
-                (B * T, H, 17, 17) and ``frames`` (B, H, T + 1, T + 1), class token first.
+                (B * T, H, J, J) and ``frames`` (B, H, T + 1, T + 1), class token first.
 
         Returns:
             float32 (B, D).
         """
-        # (B, T, 34) -> (B * T, J, 2)
-        joints = segments.unflatten(-1, (len(JOINTS), 2)).flatten(0, 1)
+        # (B, T, V) -> (B * T, J, 2)
+        joints = segments.unflatten(-1, (-1, 2)).flatten(0, 1)
         with full_precision(segments):
             joints = self.joint_embedding(joints) + self.joint_positions
         joints = self.spatial_transformer(joints, weights_of(attention, "joints"))

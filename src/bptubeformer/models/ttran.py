@@ -19,7 +19,7 @@ from bptubeformer.models.layers import (
     initialise,
     weights_of,
 )
-from bptubeformer.skeleton import VALUES
+from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["TTran"]
 
@@ -29,6 +29,7 @@ class TTran(Classifier):
 
     Args:
         classes: number of classes.
+        skeleton: whose joints a frame has.
         segment_length: frames of a segment, T; not stated.
         token_width: D, width of a frame token; not stated.
         depth: blocks of the transformer; not stated.
@@ -50,6 +51,7 @@ class TTran(Classifier):
         self,
         *,
         classes: int,
+        skeleton: Skeleton = COCO_17,
         segment_length: Count = 24,
         token_width: Count = 256,
         depth: Count = 4,
@@ -58,7 +60,7 @@ class TTran(Classifier):
         dropout: Share = 0.1,
     ):
         super().__init__()
-        self.embedding = nn.Linear(VALUES, token_width)
+        self.embedding = nn.Linear(skeleton.values, token_width)
         self.class_token = ClassToken(segment_length, token_width)
         self.transformer = Encoder(
             token_width, depth=depth, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout
@@ -71,7 +73,7 @@ class TTran(Classifier):
         """Class-token embedding of segments.
 
         Args:
-            segments: float32 (B, T, 34), pixels.
+            segments: float32 (B, T, V), pixels.
             attention: a dict to be filled with one weight tensor a block: ``frames``
                 (B, H, 1 + T, 1 + T), class token first.
 
@@ -79,6 +81,6 @@ class TTran(Classifier):
             float32 (B, D).
         """
         with full_precision(segments):
-            frames = self.embedding(segments)  # (B, T, 34) -> (B, T, D)
+            frames = self.embedding(segments)  # (B, T, V) -> (B, T, D)
         tokens = self.transformer(self.class_token(frames), weights_of(attention, "frames"))
         return self.norm(tokens)[:, 0]

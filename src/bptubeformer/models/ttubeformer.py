@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from bptubeformer.kinds import Count, Share, Triple
+from bptubeformer.kinds import Count, Share, Tubelet
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
 from bptubeformer.models.tubelets import TubeletConvolution
-from bptubeformer.skeleton import skeleton_grid
+from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["TTubeFormer"]
 
@@ -23,8 +23,10 @@ class TTubeFormer(Classifier):
 
     Args:
         classes: number of classes.
+        skeleton: whose joints a frame has.
         segment_length: frames of a segment, T; not stated.
-        kernel: frames, rows and columns of a tubelet on the 5 x 5 grid of all joints; not stated.
+        kernel: frames, rows and columns of a tubelet on the one grid of all joints (5 x 5 for
+            COCO-17); not stated.
         stride: of the tubelets along frames, rows and columns; not stated.
         token_width: D, width of a tubelet token; not stated.
         depth: blocks of the transformer; not stated.
@@ -46,9 +48,10 @@ class TTubeFormer(Classifier):
         self,
         *,
         classes: int,
+        skeleton: Skeleton = COCO_17,
         segment_length: Count = 24,
-        kernel: Triple = (5, 2, 2),
-        stride: Triple = (5, 2, 2),
+        kernel: Tubelet = (5, 2, 2),
+        stride: Tubelet = (5, 2, 2),
         token_width: Count = 256,
         depth: Count = 4,
         heads: Count = 8,
@@ -57,7 +60,12 @@ class TTubeFormer(Classifier):
     ):
         super().__init__()
         self.embedding = TubeletConvolution(
-            [skeleton_grid()], segment_length, kernel=kernel, stride=stride, width=token_width
+            skeleton,
+            [skeleton.whole_grid()],
+            segment_length,
+            kernel=kernel,
+            stride=stride,
+            width=token_width,
         )
         self.class_token = ClassToken(math.prod(self.embedding.shape), token_width)
         self.transformer = Encoder(
@@ -71,14 +79,14 @@ class TTubeFormer(Classifier):
         """Class-token embedding of segments.
 
         Args:
-            segments: float32 (B, T, 34), pixels.
+            segments: float32 (B, T, V), pixels.
             attention: a dict to be filled with one weight tensor a block: ``tubelets``
                 (B, H, 1 + n, 1 + n), class token first.
 
         Returns:
             float32 (B, D).
         """
-        # (B, T, 34) -> (1, B, n, D) -> (B, n, D)
+        # (B, T, V) -> (1, B, n, D) -> (B, n, D)
         tubelets = self.embedding(segments).squeeze(0)
         tokens = self.transformer(self.class_token(tubelets), weights_of(attention, "tubelets"))
         return self.norm(tokens)[:, 0]

@@ -1,7 +1,7 @@
 """The tubelet embedder: a 3D convolution over keypoints arranged as grids (paper, section 2).
 
 Letters: B segments, T frames, G grids (body parts), R x C cells of a grid, n tubelets of a grid,
-e token width, K values of a tubelet.
+e token width, K values of a tubelet, V values of a frame.
 """
 
 import math
@@ -14,9 +14,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from bptubeformer.models.geometry import tubelet_grid
+from bptubeformer.models.geometry import extents, tubelet_grid
 from bptubeformer.models.layers import Stacked, full_precision
-from bptubeformer.skeleton import NO_JOINT, VALUES
+from bptubeformer.skeleton import Skeleton
 
 
 class TubeletConvolution(Stacked):
@@ -26,10 +26,11 @@ class TubeletConvolution(Stacked):
     tubelet and one batched matrix product.
 
     Args:
-        cells: joint index of every cell (G, R, C); ``NO_JOINT`` where the cell holds 0.
+        skeleton: whose joints a frame has.
+        cells: joint index of every cell (G, R, R); ``no_joint`` where the cell holds 0.
         segment_length: frames of a segment, T.
-        kernel: frames, rows and columns of a tubelet.
-        stride: of the tubelets along frames, rows and columns.
+        kernel: frames, rows and columns of a tubelet; rows and columns may be ``part``, all R.
+        stride: of the tubelets along frames, rows and columns, likewise.
         width: e, channels of the convolution.
 
     Raises:
@@ -44,26 +45,27 @@ class TubeletConvolution(Stacked):
 
     def __init__(
         self,
+        skeleton: Skeleton,
         cells: Sequence[Sequence[Sequence[int]]],
         segment_length: int,
         *,
-        kernel: Sequence[int],
-        stride: Sequence[int],
+        kernel: Sequence[int | str],
+        stride: Sequence[int | str],
         width: int,
     ):
         super().__init__()
-        joints = np.array(cells)
-        _, rows, columns = joints.shape
-        self.shape = tubelet_grid(segment_length, kernel, stride, (rows, columns))
-        self.frames = kernel[0], stride[0]
-        self.weight = nn.Parameter(torch.empty(len(joints), width, 2, *kernel))
-        self.bias = nn.Parameter(torch.empty(len(joints), width))
-        values = tubelet_values(joints, segment_length, kernel, stride)
+        grids, side = len(cells), len(cells[0])
+        self.shape = tubelet_grid(segment_length, kernel, stride, side)
+        of_one, apart = extents(kernel, side), extents(stride, side)
+        self.frames = of_one[0], apart[0]
+        self.weight = nn.Parameter(torch.empty(grids, width, 2, *of_one))
+        self.bias = nn.Parameter(torch.empty(grids, width))
+        values = tubelet_values(skeleton, cells, segment_length, of_one, apart)
         self.register_buffer("values", torch.tensor(values.ravel()), persistent=False)
         self.initialise_bias(values.shape[-1])
 
     def forward(self, segments: Tensor) -> Tensor:
-        """(B, T, 34) -> (G, B, n, e), tubelets in the order of time, rows, columns."""
+        """(B, T, V) -> (G, B, n, e), tubelets in the order of time, rows, columns."""
         with full_precision(segments):
             padded = F.pad(segments.flatten(1), (0, 1))
             # (B, G * n * K) -> (G, B, n, K) -> (G, B * n, K)
@@ -84,32 +86,38 @@ class TubeletEmbedding(Stacked):
         self.positions = nn.Parameter(torch.empty(grids, math.prod(convolution.shape), width))
 
     def forward(self, segments: Tensor) -> Tensor:
-        """(B, T, 34) -> (G, B, n, e)."""
+        """(B, T, V) -> (G, B, n, e)."""
         return self.convolution(segments) + self.positions.unsqueeze(1)
 
 
 def tubelet_values(
-    cells: ArrayLike, segment_length: int, kernel: Sequence[int], stride: Sequence[int]
+    skeleton: Skeleton,
+    cells: ArrayLike,
+    segment_length: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
 ) -> NDArray[np.int64]:
     """Return the values of a segment in each tubelet, in the order of a convolution's weights.
 
     In numpy, for a model on torch's meta device: there, arithmetic imports torch's compiler.
 
     Args:
-        cells: joint index of every cell, (G, R, C); ``NO_JOINT`` where the cell holds 0.
+        skeleton: whose joints a frame has.
+        cells: joint index of every cell, (G, R, C); ``no_joint`` where the cell holds 0.
         segment_length: frames of a segment, T.
         kernel: frames, rows and columns of a tubelet.
         stride: of the tubelets along frames, rows and columns.
 
     Returns:
-        int64 (G, n, K): index into the T * 34 values of a segment; T * 34, one beyond the last,
+        int64 (G, n, K): index into the T * V values of a segment; T * V, one beyond the last,
         where the cell holds 0. K counts channels (x, y), frames, rows and columns.
     """
     joints = np.asarray(cells)[:, None]
     frames = np.arange(segment_length)[:, None, None]
     # (G, 2, T, R, C)
-    values = np.stack([frames * VALUES + 2 * joints + channel for channel in range(2)], axis=1)
-    values[np.broadcast_to(joints[:, None] == NO_JOINT, values.shape)] = segment_length * VALUES
+    of_frame, nothing = frames * skeleton.values, segment_length * skeleton.values
+    values = np.stack([of_frame + 2 * joints + channel for channel in range(2)], axis=1)
+    values[np.broadcast_to(joints[:, None] == skeleton.no_joint, values.shape)] = nothing
     # (G, 2, t, r, c, kernel)
     tubelets = sliding_window_view(values, tuple(kernel), axis=(2, 3, 4))
     tubelets = tubelets[:, :, :: stride[0], :: stride[1], :: stride[2]]

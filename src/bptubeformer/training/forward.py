@@ -44,7 +44,7 @@ def in_batches(
     """Compute something for all segments, in their order, in evaluation mode, without gradients.
 
     Args:
-        compute: of a batch of segments float32 (B, T, 34), a tensor (B, ...).
+        compute: of a batch of segments float32 (B, T, V), a tensor (B, ...).
         model: what ``compute`` uses.
         segments: all that are to be computed.
         precision: of the matrix products.

@@ -27,6 +27,7 @@ from bptubeformer.locks import alone_in
 from bptubeformer.models import TrainedModel, build_model, save_model
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.settings import DEFAULT_TRAINING, TrainingSettings
+from bptubeformer.skeleton import COCO_17, Skeleton
 from bptubeformer.study import of_fold
 from bptubeformer.training.checkpoint import FILE, Checkpoint
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine, choose_device, name_of
@@ -118,7 +119,7 @@ def train_fold(
     check_precision(settings.precision, device)
     store, split = FrameStore.load(store_file), Split.load(split_file)
     with torch.device("meta"):
-        built(run, len(store.categories))
+        built(run, len(store.categories), store.skeleton)
     length = run["segment_length"]
     split.check(store, length, split_file)
     starts, trajectory = split.windows("train")
@@ -167,7 +168,7 @@ def train_fold(
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         seed_everything(settings.seed)
-        model = built(run, len(store.categories)).to(device)
+        model = built(run, len(store.categories), store.skeleton).to(device)
         model.adapt(
             train_segments[slice(first, first + settings.batch_size)][0]
             for first in range(0, len(train_segments), settings.batch_size)
@@ -179,7 +180,9 @@ def train_fold(
         model.load_state_dict(training.weights)
         save_model(
             output / "model.safetensors",
-            TrainedModel(model, dict(run), list(store.categories), store.fingerprint),
+            TrainedModel(
+                model, dict(run), list(store.categories), store.fingerprint, store.skeleton
+            ),
         )
         write_csv(output / "history.csv", pd.DataFrame(training.rows()))
         # What earlier processes trained counts as far as it was kept.
@@ -220,14 +223,14 @@ def train_fold(
         print(f"{label}: best epoch {training.best.epoch} of {len(training.history)}", flush=True)
 
 
-def built(run: Mapping[str, Any], classes: int) -> Classifier:
+def built(run: Mapping[str, Any], classes: int, skeleton: Skeleton = COCO_17) -> Classifier:
     """The model of a run.
 
     Raises:
         InputError: there is none.
     """
     try:
-        model = build_model(run, classes)
+        model = build_model(run, classes, skeleton)
         if "segment_length" not in run:
             raise ValueError("it names no segment_length")
         return model

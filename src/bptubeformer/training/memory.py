@@ -27,7 +27,7 @@ def saved_bytes(model: nn.Module, batch: Tensor) -> int:
 
     Args:
         model: on any device; on torch's meta device nothing is computed.
-        batch: segments float32 (B, T, 34), on the model's device.
+        batch: segments float32 (B, T, V), on the model's device.
     """
     own = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
     kept: dict[int, int] = {}

@@ -12,7 +12,6 @@ from bptubeformer.evaluation.clusters import ALL, BY_CLASS, BY_CLUSTER, MEAN, PO
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.evaluation.uncertainty import Counts, Estimate
 from bptubeformer.reading import reading
-from bptubeformer.skeleton import PARTS
 from bptubeformer.verdict.accuracy_claims import interval_text
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
@@ -176,8 +175,8 @@ def attention_shapes(claim: Claim, evidence: Evidence) -> Outcome:
     shapes, file = _shapes(claim, evidence)
     encoders = evidence.transformers_of(claim.arguments["run"])
     expected = {"body parts": "body_part_transformer"}
-    expected |= {part: f"tubelet_transformers.{part}" for part in PARTS}
-    holds = set(shapes) == set(expected) and shapes["body parts"][1] == len(PARTS) + 1
+    expected |= {part: f"tubelet_transformers.{part}" for part in evidence.skeleton.parts}
+    holds = set(shapes) == set(expected) and shapes["body parts"][1] == len(expected)
     for name, transformer in expected.items() if holds else ():
         count = encoders.at[transformer, "tokens"]
         holds &= shapes[name] == [encoders.at[transformer, "heads"], count, count]
@@ -191,8 +190,9 @@ def tubelet_matrices(claim: Claim, evidence: Evidence) -> Outcome:
     run = evidence.study.runs[claim.arguments["run"]]
     frames, count = claim.arguments["frames"], int(claim.value)
     holds = run["kernel"][0] == run["stride"][0] == frames
-    holds &= all(shapes.get(part, [])[1:] == [count, count] for part in PARTS)
-    matrices = {part: shapes[part] for part in PARTS if part in shapes}
+    parts = evidence.skeleton.parts
+    holds &= all(shapes.get(part, [])[1:] == [count, count] for part in parts)
+    matrices = {part: shapes[part] for part in parts if part in shapes}
     found = max((shape[1] for shape in matrices.values()), default=0)
     here = f"tubelets of {run['kernel'][0]} frames; {_text(matrices)}"
     return Outcome(bool(holds), here, file, found - claim.value)

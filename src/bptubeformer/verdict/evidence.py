@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from bptubeformer.claims import papers_runs
-from bptubeformer.data.store import read_trajectories
+from bptubeformer.data.store import read_skeleton_of, read_trajectories
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.evaluation.uncertainty import Counts
 from bptubeformer.reading import reading
+from bptubeformer.skeleton import Skeleton
 from bptubeformer.study import STORE, TABLES, Study
 from bptubeformer.verdict import gate
 from bptubeformer.verdict.rules import Rules
@@ -46,6 +47,11 @@ class Evidence:
         """Reasons why claims about results are not judged here; none where they are."""
         trajectories, _ = read_trajectories(self.file(STORE))
         return gate.closed_by(self.study, trajectories)
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """The skeleton of the dataset."""
+        return read_skeleton_of(self.file(STORE))
 
     @property
     def rules(self) -> Rules:

@@ -5,12 +5,12 @@ import pandas as pd
 
 from bptubeformer.claims import Claim
 from bptubeformer.models.geometry import AXES, tubelet_grid
-from bptubeformer.skeleton import GRID_SHAPE, NO_JOINT, PART_COLOURS, PARTS, part_grids
+from bptubeformer.skeleton import COCO_17
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
 
 TRANSFORMERS = "tables/transformers.csv"
-SKELETON = "src/bptubeformer/skeleton.py"
+SKELETON = "src/bptubeformer/skeletons/coco-17.yaml"
 
 
 @decides(Kind.CONSTRUCTION)
@@ -105,16 +105,17 @@ def tokeniser(claim: Claim, evidence: Evidence) -> Outcome:
 @decides(Kind.CONSTRUCTION)
 def square_grids(claim: Claim, evidence: Evidence) -> Outcome:
     """Every part, padded, is a square of the size of the largest part."""
-    shapes = {(len(grid), len(grid[0])) for grid in part_grids("constant")}
-    largest = max(PARTS.values(), key=lambda grid: sum(map(len, grid)))
-    holds = shapes == {(len(largest), len(largest[0]))} and GRID_SHAPE[0] == GRID_SHAPE[1]
-    return Outcome(holds, f"{len(PARTS)} parts of {GRID_SHAPE[0]} x {GRID_SHAPE[1]}", SKELETON)
+    shapes = {(len(grid), len(grid[0])) for grid in COCO_17.part_grids("constant")}
+    largest = max(COCO_17.parts.values(), key=lambda grid: sum(map(len, grid)))
+    holds = shapes == {(len(largest), len(largest[0]))} and len(largest) == len(largest[0])
+    here = ", ".join(f"{rows} x {columns}" for rows, columns in sorted(shapes))
+    return Outcome(holds, f"{len(COCO_17.parts)} parts of {here}", SKELETON)
 
 
 @decides(Kind.CONSTRUCTION)
 def largest_part(claim: Claim, evidence: Evidence) -> Outcome:
     """The largest part has as many values as printed, in such a shape."""
-    name, grid = max(PARTS.items(), key=lambda part: sum(map(len, part[1])))
+    name, grid = max(COCO_17.parts.items(), key=lambda part: sum(map(len, part[1])))
     shape = [len(grid), len(grid[0]), 2]
     here = f"{name}: {' x '.join(map(str, shape))}"
     difference = float(np.prod(shape)) - claim.value
@@ -125,9 +126,9 @@ def largest_part(claim: Claim, evidence: Evidence) -> Outcome:
 def padding_of_pairs(claim: Claim, evidence: Evidence) -> Outcome:
     """A part of 1 x 2 gets so many more rows and columns."""
     found = set()
-    for part, padded in zip(PARTS.values(), part_grids("constant"), strict=True):
+    for part, padded in zip(COCO_17.parts.values(), COCO_17.part_grids("constant"), strict=True):
         if (len(part), len(part[0])) == (1, 2):
-            filled = np.array(padded) != NO_JOINT
+            filled = np.array(padded) != COCO_17.no_joint
             found.add(((~filled.any(axis=1)).sum(), (~filled.any(axis=0)).sum()))
     here = ", ".join(f"{rows} rows and {columns} column" for rows, columns in sorted(found))
     return Outcome(found == {(claim.arguments["rows"], claim.arguments["columns"])}, here, SKELETON)
@@ -141,7 +142,7 @@ def padding_needed(claim: Claim, evidence: Evidence) -> Outcome:
         raise NotRun(f"{run} is not in the configuration")
     kernel, stride = (evidence.study.runs[run][key][1:] for key in ("kernel", "stride"))
     counts = {}
-    for part, grid in PARTS.items():
+    for part, grid in COCO_17.parts.items():
         sizes = zip((len(grid), len(grid[0])), kernel, stride, strict=True)
         counts[part] = int(np.prod([max((size - k) // s + 1, 0) for size, k, s in sizes]))
     here = f"{run} without padding, tubelets a frame: " + ", ".join(
@@ -160,7 +161,7 @@ def parts(claim: Claim, evidence: Evidence) -> Outcome:
         "tab:purple": "purple",
         "gold": "yellow",
     }
-    found = {part: plain.get(PART_COLOURS[part], PART_COLOURS[part]) for part in PARTS}
+    found = {part: plain.get(colour, colour) for part, colour in COCO_17.colours.items()}
     holds = list(found.items()) == list(claim.arguments["parts"].items())
     return Outcome(holds, ", ".join(f"{part} {colour}" for part, colour in found.items()), SKELETON)
 
@@ -172,7 +173,9 @@ def spatial_positions(claim: Claim, evidence: Evidence) -> Outcome:
     if run not in evidence.study.runs:
         raise NotRun(f"{run} is not in the configuration")
     entry = evidence.study.runs[run]
-    grid = tubelet_grid(entry["segment_length"], entry["kernel"], entry["stride"])
+    grid = tubelet_grid(
+        entry["segment_length"], entry["kernel"], entry["stride"], evidence.skeleton.part_side
+    )
     here = f"{grid[0]} positions in time, {grid[1] * grid[2]} in space"
     return Outcome(grid[0] > 1 and grid[1] * grid[2] > 1, here, "config.yaml")
 
@@ -180,11 +183,13 @@ def spatial_positions(claim: Claim, evidence: Evidence) -> Outcome:
 @decides(Kind.CONSTRUCTION)
 def replicated(claim: Claim, evidence: Evidence) -> Outcome:
     """Under replicate padding, every cell holds a joint of its part; under constant, not."""
-    filled = [cell for grid in part_grids("replicate") for row in grid for cell in row]
-    constant = [cell for grid in part_grids("constant") for row in grid for cell in row]
-    empty = sum(cell == NO_JOINT for cell in filled)
-    here = f"{empty} cells without a joint, {constant.count(NO_JOINT)} with constant padding"
-    return Outcome(empty == 0 < constant.count(NO_JOINT), here, SKELETON)
+    filled = [cell for grid in COCO_17.part_grids("replicate") for row in grid for cell in row]
+    constant = [cell for grid in COCO_17.part_grids("constant") for row in grid for cell in row]
+    empty = sum(cell == COCO_17.no_joint for cell in filled)
+    here = (
+        f"{empty} cells without a joint, {constant.count(COCO_17.no_joint)} with constant padding"
+    )
+    return Outcome(empty == 0 < constant.count(COCO_17.no_joint), here, SKELETON)
 
 
 @decides(Kind.CONSTRUCTION)

@@ -9,7 +9,7 @@ from bptubeformer.evaluation.accuracy import title_of
 from bptubeformer.evaluation.metrics import METRICS
 from bptubeformer.evaluation.predictions import FILE, Predictions
 from bptubeformer.reading import reading
-from bptubeformer.skeleton import JOINTS
+from bptubeformer.skeleton import COCO_17
 from bptubeformer.verdict.evidence import ACCURACY, METRICS_TABLE, RECALLS, Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
 
@@ -45,7 +45,9 @@ def keypoints(claim: Claim, evidence: Evidence) -> Outcome:
         safe_open(path, framework="np") as store,
     ):
         count = store.get_slice("frames").get_shape()[1] // 2
-    return Outcome(count == claim.value == len(JOINTS), str(count), file, count - claim.value)
+    return Outcome(
+        count == claim.value == len(COCO_17.joints), str(count), file, count - claim.value
+    )
 
 
 @decides(Kind.RESULTS)

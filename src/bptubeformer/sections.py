@@ -1,0 +1,88 @@
+"""Mappings that people write, each with its description: pydantic checks, one line refuses."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from bptubeformer.errors import InputError
+from bptubeformer.texts import shown
+
+
+class Section(BaseModel):
+    """A mapping with known keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    expected: ClassVar[str] = "a mapping"
+    example: ClassVar[str] = "config.yaml"
+    """A file that shows every key."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("expected", "expected {text}", {"text": cls.expected})
+        return value
+
+
+def accept(description: type[Section], given: Any, of: str, place: str = "") -> dict[str, Any]:
+    """Return a section as its description accepts it, and only the keys that were given.
+
+    Args:
+        description: of the section.
+        given: what somebody wrote.
+        of: the beginning of a message, such as ``config`` or the name of a file.
+        place: key of the section.
+
+    Raises:
+        InputError: names the outermost key that is wrong.
+    """
+    try:
+        accepted = description.model_validate(given)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        fault = min(faults, key=lambda fault: len(fault["loc"]))
+        raise _explained(description, fault, of, place) from None
+    return accepted.model_dump(mode="json", exclude_unset=True)
+
+
+def _explained(description: type[Section], fault: Any, of: str, place: str) -> InputError:
+    parts = [str(part) for part in fault["loc"] if part != "[key]"]
+    where = ".".join([*([place] if place else []), *parts]) or "its content"
+    if fault["type"] == "missing":
+        return InputError(
+            f"{of}: {where} is missing; add it ({description.example} shows every key)"
+        )
+    if fault["type"] == "extra_forbidden":
+        known = _inside(description, parts[:-1]).model_fields
+        return wrong(of, where, fault["input"], f"unknown key; {nearest(parts[-1], known)}")
+    return wrong(of, where, fault["input"], fault["msg"])
+
+
+def _inside(description: Any, keys: Iterable[str]) -> type[Section]:
+    """Return the description of a section within another one, also of one of many."""
+    for key in keys:
+        if get_origin(description) in (dict, list):
+            description = get_args(description)[-1]
+        else:
+            description = description.model_fields[key].annotation
+    return description
+
+
+def wrong(of: str, key: str, value: Any, remedy: str) -> InputError:
+    """Return the refusal of a value."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
+    if "\n" in text:
+        text = json.dumps(value)
+    return InputError(f"{of}: {shown(key)} = {text}: {remedy}")
+
+
+def nearest(unknown: str, known: Iterable[str]) -> str:
+    """Return the words that help with an unknown name."""
+    known = sorted(known)
+    near = difflib.get_close_matches(str(unknown), known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
