@@ -37,6 +37,7 @@ from bptubeformer.config import (
     categories_of,
     check_config,
     model_of,
+    reading_of,
     resolve_overlays,
     skeleton_of,
     studies_of,

@@ -128,7 +128,8 @@ def test_what_is_rejected_is_listed_and_what_is_passed_over_counted(tmp_path, ca
     (tmp_path / "data" / "jump" / "v" / "4.csv").symlink_to("gone")
     main(["acquire", "--source", str(tmp_path / "data"), "--folder", str(tmp_path / "raw"),
           "--output", str(tmp_path / "manifest.json")])  # fmt: skip
-    main(["ingest", "--manifest", str(tmp_path / "manifest.json"), "--max-rejected", "0.5",
+    main(["ingest", "--manifest", str(tmp_path / "manifest.json"),
+          "--reading", '{"max_rejected": 0.5}',
           "--output", str(tmp_path / "out" / "frames.safetensors")])  # fmt: skip
     shown = capsys.readouterr().out
     for line in (
@@ -264,7 +265,7 @@ def test_what_is_no_fault_of_the_input_keeps_its_traceback():
     ("arguments", "words"),
     [
         (["ingest", "--manifest", "m", "--output", "o", "--threads", "0"], "expected a whole n"),
-        (["ingest", "--manifest", "m", "--output", "o", "--max-rejected", "nan"], "expected a num"),
+        (["ingest", "--manifest", "m", "--output", "o", "--threads", "nan"], "expected a whole n"),
         (["acquire", "--source", "s", "--folder", "f", "--output", "o", "--max-gigabytes", "inf"],
          "expected a number above 0, at most 1000000: inf"),
         (["synthetic", "--folder", "f", "--output", "o", "--seed=-1"], "expected a whole number"),

@@ -39,7 +39,7 @@ GIVEN = {
         ("predict", "embed", "attention_movement"),
         ("data/frames.safetensors", "split/fold0.parquet", "video/mine/fold0/model.safetensors"),
     ),
-    "notebook": ("made/alone/tables/movement.csv",),
+    "notebook": ("made/data/frames.safetensors", "made/alone/tables/movement.csv"),
 }
 """Files in the folder of a stage before it begins: it writes next to them."""
 

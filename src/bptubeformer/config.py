@@ -7,6 +7,7 @@ from their source, so that a clean checkout is checked before any environment is
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from bptubeformer.models import available, check_hyperparameter, hyperparameters
 from bptubeformer.models.geometry import check_heads, extents, side_of, tubelet_grid
 from bptubeformer.schema import Configuration, Training
 from bptubeformer.sections import accept, nearest, wrong
+from bptubeformer.settings import ReadingSettings
 from bptubeformer.skeleton import COCO_17, Skeleton, known_skeletons, load_skeleton
 from bptubeformer.stages import NOTEBOOK_RESULTS, STAGES
 from bptubeformer.study import Study
@@ -55,6 +57,9 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     checked = accept(Configuration, config, "config")
     _check_source(checked["dataset"])
     skeleton = skeleton_of(checked)
+    labels = checked["dataset"]["labels"]
+    if labels is not None and not is_file(Path(labels)):
+        raise _wrong("dataset.labels", labels, "no such file; give a table: video,label")
     if checked["dataset"]["source"] == SYNTHETIC and skeleton.joints != COCO_17.joints:
         raise _wrong(
             "dataset.skeleton", checked["dataset"]["skeleton"],
@@ -223,12 +228,13 @@ def run_columns(config: Mapping[str, Any], runs: Iterable[str]) -> dict[str, dic
 
 def without_local_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration without local paths, safe to publish."""
-    source, skeleton = (config["dataset"][key] for key in ("source", "skeleton"))
-    if source != SYNTHETIC and not source.startswith(REMOTE):
-        source = Path(source).name
-    if skeleton not in known_skeletons():
-        skeleton = Path(skeleton).name
-    return {**config, "dataset": {**config["dataset"], "source": source, "skeleton": skeleton}}
+    dataset = dict(config["dataset"])
+    elsewhere = (SYNTHETIC, *known_skeletons())
+    for key in ("source", "skeleton", "labels"):
+        value = dataset.get(key)
+        if value is not None and value not in elsewhere and not value.startswith(REMOTE):
+            dataset[key] = Path(value).name
+    return {**config, "dataset": dataset}
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -305,6 +311,11 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
     return settled
 
 
+def reading_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the source is read: settings of the stage ``ingest``."""
+    return {field.name: config["dataset"][field.name] for field in fields(ReadingSettings)}
+
+
 def skeleton_of(config: Mapping[str, Any]) -> Skeleton:
     """Return the skeleton of the dataset.
 
@@ -312,7 +323,7 @@ def skeleton_of(config: Mapping[str, Any]) -> Skeleton:
         InputError: there is none of this name, or its file is not the description of one.
     """
     try:
-        return load_skeleton(config["dataset"]["skeleton"])
+        return load_skeleton(config["dataset"].get("skeleton", COCO_17.name))
     except InputError as error:
         raise InputError(f"config: dataset.skeleton: {error}") from None
 

@@ -9,6 +9,7 @@ a whole number: it would become "3.0" in the name of a folder.
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
@@ -36,6 +37,11 @@ def number_of(value: Any) -> Any:
         return value
     number = float(value)
     return int(number) if number.is_integer() else number
+
+
+def line(without: str = "") -> str:
+    """Return the pattern of a text in one line, without commands to a terminal."""
+    return rf"^[^{without}\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
 
 
 class Kind:
@@ -95,6 +101,7 @@ def whole(least: int, most: int = LARGEST) -> Kind:
 
 Flag = Annotated[bool, Kind("true or false")]
 Text = Annotated[str, Kind("a text")]
+Line = Annotated[str, Kind("a text in one line, without <", pattern=line("<"))]
 Whole = Annotated[int, Kind(f"a whole number of at most {LARGEST}", ge=-LARGEST, le=LARGEST)]
 Number = Annotated[float, Kind("a finite number", allow_inf_nan=False)]
 Count = Annotated[int, whole(1)]
@@ -119,6 +126,26 @@ Tubelet = Annotated[
         max_length=3,
     ),
 ]
+FORMATS = (
+    "auto",
+    "trajectories",
+    *sorted(
+        path.stem.replace("_", "-")
+        for path in Path(__file__).parent.joinpath("data", "formats").glob("[a-z]*.py")
+    ),
+)
+"""Formats of poses: a module of ``data.formats`` each, and the layout of HR-Crime."""
+FormatName = Annotated[Literal[FORMATS], Kind(f"one of {', '.join(FORMATS)}")]  # type: ignore[valid-type]
+ImageSize = Annotated[
+    Sequence[Count], Kind("width and height in pixels", min_length=2, max_length=2)
+]
+Camera = Annotated[
+    Sequence[Positive],
+    Kind(
+        "three numbers in pixels: focal length, x and y of the centre", min_length=3, max_length=3
+    ),
+]
+Identity = Annotated[Literal["tracked", "given"], Kind("tracked or given")]
 Padding = Annotated[Literal["constant", "replicate"], Kind("constant or replicate")]
 Betas = Annotated[
     Sequence[Annotated[float, Kind("a number from 0 to below 1", ge=0, le=1 - 2**-24)]],
@@ -129,7 +156,8 @@ Precision = Annotated[Literal["fp32", "tf32", "bf16"], Kind("fp32, tf32 or bf16"
 """Full float32; float32 whose products keep 10 bits of the mantissa; bfloat16 with float32 weights,
 reductions and tokenisers (autocast)."""
 Protocol = Annotated[
-    Literal["as-published", "trajectory", "video"], Kind("as-published, trajectory or video")
+    Literal["as-published", "trajectory", "video", "group"],
+    Kind("as-published, trajectory, video or group"),
 ]
 """Protocols of the split; ``data.splits`` describes them."""
 PRECISIONS: tuple[str, ...] = get_args(get_args(Precision)[0])

@@ -19,18 +19,12 @@ from bptubeformer.kinds import (
     Positive,
     Protocol,
     Seed,
-    Share,
     Size,
+    line,
     whole,
 )
 from bptubeformer.sections import Section
-from bptubeformer.settings import SplitSettings, TrainingSettings
-
-
-def line(without: str = "") -> str:
-    """Return the pattern of a text in one line, without commands to a terminal."""
-    return rf"^[^{without}\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
-
+from bptubeformer.settings import ReadingSettings, SplitSettings, TrainingSettings
 
 NAME = {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "max_length": 100}
 Name = Annotated[
@@ -45,8 +39,15 @@ Category = Annotated[str, Kind("a category name: that of a folder, in one line",
 RunName = Annotated[str, Kind("the name of a run", **NAME)]
 
 
-class Dataset(Section):
-    """``dataset``."""
+def section_of(settings: type[Checked], *left_out: str) -> type[Section]:
+    """Make a section with the fields of settings; ``config.yaml`` has a value for each."""
+    kinds = get_type_hints(settings, include_extras=True)
+    fields: Any = {name: (kind, ...) for name, kind in kinds.items() if name not in left_out}
+    return create_model(settings.__name__, __base__=Section, **fields)
+
+
+class Dataset(section_of(ReadingSettings)):  # type: ignore[misc]
+    """``dataset``: where it is, and how it is read."""
 
     expected = "a mapping with name and source"
     name: Name
@@ -67,10 +68,6 @@ class Dataset(Section):
              pattern="^(md5|sha1|sha256|sha512):[0-9a-fA-F]+$"),
     ]  # fmt: skip
     max_gigabytes: Gigabytes
-    skeleton: Annotated[
-        str, Kind("the name of a skeleton, or of a YAML file that describes one", pattern=line("<"))
-    ]
-    max_rejected: Share
 
 
 class Synthetic(Section):
@@ -79,13 +76,6 @@ class Synthetic(Section):
     expected = "a mapping with seed and size, for the source synthetic"
     seed: Seed = 0
     size: Size = 1.0
-
-
-def section_of(settings: type[Checked], *left_out: str) -> type[Section]:
-    """Make a section with the fields of settings; ``config.yaml`` has a value for each."""
-    kinds = get_type_hints(settings, include_extras=True)
-    fields: Any = {name: (kind, ...) for name, kind in kinds.items() if name not in left_out}
-    return create_model(settings.__name__, __base__=Section, **fields)
 
 
 class Split(section_of(SplitSettings)):  # type: ignore[misc]
@@ -128,7 +118,11 @@ Members = Annotated[
 ]
 Protocols = Annotated[
     list[Protocol],
-    Kind("a list of one or more of as-published, trajectory, video", min_length=1, different=True),
+    Kind(
+        "a list of one or more of as-published, trajectory, video, group",
+        min_length=1,
+        different=True,
+    ),
 ]
 
 

@@ -1,22 +1,52 @@
-"""Settings of splits and trainings; sections of ``config.yaml`` have the same keys and kinds."""
+"""Settings of sources, splits and trainings, with keys and kinds of ``config.yaml``."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 from bptubeformer.kinds import (
     Betas,
+    Camera,
     Checked,
     Count,
     Epsilon,
+    FormatName,
     Fraction,
+    Identity,
+    ImageSize,
     Index,
+    Line,
     Positive,
     Precision,
     Seed,
+    Share,
     whole,
 )
 
 MOST_FOLDS = 1000
+
+
+@dataclass(frozen=True)
+class ReadingSettings(Checked):
+    """How a source is read; the paper has the skeleton only (section 3)."""
+
+    skeleton: Line = "coco-17"
+    """A name, or a YAML file."""
+    format: FormatName = "auto"
+    """What wrote the files; ``auto``: told from their content."""
+    image_size: ImageSize | None = None
+    """Width and height in pixels, where coordinates are shares of the image."""
+    camera: Camera = (571.26, 320, 240)
+    """Focal length and centre in pixels, for joints in metres; of the first Kinect."""
+    identity: Identity = "tracked"
+    """``tracked``: made where the files do not say who is who; ``given``: then refused."""
+    labels: Line | None = None
+    """A table: video, label, and where it is needed person, first_frame, last_frame, group."""
+    group: Line | None = None
+    """A pattern whose group in ``<Category>/<Video>/<person>`` names who or where it is."""
+    min_visible: Fraction | None = None
+    """Least share of frames with a joint; trajectories with fewer are left out."""
+    max_rejected: Share = 0.01
+    """Largest share of trajectories that may be unreadable; they are listed."""
 
 
 @dataclass(frozen=True)
@@ -51,5 +81,6 @@ class TrainingSettings(Checked):
     seed: Seed = 0
 
 
+DEFAULT_READING = ReadingSettings()
 DEFAULT_SPLIT = SplitSettings()
 DEFAULT_TRAINING = TrainingSettings()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.study import NOTEBOOKS, PROJECTOR, SUMMARY_FILE, Study
 
 STAGES = {
@@ -89,11 +88,11 @@ TABLES = (
         "leakage",
         "The same runs under each protocol",
         (Output("leakage", "Leakage: the same runs under each protocol", pages=True),),
-        ("leakage", "folds", "seeds", "learned"),
+        ("leakage", "protocols", "folds", "seeds", "learned"),
         lambda study: [
             path
             for name in ("predictions.parquet", "history.csv")
-            for path in study.files(name, study.leakage, PROTOCOLS)
+            for path in study.files(name, study.leakage, study.compared_protocols)
         ],
         lambda study: bool(study.leakage),
     ),

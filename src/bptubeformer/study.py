@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bptubeformer.errors import InputError
+from bptubeformer.kinds import PROTOCOLS
 
 ABSENT: Any = object()
 """Value of a setting that is not in the part of a study."""
@@ -123,6 +124,11 @@ class Study:
     def protocol(self) -> str:
         """The protocol of the figures and verdicts: the first."""
         return self.protocols[0]
+
+    @property
+    def compared_protocols(self) -> list[str]:
+        """Protocols of the leakage table: those that any dataset has, and those of the study."""
+        return list(dict.fromkeys([*PROTOCOLS[:3], *self.protocols]))
 
     @property
     def shown_folder(self) -> Path:

@@ -264,7 +264,7 @@ def test_names_of_any_kind_survive_in_the_store(tmp_path):
     names = [f"p{name}" for name in names] + [os.fsdecode(b"\xe9")]
     for name in names:
         write_csv(tmp_path / "a" / f"v{name}" / f"{name}.csv", trajectory_rows(2))
-    write_csv(tmp_path / "a" / names[-1] / "broken\n.csv", [[1]])
+    write_csv(tmp_path / "a" / names[-1] / "broken\n.csv", [[1] * 6])
     write_csv(tmp_path / "b" / "v" / "1.csv", trajectory_rows(2))
     store, rejected = ingest(find_trajectories([tmp_path], None))
     store.save(tmp_path / "frames.safetensors")
@@ -286,7 +286,7 @@ def test_names_of_any_kind_survive_in_the_store(tmp_path):
 )
 def test_too_much_that_is_no_trajectory_stops_the_run(tmp_path, broken, share, words):
     for i in range(20):
-        rows = [[1, 2]] if i < broken else trajectory_rows(2)
+        rows = [[1, 2, 3, 4, 5, 6]] if i < broken else trajectory_rows(2)
         write_csv(tmp_path / "a" / "v" / f"{i:02d}.csv", rows)
     write_csv(tmp_path / "b" / "v" / "1.csv", trajectory_rows(2))
     store, rejected = ingest(find_trajectories([tmp_path], None))
@@ -296,7 +296,31 @@ def test_too_much_that_is_no_trajectory_stops_the_run(tmp_path, broken, share, w
         check_rejected(rejected, store, share)
     assert words in str(refusal.value)
     assert "the first is" in str(refusal.value)
-    assert "00.csv, row 1: 2 columns; expected 35" in str(refusal.value)
+    assert "00.csv, row 1: 6 columns; expected 35" in str(refusal.value)
+
+
+def test_a_file_that_is_something_else_lies_beside_the_trajectories(tmp_path):
+    for category in ("a", "b"):
+        write_csv(tmp_path / category / "v" / "1.csv", trajectory_rows(2))
+    write_csv(tmp_path / "a" / "v" / "labels.csv", [["video", "label"], ["v", "walk"]])
+    write_csv(tmp_path / "a" / "v" / "words.csv", [list("abcdefgh")] * 3)
+    store, rejected = ingest(find_trajectories([tmp_path], None))
+    assert (len(store.rows), len(rejected), rejected.attrs["foreign"]) == (2, 0, 2)
+    for path in tmp_path.glob("*/v/1.csv"):
+        path.unlink()
+    _, rejected = ingest(find_trajectories([tmp_path / "a", tmp_path / "b"], ["a"]))
+    assert len(rejected) == 2  # where nothing else is there, they should have been trajectories
+
+
+@pytest.mark.parametrize(("columns", "words"), [
+    (51, r"like x, y and score of 17 joints or ntu-25 \(dataset.skeleton\) or op"),
+    (132, "MediaPipe"), (53, "which looks like halpe-26"),
+    (36, "36 columns; expected 35"),
+])  # fmt: skip
+def test_a_wrong_width_says_what_it_looks_like(tmp_path, columns, words):
+    path = write_csv(tmp_path / "1.csv", [list(range(columns))])
+    with pytest.raises(InputError, match=words):
+        read_trajectory(path)
 
 
 def test_old_line_ends_and_endless_cells_are_faults_like_others(tmp_path):

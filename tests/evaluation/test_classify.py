@@ -10,6 +10,8 @@ from bptubeformer.evaluation.inference import attention_of
 from bptubeformer.models import TrainedModel, build_model, save_model
 from bptubeformer.skeleton import COCO_17
 from conftest import trajectory_rows, write_csv
+from data.test_formats import people as people_of_formats
+from data.writers import WRITERS
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
 CLASSES = ["walk", "road accident"]
@@ -31,7 +33,7 @@ def people(tmp_path):
     write_csv(folder / "a" / "1.csv", trajectory_rows(30, first=5))
     write_csv(folder / "a" / "2.csv", trajectory_rows(23))
     write_csv(folder / "b" / "1.csv", trajectory_rows(24))
-    write_csv(folder / "b" / "2.csv", [[1, 2, 3]])
+    write_csv(folder / "b" / "2.csv", [[1] * 6])
     return folder
 
 
@@ -105,3 +107,56 @@ def test_where_nothing_is_long_enough_it_says_so(people, tmp_path):
     path, _ = model_file(tmp_path)
     with pytest.raises(InputError, match="of 1 trajectories, 0 cannot be read and 1 have fewer th"):
         classified(path, people / "a" / "2.csv", tmp_path / "out")
+
+
+def test_files_of_any_format_are_classified(tmp_path, capsys):
+    path, _ = model_file(tmp_path)
+    steps = np.arange(30)[:, None, None, None] * np.array([5.0, 1.0])
+    poses = people_of_formats(COCO_17.joints, 2)[:1] + steps
+    for name in ("a", "b"):
+        (tmp_path / "source" / name).mkdir(parents=True)
+        WRITERS["mmpose"][0](tmp_path / "source" / name, poses)
+    tables = classified(path, tmp_path / "source", tmp_path / "out")
+    assert tables["videos"]["video"].tolist() == ["a/walk", "b/walk"]
+    assert "identities inferred by tracking in 2 recordings" in capsys.readouterr().out
+    one = tmp_path / "source" / "a" / "walk.json"
+    tables = classified(path, one, tmp_path / "of one")
+    assert tables["videos"]["video"].tolist() == ["walk"]
+    with pytest.raises(InputError, match="does not say who is who"):
+        classify_trajectories(path, one, tmp_path / "x", identity="given", device="cpu", threads=1)
+
+
+def test_a_skeleton_other_than_the_models_is_refused(tmp_path):
+    path, _ = model_file(tmp_path)
+    WRITERS["kinect-v1"][0](tmp_path, people_of_formats(WRITERS["kinect-v1"][1], 1))
+    with pytest.raises(InputError, match=r"20 joints without nose, .* which coco-17 has"):
+        classified(path, tmp_path / "Seq1_10.csv", tmp_path / "out")
+
+
+def test_tables_of_an_earlier_call_are_kept(people, tmp_path):
+    path, _ = model_file(tmp_path)
+    classified(path, people, tmp_path / "out")
+    before = (tmp_path / "out" / "segments.csv").read_bytes()
+    with pytest.raises(InputError, match="out: tables of an earlier call; give another --output"):
+        classified(path, people / "a", tmp_path / "out")
+    assert (tmp_path / "out" / "segments.csv").read_bytes() == before
+    arguments = ["classify", str(path), str(people / "a"), "--output", str(tmp_path / "out")]
+    main([*arguments, "--device", "cpu", "--force", "true"])
+    assert (tmp_path / "out" / "segments.csv").read_bytes() != before
+
+
+def test_people_in_another_place_than_in_the_training_are_noticed(people, tmp_path, capsys):
+    model = build_model(RUN, len(CLASSES)).eval()
+    for extent, words in (([0, 70, 0, 70], ""), ([1000, 1900, 0, 70], "between 1000 and 1900 in the tra")):
+        trained = TrainedModel(model, RUN, CLASSES, "abc", COCO_17, extent)
+        save_model(tmp_path / "model.safetensors", trained)
+        classify_trajectories(
+            tmp_path / "model.safetensors", people, tmp_path / "out", device="cpu", threads=1,
+            force=True,
+        )  # fmt: skip
+        printed = capsys.readouterr().out
+        assert (words in printed) if words else ("lies between" not in printed)
+    path = tmp_path / "model.safetensors"
+    save_model(path, TrainedModel(model, RUN, CLASSES, "abc", COCO_17, [1, 2]))
+    with pytest.raises(InputError, match="its extent is not four numbers"):
+        classified(path, people, tmp_path / "another")

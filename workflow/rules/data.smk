@@ -59,6 +59,7 @@ else:
 rule ingest:
     input:
         manifest=MANIFEST,
+        labels=literal(config["dataset"]["labels"] or []),
     output:
         store=STORE,
     log:
@@ -70,16 +71,15 @@ rule ingest:
     threads: 8
     params:
         categories=literal(as_json(categories_of(config) or [])),
-        skeleton=literal(config["dataset"]["skeleton"]),
-        joints=literal(as_json(skeleton_of(config).table)),
-        max_rejected=config["dataset"]["max_rejected"],
+        reading=literal(in_order(reading_of(config))),
+        skeleton=literal(as_json(skeleton_of(config).table)),
         code=code_of("ingest"),
     message:
         "Read all trajectories into one frame store"
     shell:
         "python src ingest --manifest {input.manifest:q} --categories={params.categories:q} "
-        "--skeleton {params.skeleton:q} --max-rejected {params.max_rejected:q} --threads {threads:q} "
-        "--output {output.store:q} 2>&1 | tee {log:q}"
+        "--reading {params.reading:q} --threads {threads:q} --output {output.store:q} "
+        "2>&1 | tee {log:q}"
 
 
 rule split:

@@ -1,38 +1,76 @@
-"""The stage that reads all trajectories into one frame store."""
+"""The stage that reads a source into one frame store."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from bptubeformer.atomic import write_csv
 from bptubeformer.data.acquire import manifest_folders
-from bptubeformer.data.layout import find_trajectories
-from bptubeformer.data.reader import check_rejected, ingest
-from bptubeformer.kinds import Count, Share
-from bptubeformer.skeleton import load_skeleton
+from bptubeformer.data.labels import Clip, in_groups, labelled, of_categories
+from bptubeformer.data.layout import find_trajectories, find_unlabelled
+from bptubeformer.data.reader import REJECTED, check_rejected, ingest, text_of
+from bptubeformer.data.recordings import (
+    TRAJECTORIES,
+    Found,
+    Trajectory,
+    find_recordings,
+    format_of,
+    read_recordings,
+)
+from bptubeformer.data.store import FrameStore
+from bptubeformer.data.trust import check_units, visible
+from bptubeformer.kinds import Count
+from bptubeformer.settings import DEFAULT_READING, ReadingSettings
+from bptubeformer.skeleton import Skeleton, load_skeleton
+from bptubeformer.texts import shown
+
+BESIDE = "files beside them that are no skeletons"
 
 
 def write_store(
     manifest: Path,
     output: Path,
     categories: list[str] | None = None,
-    skeleton: str = "coco-17",
-    max_rejected: Share = 0.01,
+    reading: ReadingSettings = DEFAULT_READING,
     threads: Count = 1,
 ) -> None:
-    """Read all trajectories into one frame store.
+    """Read a source into one frame store.
 
     Args:
         manifest: written by acquire or synthetic.
         output: frame store (safetensors); rejected.csv is written to its folder.
-        categories: class names; [] or left out: read from the folders.
-        skeleton: whose joints a frame has: a name, or a YAML file.
-        max_rejected: largest share of files that are not trajectories.
+        categories: class names; [] or left out: read from the folders or labels.
+        reading: how the source is read, as in config.yaml.
         threads: files that are read at a time.
 
     Raises:
-        InputError: too many files are not trajectories, or a category has none.
+        InputError: the source cannot be read, is no skeletons in pixels, has too many files that
+            cannot be read, or a category has none.
     """
-    layout = find_trajectories(manifest_folders(manifest), categories or None)
-    store, rejected = ingest(layout, threads, load_skeleton(skeleton))
+    folders = manifest_folders(manifest)
+    skeleton = load_skeleton(reading.skeleton)
+    kind = format_of(folders, reading)
+    if kind == TRAJECTORIES and reading.labels is None and reading.group is None:
+        layout = find_trajectories(folders, categories or None)
+        store, rejected = ingest(layout, threads, skeleton)
+        passed_over, left_out = Counter(layout.passed_over), list(layout.left_out)
+        passed_over[BESIDE] += rejected.attrs["foreign"]
+    else:
+        found, passed_over = read_source(folders, kind, skeleton, reading, threads)
+        rejected = table_of_rejected(found)
+        clips, without = labelled(found.trajectories, reading.labels, folders[0])
+        clips, names, left_out = of_categories(clips, categories or None)
+        store = store_of(in_groups(clips, reading.group), names, skeleton)
+        passed_over[BESIDE] += found.foreign
+        if without:
+            print(f"{without} trajectories without a label in {shown(reading.labels or '')}")
+        if found.inferred:
+            print(f"identities inferred by tracking in {found.inferred} recordings")
+        if found.repeated:
+            print(f"left out: {found.repeated} people without a joint, or twice in a frame")
     # Also where the store is refused: the list says what to mend.
     listed = output.with_name("rejected.csv")
     write_csv(listed, rejected)
@@ -40,16 +78,116 @@ def write_store(
         print(f"rejected: {row.file}: {row.reason}")
     if len(rejected):
         print(f"{len(rejected)} files rejected, listed in {listed}")
-    check_rejected(rejected, store, max_rejected)
+    check_rejected(rejected, store, reading.max_rejected)
+    check_units(store, ", ".join(map(shown, folders)))
+    share = visible(store)
+    if reading.min_visible is not None:
+        store = chosen(store, share >= reading.min_visible)
+        print(
+            f"left out: {(share < reading.min_visible).sum()} trajectories with a joint in fewer "
+            f"than {reading.min_visible:.0%} of their frames (dataset.min_visible)"
+        )
     store.save(output)
     print(
-        f"{len(layout.categories)} categories, {len(store.rows)} trajectories, "
-        f"{len(store.frames)} frames, {store.empty_frames} of them without any joint"
+        f"{len(store.categories)} categories, {len(store.rows)} trajectories, "
+        f"{len(store.frames)} frames of {skeleton.name} ({kind}), {store.empty_frames} of them "
+        "without any joint"
     )
-    for reason, count in layout.passed_over.items():
-        print(f"passed over: {count} {reason}")
-    if layout.left_out:
+    if (share == 0).any() and reading.min_visible is None:
         print(
-            f"left out as normal videos: {', '.join(layout.left_out)} (list the categories in "
+            f"{(share == 0).sum()} trajectories have no joint in any frame, {(share < 0.5).sum()} "
+            "in fewer than half of them; dataset.min_visible leaves them out"
+        )
+    for reason, count in (+passed_over).items():
+        print(f"passed over: {count} {reason}")
+    if left_out:
+        print(
+            f"left out as normal videos: {', '.join(left_out)} (list the categories in "
             "config.yaml to have them as a class)"
         )
+
+
+def read_source(
+    folders: Sequence[Path],
+    kind: str,
+    skeleton: Skeleton,
+    reading: ReadingSettings,
+    threads: int,
+    left_out: Path | None = None,
+) -> tuple[Found, Counter[str]]:
+    """Read the trajectories of a source of any format, without their classes.
+
+    Args:
+        folders: of the source; or one file.
+        kind: the format.
+        skeleton: whose joints are taken.
+        reading: how the source is read.
+        threads: files that are read at a time.
+        left_out: a folder that is no part of it.
+
+    Returns:
+        What was found, and how many other files there are, by reason.
+    """
+    if kind != TRAJECTORIES:
+        recordings, passed_over = find_recordings(folders, kind)
+        return read_recordings(recordings, kind, skeleton, reading, threads), passed_over
+    found = Found()
+    for folder in folders:
+        layout = find_unlabelled(folder, left_out)
+        store, rejected = ingest(layout, threads, skeleton)
+        found.foreign += rejected.attrs["foreign"]
+        found.rejected += [(None, row) for row in rejected.to_dict("records")]
+        for one, begin, end in zip(
+            store.trajectories.itertuples(), store.offsets, store.offsets[1:], strict=False
+        ):
+            found.trajectories.append(
+                Trajectory(
+                    name=Path(one.video).parts, person=one.person,
+                    number=store.frame_number[begin:end], frames=store.frames[begin:end],
+                    label=None,
+                )
+            )  # fmt: skip
+    return found, Counter()
+
+
+def table_of_rejected(found: Found) -> pd.DataFrame:
+    """Return the files that cannot be read, a row each: ``reader.REJECTED``."""
+    rows = [
+        reason if recording is None else {
+            "category": "", "video": shown("/".join(recording.name)), "person": "",
+            "file": shown(recording.place), "row": None, "column": None, "reason": reason,
+        }
+        for recording, reason in found.rejected
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(REJECTED)).astype({"row": "Int64"})
+
+
+def store_of(clips: Sequence[Clip], categories: Sequence[str], skeleton: Skeleton) -> FrameStore:
+    """Return the store of clips, sorted by category, video and person."""
+    rank = {name: place for place, name in enumerate(categories)}
+    ordered = sorted(clips, key=lambda clip: (rank[clip.category], clip.video, clip.person))
+    rows = np.array([len(clip.number) for clip in ordered], dtype=np.int64)
+    table = pd.DataFrame(
+        [(c.category, text_of(c.video), text_of(c.person), text_of(c.group)) for c in ordered],
+        columns=["category", "video", "person", "group"],
+    )
+    return FrameStore(
+        frames=np.concatenate([clip.frames for clip in ordered]),
+        frame_number=np.concatenate([clip.number for clip in ordered]),
+        offsets=np.concatenate([[0], np.cumsum(rows)]).astype(np.int64),
+        trajectories=table.assign(rows=rows),
+        categories=tuple(categories),
+        skeleton=skeleton,
+    )
+
+
+def chosen(store: FrameStore, wanted: np.ndarray) -> FrameStore:
+    """Return a store with some of its trajectories, bool (N,)."""
+    return FrameStore(
+        frames=store.frames[np.repeat(wanted, store.rows)],
+        frame_number=store.frame_number[np.repeat(wanted, store.rows)],
+        offsets=np.concatenate([[0], np.cumsum(store.rows[wanted])]).astype(np.int64),
+        trajectories=store.trajectories[wanted].reset_index(drop=True),
+        categories=store.categories,
+        skeleton=store.skeleton,
+    )

@@ -77,13 +77,15 @@ class Walk:
 
 
 def walk(folder: Path) -> Walk:
-    """Look through a folder and all below it, into each folder once.
+    """Look through a folder and all below it, into each folder once; a file is all there is.
 
     Links to folders are followed behind all else, unless they lead to where it was already.
 
     Raises:
         InputError: a folder cannot be looked into: what it holds would be lost without a word.
     """
+    if is_file(folder):
+        return Walk([folder])
     found, seen = Walk(), set[tuple[int, int]]()
     waiting, links = [folder], list[Path]()
     while waiting or links:
@@ -255,7 +257,7 @@ def _reason(folder: Path, path: Path) -> str:
     if not _is_trajectory(path):
         return FOREIGN
     above = path.relative_to(folder).parts[:-1]
-    return NORMAL if any(map(_is_normal, above)) else ELSEWHERE
+    return NORMAL if any(map(is_normal, above)) else ELSEWHERE
 
 
 def _is_trajectory(path: Path) -> bool:
@@ -325,7 +327,7 @@ def _by_place(
                 inside[place].append(path)
     names, left_out = [], []
     for entry, own in sorted(inside.items()):
-        if _is_normal(entry.name):
+        if is_normal(entry.name):
             left_out.append(entry.name)
         elif entry.name in with_trajectories:
             names.append(entry.name)
@@ -353,7 +355,7 @@ def _by_place(
     return trajectories, names, left_out
 
 
-def _is_normal(name: str) -> bool:
+def is_normal(name: str) -> bool:
     """Return True for a folder of normal videos: ``Normal``, ``Training-Normal-Videos``."""
     return re.search(r"(?<![a-z])normal", name, re.IGNORECASE) is not None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import compress
+from itertools import compress, islice
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ import pyarrow.csv
 from bptubeformer.data.layout import Layout, TrajectoryFile
 from bptubeformer.data.store import TABLE, FrameStore
 from bptubeformer.errors import InputError
-from bptubeformer.skeleton import COCO_17, Skeleton
+from bptubeformer.skeleton import COCO_17, Skeleton, known_skeletons, load_skeleton
 from bptubeformer.texts import shown
 
 LARGEST = 1e6
@@ -40,6 +40,15 @@ NO_TEXT = {
     b"\xfe\xff": "UTF-16 text; write it again as UTF-8",
 }
 """What a file is that begins with these bytes, and what to do with it."""
+LIKELY = {
+    34: "17 joints without a frame number", 51: "x, y and score of 17 joints",
+    52: "a frame number, x, y and score of 17 joints", 75: "x, y and z of 25 joints (NTU RGB+D)",
+    78: "x, y and score of 26 joints (Halpe)", 99: "x, y and z of 33 joints (MediaPipe)",
+    132: "x, y, z and visibility of 33 joints (MediaPipe)", 96: "32 joints of an Azure Kinect",
+}  # fmt: skip
+"""What rows of so many columns usually are."""
+FOREIGN_ROWS, FOREIGN_COLUMNS = 20, 5
+"""A file whose first rows have fewer columns, or no number, is something else."""
 REJECTED = ("category", "video", "person", "file", "row", "column", "reason")
 
 
@@ -52,6 +61,9 @@ class Rejected(InputError):
         row: counted from 1; None where the whole file is wrong.
         column: name of the column; None where the whole row is wrong.
     """
+
+    foreign = False
+    """True for a file that is something else, and lies beside the trajectories."""
 
     def __init__(self, path: Path, reason: str, row: int | None = None, column: str | None = None):
         where = [shown(path)]
@@ -87,7 +99,8 @@ def ingest(
 
     Returns:
         The store, and a table of the files that are not in it: category, video, person, file,
-        row, column, reason.
+        row, column, reason. Its attribute ``foreign`` is the number of files beside them that are
+        no rows of numbers.
     """
     batches = list(_batches([file.path for file in layout.files]))
     with ThreadPoolExecutor(threads) as pool:
@@ -102,8 +115,13 @@ def ingest(
         categories=layout.categories,
         skeleton=skeleton,
     )
-    rejected = [fault for batch in read for fault in batch.rejected]
-    return store, _table_of_rejected(list(compress(layout.files, ~sound)), rejected)
+    faults = [fault for batch in read for fault in batch.rejected]
+    files = list(compress(layout.files, ~sound))
+    # Where nothing can be read, each file is one that should have been.
+    wrong = [not fault.foreign or not sound.any() for fault in faults]
+    rejected = _table_of_rejected(list(compress(files, wrong)), list(compress(faults, wrong)))
+    rejected.attrs["foreign"] = len(faults) - sum(wrong)
+    return store, rejected
 
 
 def check_rejected(rejected: pd.DataFrame, store: FrameStore, max_rejected: float) -> None:
@@ -152,11 +170,11 @@ def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _table(files: Sequence[TrajectoryFile], rows: np.ndarray) -> pd.DataFrame:
-    names = [(file.category, _text(file.video), _text(file.person)) for file in files]
+    names = [(file.category, text_of(file.video), text_of(file.person)) for file in files]
     return pd.DataFrame(names, columns=list(TABLE[:3])).assign(rows=rows)
 
 
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
     """A file name as text; bytes that are not UTF-8 are escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
@@ -266,10 +284,10 @@ def read_trajectory(path: Path, skeleton: Skeleton = COCO_17) -> tuple[np.ndarra
     try:
         number, frames = _parse(content, skeleton)
     except pa.ArrowInvalid as error:
-        raise _first_fault(path, content, skeleton) from error
+        raise _fault(path, content, skeleton) from error
     order = np.argsort(number, kind="stable")
     if not _is_sound(number, frames) or not (np.diff(number[order]) > 0).all():
-        raise _first_fault(path, content, skeleton)
+        raise _fault(path, content, skeleton)
     return number[order].astype(np.int32), frames[order]
 
 
@@ -318,6 +336,17 @@ def _cells(content: bytes) -> Iterator[list[str]]:
             yield [line]
 
 
+def _fault(path: Path, content: bytes, skeleton: Skeleton) -> Rejected:
+    """Return why a file is not a trajectory, and whether it is something else."""
+    fault = _first_fault(path, content, skeleton)
+    rows = [row for row in islice(_cells(content), FOREIGN_ROWS) if row]
+    fault.foreign = bool(rows) and all(
+        len(row) < FOREIGN_COLUMNS or not any(_number(cell) is not None for cell in row)
+        for row in rows
+    )
+    return fault
+
+
 def _first_fault(path: Path, content: bytes, skeleton: Skeleton) -> Rejected:
     """Return why a file is not a trajectory, found by reading it slowly."""
     columns = skeleton.columns
@@ -341,7 +370,10 @@ def _first_fault(path: Path, content: bytes, skeleton: Skeleton) -> Rejected:
         if len(cells) != len(columns):
             apart = " separated by semicolons" if cells[0].count(";") >= skeleton.values else ""
             return Rejected(
-                path, f"{_columns(len(cells))}{apart}; {expected}; correct or remove the row", row
+                path,
+                f"{_columns(len(cells))}{apart}{_likely(len(cells))}; {expected}; correct or "
+                "remove the row",
+                row,
             )
         values = [_number(cell) for cell in cells]
         if row == 1 and not any(value is not None for value in values):
@@ -375,6 +407,14 @@ def _first_fault(path: Path, content: bytes, skeleton: Skeleton) -> Rejected:
     return Rejected(
         path, f"the file is not plain UTF-8 CSV; {expected}; write it again as plain CSV"
     )
+
+
+def _likely(columns: int) -> str:
+    """Return the words that say what rows of so many columns usually are; none of others."""
+    known = {name: load_skeleton(name) for name in known_skeletons()}
+    usual = [LIKELY[columns]] if columns in LIKELY else []
+    usual += [f"{name} (dataset.skeleton)" for name, s in known.items() if s.values + 1 == columns]
+    return f", which looks like {' or '.join(usual)}" if usual else ""
 
 
 def _number(cell: str) -> float | None:

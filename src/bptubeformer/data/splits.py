@@ -178,6 +178,8 @@ def make_splits(
     starts, trajectory = starts[long_enough], trajectory[long_enough]
     if protocol == "as-published":
         parts = _as_published(store.rows, trajectory, settings)
+    elif protocol == "group":
+        parts = _by_group(store, trajectory, settings)
     else:
         parts = _grouped(store, protocol, trajectory, settings)
     splits = [Split(starts, trajectory, part, store.fingerprint, length) for part in parts]
@@ -274,6 +276,55 @@ def _grouped(
             part_of_group[fold, rest[evenly]] = 1
             part_of_group[fold, members[tested == fold]] = 2
     return [part[group[trajectory]] for part in part_of_group]
+
+
+def _by_group(
+    store: FrameStore, trajectory: np.ndarray, settings: SplitSettings
+) -> list[np.ndarray]:
+    """Whole groups (subjects, cameras, shops) in one part; a group may have all classes.
+
+    scikit-learn deals the groups out so that the classes are as even as they can be.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    table = store.trajectories.assign(eligible=store.rows >= settings.minimum_rows)
+    if (table["group"] == "").all():
+        raise InputError(
+            "protocol group: the data has no groups; name them in dataset.group, or in the column "
+            "group of dataset.labels"
+        )
+    used = table[table["eligible"]]
+    for category, rows in used.groupby("category", sort=False):
+        groups = sorted(rows["group"].unique())
+        if len(groups) < 3:
+            raise InputError(
+                f"protocol group: category {category} is in {len(groups)} groups "
+                f"({', '.join(groups)}); expected three or more, for training, validation and "
+                "test; leave the category out, or take the protocol video"
+            )
+    groups = used["group"].unique()
+    if len(groups) < settings.folds + 1:
+        raise InputError(
+            f"protocol group: {len(groups)} groups; expected at least {settings.folds + 1} for "
+            f"{settings.folds} folds; lower split.folds"
+        )
+    label, group = store.labels[used.index], used["group"].to_numpy()
+    dealt = StratifiedGroupKFold(settings.folds, shuffle=True, random_state=settings.seed)
+    parts = []
+    for rest, test in dealt.split(label, label, group):
+        left = len(np.unique(group[rest]))
+        shares = min(max(round(1 / settings.validation_fraction), 2), left)
+        within = StratifiedGroupKFold(shares, shuffle=True, random_state=settings.seed)
+        # Of the possible validation parts, that with most classes, then most even.
+        _, validation = max(
+            within.split(rest, label[rest], group[rest]),
+            key=lambda two: len(np.unique(label[rest][two[1]])),
+        )
+        of_trajectory = np.zeros(len(table), dtype=np.int8)
+        of_trajectory[used.index[rest[validation]]] = 1
+        of_trajectory[used.index[test]] = 2
+        parts.append(of_trajectory[trajectory])
+    return parts
 
 
 def _count(number: int, protocol: str) -> str:

@@ -19,7 +19,10 @@ from bptubeformer.reading import reading
 from bptubeformer.skeleton import COCO_17, Skeleton, read_skeleton
 
 NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
-TABLE = ("category", "video", "person", "rows")
+SAMPLE = 100_000
+"""Frames, evenly over a store, whose coordinates are looked at."""
+TABLE = ("category", "video", "person", "rows", "group")
+TEXTS = ("category", "video", "person", "group")
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,17 @@ class FrameStore:
     """int64 (N + 1,): trajectory n has the rows ``offsets[n]`` to ``offsets[n + 1]``."""
 
     trajectories: pd.DataFrame
-    """N rows: category, video, person (str), rows (int64)."""
+    """N rows: category, video, person (str), rows (int64), group (str, may be empty)."""
 
     categories: tuple[str, ...]
     """Class names; the position is the class index."""
 
     skeleton: Skeleton = COCO_17
     """Whose joints a frame has."""
+
+    def __post_init__(self) -> None:
+        if "group" not in self.trajectories:
+            object.__setattr__(self, "trajectories", self.trajectories.assign(group=""))
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -63,6 +70,15 @@ class FrameStore:
     def empty_frames(self) -> int:
         """Number of frames in which no joint was found: all zero. They are frames like others."""
         return int((~self.frames.any(axis=1)).sum())
+
+    def extent(self) -> list[float] | None:
+        """Pixels between which 98 % of the coordinates lie: x, x, y, y; None without any joint."""
+        step = max(len(self.frames) // SAMPLE, 1)
+        joints = np.asarray(self.frames[::step]).reshape(-1, 2)
+        seen = joints[joints.any(axis=1)]
+        if not len(seen):
+            return None
+        return [float(end) for end in np.quantile(seen, [0.01, 0.99], axis=0).T.ravel()]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -222,7 +238,7 @@ def _read_table(about: dict[str, Any]) -> pd.DataFrame:
     table, categories = about["trajectories"], about["categories"]
     if not isinstance(categories, list) or len(set(categories)) < len(categories):
         raise ValueError("its classes are not a list of different names")
-    if not all(isinstance(name, str) for key in TABLE[:3] for name in (*table[key], *categories)):
+    if not all(isinstance(name, str) for key in TEXTS for name in (*table[key], *categories)):
         raise ValueError("a name in it is not a text")
     return pd.DataFrame({name: table[name] for name in TABLE}).astype({"rows": np.int64})
 

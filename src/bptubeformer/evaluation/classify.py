@@ -12,18 +12,20 @@ import torch
 from scipy.special import softmax
 
 from bptubeformer.atomic import write_csv
-from bptubeformer.data.layout import find_unlabelled
-from bptubeformer.data.reader import ingest
+from bptubeformer.data.ingest import read_source, store_of, table_of_rejected
+from bptubeformer.data.labels import Clip
+from bptubeformer.data.recordings import format_of
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.store import FrameStore
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inference import attention_to_parts
 from bptubeformer.evaluation.metrics import average_by
-from bptubeformer.kinds import Count
+from bptubeformer.kinds import Count, Flag, FormatName, Identity, ImageSize
 from bptubeformer.models import load_model
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.classifier import Classifier
+from bptubeformer.settings import ReadingSettings
 from bptubeformer.texts import shown
 from bptubeformer.training.device import choose_device
 from bptubeformer.training.forward import predict
@@ -95,8 +97,12 @@ def classify_trajectories(
     /,
     output: Path = Path("classified"),
     step: Count = 1,
+    format: FormatName = "auto",
+    image_size: ImageSize | None = None,
+    identity: Identity = "tracked",
     device: str = "auto",
     threads: Count = CPUS,
+    force: Flag = False,
 ) -> None:
     """Classify trajectories with a trained model: probabilities, and attention to body parts.
 
@@ -105,23 +111,41 @@ def classify_trajectories(
 
     Args:
         model: model.safetensors, written by train.
-        trajectories: a trajectory (.csv), or a folder of them at any depth; the folder that a file
-            is in names its video, the file its person.
+        trajectories: a file or folder of any format of docs/own-data.md; in the layout of HR-Crime,
+            the folder that a file is in names its video, the file its person.
         output: folder for segments.csv, trajectories.csv, videos.csv and rejected.csv, the files
             that are not trajectories.
         step: rows between the starts of two segments.
+        format: what wrote the files; auto: told from their content.
+        image_size: width and height in pixels, where coordinates are shares of the image.
+        identity: tracked, or given: refuse files that do not say who is who.
         device: auto, cpu, cuda or cuda:<n>.
         threads: CPU threads; files are read by as many at a time.
+        force: write over the tables of an earlier call.
 
     Raises:
         InputError: the model cannot be used, or there is nothing to classify.
     """
     torch.set_num_threads(threads)
     place = choose_device(device, slots_per_gpu=0)
-    trained, run, categories, _, skeleton, _ = load_model(model)
-    layout = find_unlabelled(trajectories, left_out=output)
-    store, rejected = ingest(layout, threads, skeleton)
-    rejected = rejected.drop(columns="category")
+    if (output / "segments.csv").exists() and not force:
+        raise InputError(
+            f"{shown(output)}: tables of an earlier call; give another --output, or --force to "
+            "write over them"
+        )
+    trained, run, categories, _, skeleton, extent, _ = load_model(model)
+    reading = ReadingSettings(format=format, image_size=image_size, identity=identity)
+    kind = format_of([trajectories], reading)
+    found, _ = read_source([trajectories], kind, skeleton, reading, threads, left_out=output)
+    rejected = table_of_rejected(found).drop(columns="category")
+    clips = [
+        Clip("", "/".join(one.name), one.person, one.number, one.frames)
+        for one in found.trajectories
+    ]
+    store = store_of(clips, [""], skeleton)
+    if found.inferred:
+        print(f"identities inferred by tracking in {found.inferred} recordings")
+    _compare(store, extent)
     write_csv(output / "rejected.csv", rejected)
     for row in rejected.itertuples():
         print(f"rejected: {row.file}: {row.reason}")
@@ -129,10 +153,10 @@ def classify_trajectories(
     starts, trajectory = window_starts(store.offsets, length, step)
     if not len(starts):
         raise InputError(
-            f"{shown(trajectories)}: nothing to classify: of {len(layout.files)} trajectories, "
-            f"{len(rejected)} cannot be read and {len(store.rows)} have fewer than the {length} "
-            "rows of a segment of this model; give longer trajectories, or a model of shorter "
-            "segments"
+            f"{shown(trajectories)}: nothing to classify: of {len(clips) + len(rejected)} "
+            f"trajectories, {len(rejected)} cannot be read and {len(clips)} have fewer than the "
+            f"{length} rows of a segment of this model; give longer trajectories, or a model of "
+            "shorter segments"
         )
     segments = Segments.unlabelled(store, starts, length, place)
     trained.to(place)
@@ -153,14 +177,29 @@ def classify_trajectories(
     videos = classified.by_video()
     write_csv(output / "videos.csv", videos)
     for video in videos.head(SHOWN).itertuples():
-        found = video.predicted if video.segments else f"nobody is seen for {length} rows"
-        print(f"{shown(video.video)}: {found}")
+        text = video.predicted if video.segments else f"nobody is seen for {length} rows"
+        print(f"{shown(video.video)}: {text}")
     short = int((store.rows < length).sum())
     print(
         f"{len(starts)} segments of {len(store.rows) - short} trajectories in {len(videos)} "
         f"videos; {short} trajectories too short, {len(rejected)} files rejected; all in "
         f"{shown(output)}"
     )
+
+
+def _compare(store: FrameStore, extent: Sequence[float] | None) -> None:
+    """Say where people are in another place of the image than those of the training."""
+    own = store.extent()
+    if own is None or extent is None:
+        return
+    for axis, name in enumerate("xy"):
+        (low, high), (least, most) = (ends[2 * axis : 2 * axis + 2] for ends in (own, extent))
+        width = max(most - least, 1.0)
+        if low < least - width / 2 or high > most + width / 2 or high - low < width / 20:
+            print(
+                f"{name} lies between {low:.0f} and {high:.0f} pixels here, between {least:.0f} "
+                f"and {most:.0f} in the training: another camera or image size; expect less"
+            )
 
 
 def _attention(model: Classifier, segments: Segments) -> np.ndarray:

@@ -15,7 +15,7 @@ from bptubeformer.data.splits import Split
 from bptubeformer.data.store import FrameStore
 from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.tables import render, write_table
-from bptubeformer.kinds import PROTOCOLS, Count
+from bptubeformer.kinds import Count
 from bptubeformer.models import build_model
 from bptubeformer.settings import TrainingSettings
 from bptubeformer.skeleton import COCO_17, Skeleton
@@ -210,7 +210,7 @@ def cost_table(
 
 def trainings_of(study: Study, run: str) -> list[Path]:
     """Return a path for each training of a run: folds, seeds, protocols, those of leakage too."""
-    protocols = [*study.protocols, *(PROTOCOLS if run in study.leakage else ())]
+    protocols = [*study.protocols, *(study.compared_protocols if run in study.leakage else ())]
     return study.files("model.safetensors", [run] if run in study.runs else [], protocols)
 
 

@@ -10,7 +10,6 @@ from bptubeformer.evaluation.accuracy import Evaluation, evaluate, over_folds
 from bptubeformer.evaluation.learned import judged, marked, notes_of_marks
 from bptubeformer.evaluation.tables import ranges, render, signed, spread, write_table
 from bptubeformer.evaluation.uncertainty import SHARE, Counts, Estimate, bounds
-from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.reading import reading
 from bptubeformer.study import Study, fold_folders
 
@@ -79,7 +78,12 @@ def write_leakage(study: Study, output: Path) -> None:
         InputError: as for ``accuracy.evaluate``, or a file is not a history.
     """
     evaluation = evaluate(
-        study.results, study.store, study.leakage, PROTOCOLS, study.folds, study.seeds
+        study.results,
+        study.store,
+        study.leakage,
+        study.compared_protocols,
+        study.folds,
+        study.seeds,
     )
     table = leakage_table(study.results, evaluation, study.learned)
     write_table(output, table, leakage_markdown(table, study.dataset))

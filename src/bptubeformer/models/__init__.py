@@ -15,8 +15,9 @@ environment with torch is needed.
 
 import ast
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -147,6 +148,8 @@ class TrainedModel(NamedTuple):
     data: str
     """Fingerprint of the store that it was trained on."""
     skeleton: Skeleton = COCO_17
+    extent: Sequence[float] | None = None
+    """Pixels between which the coordinates of the training data lie: x, x, y, y."""
     content: str = ""
     """Hash of what its file holds; none before it was written."""
 
@@ -161,6 +164,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
         "categories": list(trained.categories),
         "data": trained.data,
         "skeleton": trained.skeleton.metadata,
+        "extent": None if trained.extent is None else list(trained.extent),
     }
     about["content"] = content_of(weights, about)
     with replacing(path) as partial:
@@ -197,7 +201,10 @@ def load_model(path: Path) -> TrainedModel:
         if content != content_of(weights, about):
             raise ValueError("its content is not what was written")
         model.load_state_dict(weights)
-    return TrainedModel(model, run, categories, about["data"], skeleton, content)
+        extent = about["extent"]
+        if extent is not None and (len(extent) != 4 or not all(map(isfinite, extent))):
+            raise ValueError("its extent is not four numbers")
+    return TrainedModel(model, run, categories, about["data"], skeleton, extent, content)
 
 
 def read_content(path: Path) -> str:

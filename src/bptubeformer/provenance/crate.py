@@ -27,7 +27,6 @@ from bptubeformer.data.store import save_without_frames
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE
 from bptubeformer.fingerprint import package_fingerprint
-from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.provenance.recompute import made_studies
 from bptubeformer.reading import reading
 from bptubeformer.stages import tables_of
@@ -259,7 +258,7 @@ def _kept(run: Run) -> Iterator[Path]:
         for path in _below(study.folder):
             if path.parent.name != TABLES or path in wanted:
                 yield path
-        predictions = study.files(FILE) + study.files(FILE, study.leakage, PROTOCOLS)
+        predictions = study.files(FILE) + study.files(FILE, study.leakage, study.compared_protocols)
         folders |= {path.parent: None for path in predictions}
     for folder in folders:
         if not (folder / FILE).exists():

@@ -11,7 +11,6 @@ from bptubeformer.config import check_config, studies_of
 from bptubeformer.data.splits import Split
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE, Predictions
-from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.models import read_content
 from bptubeformer.stages import STAGES, TABLES, module_of, table_files
 from bptubeformer.study import SUMMARY_FILE, Study
@@ -86,7 +85,7 @@ def check_tested(study: Study) -> None:
         InputError: names the file.
     """
     places = {(protocol, run) for protocol in study.protocols for run in study.runs}
-    places |= {(protocol, run) for protocol in PROTOCOLS for run in study.leakage}
+    places |= {(protocol, run) for protocol in study.compared_protocols for run in study.leakage}
     for protocol, run in sorted(places):
         length = study.runs[run]["segment_length"]
         splits = study.results / "data" / "splits" / protocol / f"T{length}"

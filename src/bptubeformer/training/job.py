@@ -181,7 +181,12 @@ def train_fold(
         save_model(
             output / "model.safetensors",
             TrainedModel(
-                model, dict(run), list(store.categories), store.fingerprint, store.skeleton
+                model,
+                dict(run),
+                list(store.categories),
+                store.fingerprint,
+                store.skeleton,
+                store.extent(),
             ),
         )
         write_csv(output / "history.csv", pd.DataFrame(training.rows()))

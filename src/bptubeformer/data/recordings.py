@@ -1,0 +1,360 @@
+"""Recordings of pose estimators: from the files of a source to trajectories of a skeleton."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bptubeformer.data.formats import (
+    MOST_PEOPLE,
+    NAMES,
+    Format,
+    Poses,
+    Unreadable,
+    format_named,
+    load_json,
+    recognise,
+)
+from bptubeformer.data.layout import walk
+from bptubeformer.data.tracking import track
+from bptubeformer.errors import InputError, refused_by_system
+from bptubeformer.settings import ReadingSettings
+from bptubeformer.skeleton import Skeleton, known_skeletons, load_skeleton
+from bptubeformer.texts import shown
+
+TRAJECTORIES = "trajectories"
+"""The layout of HR-Crime: one CSV a person, without a header."""
+LOOKED_AT = 24
+"""Files of each suffix from whose content the format of a source is told."""
+STILL = 30
+"""Mean step between frames from which they are still images, unless most steps are equal."""
+UNIT = 2.5
+"""Largest coordinate that is a share of the image: joints may lie outside of it."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The files of one recording, and its name: a path below the source, without a suffix."""
+
+    name: tuple[str, ...]
+    paths: tuple[Path, ...]
+
+    @property
+    def place(self) -> Path:
+        """The file, or the folder of the frames."""
+        return self.paths[0] if len(self.paths) == 1 else self.paths[0].parent
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One person in one recording."""
+
+    name: tuple[str, ...]
+    """Of the recording: folders above, and the video."""
+    person: str
+    number: np.ndarray
+    """int32 (rows,): frame numbers, ascending."""
+    frames: np.ndarray
+    """float32 (rows, V): pixels; a missing joint is 0, 0."""
+    label: str | None
+    """What the format says."""
+    labels: tuple[str | None, ...] | None = None
+    """What it says of each row."""
+
+
+@dataclass
+class Found:
+    """What the recordings of a source hold."""
+
+    trajectories: list[Trajectory] = field(default_factory=list)
+    rejected: list[tuple[Recording | None, Any]] = field(default_factory=list)
+    """Recordings and why; or rows of the table of rejected files."""
+    inferred: int = 0
+    """Recordings whose identities were made by tracking."""
+    foreign: int = 0
+    """Files that are of no format."""
+    repeated: int = 0
+    """Rows that stood twice in a frame, or held no joint."""
+
+
+def format_of(folders: Sequence[Path], settings: ReadingSettings) -> str:
+    """Return the format of a source: the one that is set, or told from the content of its files.
+
+    Raises:
+        InputError: its files are of no format, or of several.
+    """
+    if settings.format != "auto":
+        return settings.format
+    by_suffix: dict[str, list[Path]] = defaultdict(list)
+    for folder in folders:
+        for path in walk(folder).files:
+            by_suffix[path.suffix.lower()].append(path)
+    found: dict[str, Path] = {}
+    suffixes = {format_named(name).suffix for name in NAMES}
+    for suffix in sorted(suffixes & set(by_suffix)):
+        paths = by_suffix[suffix]
+        for path in paths[:: -(-len(paths) // LOOKED_AT)]:
+            if not path.is_file():
+                continue
+            name = recognise(path)
+            if name is not None:
+                found.setdefault(name, path)
+    if len(found) > 1:
+        each = ", ".join(f"{shown(path)} is of {name}" for name, path in found.items())
+        raise InputError(
+            f"files of {len(found)} formats: {each}; give each a source of its own, or set "
+            "dataset.format"
+        )
+    return next(iter(found), TRAJECTORIES)
+
+
+def find_recordings(folders: Sequence[Path], name: str) -> tuple[list[Recording], Counter[str]]:
+    """Return the recordings of a format below folders, and how many other files there are.
+
+    Raises:
+        InputError: there is none.
+    """
+    kind, passed_over = format_named(name), Counter[str]()
+    groups: dict[tuple[str, ...], list[tuple[int, Path]]] = defaultdict(list)
+    for folder in folders:
+        found = walk(folder)
+        passed_over.update(found.passed_over)
+        for path in found.files:
+            if path.suffix.lower() != kind.suffix:
+                passed_over[f"not {kind.suffix}"] += 1
+                continue
+            matched = kind.by_frame.fullmatch(path.name) if kind.by_frame else None
+            parts = [
+                p for p in path.relative_to(folder).parts[:-1] if p.lower() not in kind.folders
+            ]
+            last, number = (matched[1], int(matched[2])) if matched else (path.stem, 0)
+            groups[(*parts, last)].append((number, path))
+    if not groups:
+        raise InputError(
+            f"{', '.join(map(shown, folders))}: no file of the format {name} (dataset.format); "
+            f"expected names that end in {kind.suffix}"
+        )
+    names = _short(list(groups), by_frame=kind.by_frame is not None)
+    recordings = [
+        Recording(names[key], tuple(path for _, path in sorted(files)))
+        for key, files in sorted(groups.items())
+    ]
+    return recordings, passed_over
+
+
+def _short(
+    names: Sequence[tuple[str, ...]], by_frame: bool
+) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Leave out last names that say nothing: of the one recording of each folder.
+
+    A folder of frames is the recording, and so is one whose file is called like all the others.
+    """
+    folders = Counter(name[:-1] for name in names)
+    alone = all(count == 1 for count in folders.values()) and all(len(n) > 2 for n in names)
+    lasts = {name[-1] for name in names}
+    says_nothing = by_frame or (len(lasts) == 1 and len(names) > 1)
+    if (alone and says_nothing) or lasts == {""}:
+        return {name: name[:-1] or ("",) for name in names}
+    return {name: name for name in names}
+
+
+def read_recordings(
+    recordings: Sequence[Recording],
+    name: str,
+    skeleton: Skeleton,
+    settings: ReadingSettings,
+    threads: int = 1,
+) -> Found:
+    """Read recordings and make trajectories of them.
+
+    Args:
+        recordings: what ``find_recordings`` found.
+        name: of the format.
+        skeleton: whose joints are taken.
+        settings: image size, camera and what is done about identities.
+        threads: recordings that are read at a time.
+
+    Raises:
+        InputError: what is wrong with all recordings alike: joints, units, identities.
+    """
+    kind, found = format_named(name), Found()
+
+    def read(recording: Recording) -> tuple[Recording, list[Poses] | Unreadable]:
+        try:
+            return recording, list(_read(kind, recording))
+        except Unreadable as refusal:
+            return recording, refusal
+
+    with ThreadPoolExecutor(threads) as pool:
+        for recording, result in pool.map(read, recordings):
+            if isinstance(result, Unreadable):
+                found.rejected.append((recording, str(result)))
+                continue
+            for poses in result:
+                try:
+                    _add(found, recording, poses, skeleton, settings)
+                except Unreadable as refusal:
+                    found.rejected.append((recording, str(refusal)))
+    if found.trajectories:
+        foreign = [one for one, _ in found.rejected if one is not None and _is_foreign(one)]
+        found.rejected = [row for row in found.rejected if row[0] not in foreign]
+        found.foreign = len(foreign)
+    return found
+
+
+def _is_foreign(recording: Recording) -> bool:
+    """Return True for a file of no format that is whole: it lies beside the recordings."""
+    place = recording.place
+    if len(recording.paths) > 1 or recognise(place) is not None:
+        return False
+    try:
+        if place.suffix == ".json":
+            load_json(place)
+    except Unreadable:
+        return False
+    return True
+
+
+def _read(kind: Format, recording: Recording) -> Iterator[Poses]:
+    try:
+        yield from kind.read(recording.paths)
+    except Unreadable:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise Unreadable(
+            f"{shown(recording.place)}: another version of its format ({type(error).__name__}: "
+            f"{shown(str(error))[:80]}); expected what docs/own-data.md describes"
+        ) from error
+    except OSError as error:
+        raise Unreadable(
+            f"{shown(recording.place)}: cannot be read ({refused_by_system(error)})"
+        ) from error
+
+
+def _add(
+    found: Found,
+    recording: Recording,
+    poses: Poses,
+    skeleton: Skeleton,
+    settings: ReadingSettings,
+) -> None:
+    place = shown(recording.place)
+    if not len(poses.frame):
+        raise Unreadable(f"{place}: no person in any frame; leave the recording out")
+    chosen = joints_of(poses.names, skeleton, place)
+    joints = in_pixels(poses.joints, settings, place)
+    person: Sequence[str] | None = poses.person
+    people = np.bincount(poses.frame - poses.frame.min()) if np.ptp(poses.frame) < 1e7 else [0]
+    if max(people) > MOST_PEOPLE:
+        raise Unreadable(
+            f"{place}: {max(people)} people in one frame; expected at most {MOST_PEOPLE}"
+        )
+    steps = np.diff(np.unique(poses.frame))
+    if (
+        len(steps)
+        and steps.mean() > STILL
+        and 2 * np.bincount(steps % 1_000_003).max() <= len(steps)
+    ):
+        raise Unreadable(
+            f"{place}: still images: their numbers lie {steps.mean():.0f} apart; expected the "
+            "frames of a recording, in order"
+        )
+    if person is None:
+        if settings.identity == "given":
+            raise InputError(
+                f"{place}: the file does not say who is who; let the estimator track people, or "
+                "set dataset.identity to tracked"
+            )
+        found.inferred += 1
+        # By all joints, also those that the skeleton has not.
+        person = [str(number) for number in track(poses.frame, joints)]
+    joints = joints[:, chosen]
+    name = (*recording.name, poses.video) if poses.video else recording.name
+    for one in dict.fromkeys(person):
+        rows = np.flatnonzero(np.array(person) == one)
+        if one == "-1" and poses.person is None:
+            found.repeated += len(rows)
+            continue
+        rows = rows[np.argsort(poses.frame[rows], kind="stable")]
+        number = poses.frame[rows]
+        if (np.diff(number) == 0).any():
+            again = number[1:][np.diff(number) == 0][0]
+            raise Unreadable(f"{place}: person {shown(one)} is in frame {again} twice")
+        labels = tuple(poses.labels[row] for row in rows) if poses.labels is not None else None
+        found.trajectories.append(
+            Trajectory(
+                name=name, person=one, number=number.astype(np.int32),
+                frames=np.nan_to_num(joints[rows]).reshape(len(rows), -1).astype(np.float32),
+                label=poses.label, labels=labels,
+            )
+        )  # fmt: skip
+
+
+def joints_of(names: Sequence[str], skeleton: Skeleton, place: str) -> list[int]:
+    """Return where a format has the joints of a skeleton.
+
+    Raises:
+        InputError: it lacks some; says which skeletons it has.
+    """
+    index = {name: number for number, name in reversed(list(enumerate(names))) if name}
+    lacking = [joint for joint in skeleton.joints if joint not in index]
+    if lacking:
+        fitting = [
+            name for name in known_skeletons() if set(load_skeleton(name).joints) <= set(index)
+        ]
+        raise InputError(
+            f"{place}: {len(names)} joints without {', '.join(lacking)}, which {skeleton.name} "
+            + (f"has; set dataset.skeleton to {' or '.join(fitting)}" if fitting else
+               f"has; they are {', '.join(index) or 'of no known set'}: describe them in a file of "
+               "yours (dataset.skeleton)")
+        )  # fmt: skip
+    return [index[joint] for joint in skeleton.joints]
+
+
+def in_pixels(joints: np.ndarray, settings: ReadingSettings, place: str) -> np.ndarray:
+    """Return joints float32 (N, J, 2) in pixels; NaN where a joint was not found.
+
+    A joint was not found where both numbers are 0, or -1.
+
+    Args:
+        joints: float32 (N, J, 2), of any unit, or (N, J, 3), metres before a camera.
+        settings: the camera, and the size of the image.
+        place: of the file, for messages.
+
+    Raises:
+        InputError: they are shares of the image and its size is not known, or are no positions in
+            an image.
+    """
+    joints = joints.astype(np.float32, copy=True)
+    missing = (joints == 0).all(axis=-1) | (joints == -1).all(axis=-1)
+    joints[missing | ~np.isfinite(joints).all(axis=-1)] = np.nan
+    if joints.shape[-1] == 3:
+        focal, *centre = settings.camera
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pixels = np.array(centre) + focal * joints[..., :2] / joints[..., 2:]
+        pixels[~np.isfinite(pixels).all(axis=-1)] = np.nan
+        return pixels.astype(np.float32)
+    seen = joints[np.isfinite(joints).all(axis=-1)]
+    if not len(seen):
+        raise Unreadable(f"{place}: no joint in any frame; leave the recording out")
+    if np.abs(seen).max() <= UNIT:
+        # Most joints of people lie within the image.
+        if (seen >= 0).mean() < 0.9:
+            raise InputError(
+                f"{place}: coordinates from {seen.min():.3g} to {seen.max():.3g}: metres, or "
+                "relative to a body; expected positions in an image; give what the estimator wrote "
+                "for the image"
+            )
+        if settings.image_size is None:
+            raise InputError(
+                f"{place}: coordinates from {seen.min():.3g} to {seen.max():.3g}: shares of the "
+                "image; set dataset.image_size to its width and height, such as [1920, 1080]"
+            )
+        joints *= np.array(settings.image_size, dtype=np.float32)
+    if np.nanmax(np.abs(joints)) > 1e6:
+        raise Unreadable(f"{place}: coordinates of {np.nanmax(np.abs(joints)):.3g}; not pixels")
+    return joints

@@ -1,0 +1,160 @@
+"""From a source of any format to a frame store."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bptubeformer.data.ingest import write_store
+from bptubeformer.data.splits import make_splits
+from bptubeformer.data.store import FrameStore
+from bptubeformer.data.trust import check_units
+from bptubeformer.errors import InputError
+from bptubeformer.settings import ReadingSettings, SplitSettings
+from conftest import trajectory_rows, write_csv
+from data.test_formats import FRAMES, people
+from data.writers import WRITERS
+
+
+@pytest.fixture
+def ingested(tmp_path):
+    """Writes recordings of a format into folders of classes, and reads them."""
+
+    def run(writer, names=("Walking/a", "Falling/b"), **settings):
+        source = tmp_path / "source"
+        for name in names:
+            place = source / name
+            place.mkdir(parents=True)
+            write, joints = WRITERS[writer]
+            write(place, people(joints, 2))
+        return read(source, **settings)
+
+    def read(source, **settings):
+        manifest = tmp_path / "manifest.json"
+        manifest.write_text(json.dumps({"folders": [str(source)]}))
+        output = tmp_path / "frames.safetensors"
+        write_store(manifest, output, None, ReadingSettings(**settings), 2)
+        return FrameStore.load(output)
+
+    run.read = read
+    return run
+
+
+def test_recordings_become_a_store(ingested, capsys):
+    store = ingested("openpose", skeleton="openpose-25")
+    table = store.trajectories
+    assert table["category"].tolist() == ["Falling"] * 2 + ["Walking"] * 2
+    assert set(table["video"]) == {"a", "b"}
+    assert (store.skeleton.name, store.frames.shape[1]) == ("openpose-25", 50)
+    assert table["rows"].tolist() == [FRAMES, FRAMES - 1] * 2
+    printed = capsys.readouterr().out
+    assert "identities inferred by tracking in 2 recordings" in printed
+    assert "46 frames of openpose-25 (openpose)" in printed
+
+
+def test_a_table_of_labels_and_groups(ingested, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("video,label,group,last_frame\na,Walk,x,5\nb,Fall,y,\n")
+    store = ingested("alphapose", ("one/a", "two/b"), labels=str(labels))
+    assert store.categories == ("Fall", "Walk")
+    found = store.trajectories[["category", "group", "rows"]].drop_duplicates().to_numpy().tolist()
+    assert ["Walk", "x", 6] in found
+    assert {row[1] for row in found} == {"x", "y"}
+
+
+def test_the_layout_of_hr_crime_takes_labels_and_groups_too(ingested, tmp_path):
+    source = tmp_path / "plain"
+    for video in ("a", "b"):
+        for name in ("0001", "0002"):
+            write_csv(source / "x" / video / f"{name}.csv", trajectory_rows(40))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("video,label\nx/a,Walk\nx/b,Fall\n")
+    store = ingested.read(source, labels=str(labels), group=r"/(\d+)$")
+    assert store.categories == ("Fall", "Walk")
+    assert store.trajectories["group"].tolist() == ["0001", "0002"] * 2
+    np.testing.assert_array_equal(store.frames[:40], np.array(trajectory_rows(40))[:, 1:])
+
+
+def test_people_who_are_hardly_seen_can_be_left_out(ingested, tmp_path, capsys):
+    source = tmp_path / "plain"
+    nobody = [[row[0], *[0] * 34] for row in trajectory_rows(40)]
+    for category in ("A", "B"):
+        write_csv(source / category / "v" / "1.csv", trajectory_rows(40))
+        write_csv(source / category / "v" / "2.csv", nobody)
+    assert len(ingested.read(source).rows) == 4
+    assert "2 trajectories have no joint in any frame, 2 in fewer" in capsys.readouterr().out
+    assert len(ingested.read(source, min_visible=0.5).rows) == 2
+    assert "left out: 2 trajectories with a joint in fewer than 50%" in capsys.readouterr().out
+
+
+def test_recordings_that_cannot_be_read_are_listed(ingested, tmp_path):
+    source = tmp_path / "source"
+    ingested("alphapose", ("Walking/a", "Walking/d", "Falling/b", "Falling/c"))
+    broken = source / "Walking" / "a" / "alphapose-results.json"
+    broken.write_text(broken.read_text()[:200])
+    with pytest.raises(InputError, match=r"1 of 7 trajectories cannot be read, more than 0.01"):
+        ingested.read(source)
+    rejected = pd.read_csv(tmp_path / "rejected.csv")
+    assert rejected["file"].tolist() == [str(broken)]
+    assert "not JSON, or cut short" in rejected["reason"][0]
+
+
+def store_with(frames):
+    table = pd.DataFrame(
+        {"category": ["a"], "video": ["v"], "person": ["1"], "rows": [len(frames)]}
+    )
+    numbers = np.arange(len(frames), dtype=np.int32)
+    return FrameStore(frames.astype(np.float32), numbers, np.array([0, len(frames)]), table, ("a",))
+
+
+SOUND = 100 + 50 * np.random.default_rng(0).random((30, 34))
+
+
+@pytest.mark.parametrize(("frames", "words"), [
+    (SOUND / 200, "shares of the image; expected pixels"),
+    (SOUND / 100 - 1.2, "metres, or of a body; expected pixels"),
+    (np.where(np.arange(34) % 2, SOUND / 200, SOUND), "all y lie between .*: scores in place of"),
+    (np.tile(SOUND[:1], (30, 1)), "the same pose in all frames"),
+    (np.zeros((30, 34)), "no joint in any frame"),
+])  # fmt: skip
+def test_what_cannot_be_pixels_of_people_is_refused(frames, words):
+    check_units(store_with(SOUND), "source")
+    with pytest.raises(InputError, match=f"^source: .*{words}"):
+        check_units(store_with(frames), "source")
+
+
+def grouped(groups, classes=3):
+    rows = [(f"c{i % classes}", f"v{i}", "1", 60, group) for i, group in enumerate(groups)]
+    rows.sort()
+    table = pd.DataFrame(rows, columns=["category", "video", "person", "rows", "group"])
+    count = int(table["rows"].sum())
+    return FrameStore(
+        np.ones((count, 34), np.float32), np.arange(count, dtype=np.int32),
+        np.concatenate([[0], np.cumsum(table["rows"])]), table,
+        tuple(f"c{i}" for i in range(classes)),
+    )  # fmt: skip
+
+
+def test_a_group_is_in_one_part_and_is_tested_once():
+    store = grouped([str(i // 3) for i in range(36)])
+    tested = []
+    for split in make_splits(store, "group", 24, 12, SplitSettings()):
+        parts = [
+            set(store.trajectories["group"].iloc[split.windows(part)[1]])
+            for part in ("train", "validation", "test")
+        ]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 12
+        tested += parts[2]
+    assert sorted(tested) == sorted({str(i) for i in range(12)})
+
+
+@pytest.mark.parametrize(("groups", "words"), [
+    ([""] * 12, "the data has no groups; name them in dataset.group"),
+    ([str(i % 3) for i in range(12)], r"category c0 is in 1 groups \(0\); expected three or more"),
+    (["a", "b", "c"] * 4 + ["a"], "3 groups; expected at least 4 for 3 folds"),
+])  # fmt: skip
+def test_groups_that_cannot_be_divided_are_refused(groups, words):
+    store = grouped(groups, 3 if len(groups) == 12 else 2)
+    with pytest.raises(InputError, match=f"protocol group: {words}"):
+        make_splits(store, "group", 24, 12, SplitSettings())
