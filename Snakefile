@@ -87,6 +87,7 @@ include: "workflow/rules/leftovers.smk"
 rule all:
     default_target: True
     input:
+        OVERVIEW,
         products(next(iter(STUDIES.values()))),
 
 
@@ -96,6 +97,7 @@ for NAME, STUDY in STUDIES.items():
         name:
             NAME
         input:
+            OVERVIEW,
             products(STUDY),
 
 

@@ -25,7 +25,7 @@ FOR_PEOPLE = {"check", "classify"}
 """Commands that no rule runs."""
 STAGES = {
     "data": ("synthetic", "acquire", "ingest", "split"),
-    "figures": ("notebook", "projector"),
+    "figures": ("notebook", "overview", "projector"),
     "provenance": ("crate",),
 }
 STAGES["training"] = tuple(set(stages.STAGES) - FOR_PEOPLE - set().union(*STAGES.values()))

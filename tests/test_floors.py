@@ -16,7 +16,7 @@ FLOORS = {
     "training": 3, "evaluation": 4,
     "config": 3,
     "figures": 5, "verdict": 5,
-    "provenance": 6,
+    "provenance": 6, "classify": 6,
     "cli": 7,
 }  # fmt: skip
 

@@ -57,6 +57,7 @@ STAGES = {
                "--output", "attention.safetensors"],
     "attention_movement": OF_FOLD,
     **MADE,
+    "overview": [*STORE, "--summary", "../made/data/summary.json", "--output", "overview.html"],
     "projector": ["--embeddings", "../made/video/mine/fold0/embeddings.safetensors",
                   "--name", "mine", "--output", "projector/p.pbtxt"],
     "summary": ["--study", json.dumps(STUDY), "--base", str(REPOSITORY / "config.yaml"),

@@ -146,6 +146,7 @@ Camera = Annotated[
     ),
 ]
 Identity = Annotated[Literal["tracked", "given"], Kind("tracked or given")]
+FilmKind = Annotated[Literal["mp4", "gif"], Kind("mp4 or gif")]
 Padding = Annotated[Literal["constant", "replicate"], Kind("constant or replicate")]
 Betas = Annotated[
     Sequence[Annotated[float, Kind("a number from 0 to below 1", ge=0, le=1 - 2**-24)]],
@@ -156,12 +157,14 @@ Precision = Annotated[Literal["fp32", "tf32", "bf16"], Kind("fp32, tf32 or bf16"
 """Full float32; float32 whose products keep 10 bits of the mantissa; bfloat16 with float32 weights,
 reductions and tokenisers (autocast)."""
 Protocol = Annotated[
-    Literal["as-published", "trajectory", "video", "group"],
-    Kind("as-published, trajectory, video or group"),
+    Literal["as-published", "trajectory", "video", "group", "predefined"],
+    Kind("as-published, trajectory, video, group or predefined"),
 ]
 """Protocols of the split; ``data.splits`` describes them."""
 PRECISIONS: tuple[str, ...] = get_args(get_args(Precision)[0])
 PROTOCOLS: tuple[str, ...] = get_args(get_args(Protocol)[0])
+OF_ANY_DATA = PROTOCOLS[:3]
+"""Protocols that need neither groups nor parts of the data."""
 
 
 class Options:

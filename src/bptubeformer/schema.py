@@ -119,7 +119,7 @@ Members = Annotated[
 Protocols = Annotated[
     list[Protocol],
     Kind(
-        "a list of one or more of as-published, trajectory, video, group",
+        "a list of one or more of as-published, trajectory, video, group, predefined",
         min_length=1,
         different=True,
     ),

@@ -27,7 +27,7 @@ MOST_FOLDS = 1000
 
 @dataclass(frozen=True)
 class ReadingSettings(Checked):
-    """How a source is read; the paper has the skeleton only (section 3)."""
+    """Settings of the source; the paper has the skeleton only (section 3)."""
 
     skeleton: Line = "coco-17"
     """A name, or a YAML file."""

@@ -20,6 +20,7 @@ from bptubeformer.sections import Section, accept
 from bptubeformer.texts import shown
 
 FOLDER = Path(__file__).with_name("skeletons")
+SIDES = ("left ", "right ")
 PADDINGS = ("constant", "replicate")
 Grid = tuple[tuple[int, ...], ...]
 
@@ -182,6 +183,18 @@ class Skeleton:
         return {
             part: [joint for row in grid for joint in row if joint != self.no_joint]
             for part, grid in self.parts.items()
+        }
+
+    @cached_property
+    def places_of_part(self) -> dict[str, list[list[int]]]:
+        """Joints of each part that lie together: left and right apart where all have a side."""
+        sides = {
+            part: [[j for j in joints if self.joints[j].startswith(side)] for side in SIDES]
+            for part, joints in self.members.items()
+        }
+        return {
+            part: apart if sum(map(len, apart)) == len(self.members[part]) else [self.members[part]]
+            for part, apart in sides.items()
         }
 
     @cached_property

@@ -29,10 +29,11 @@ STAGES = {
     "verdict": "verdict.page:write_verdict",
     "summary": "verdict.summary:write_summary",
     "notebook": "figures.execute:execute_notebook",
+    "overview": "figures.overview:write_overview",
     "projector": "figures.projector:write_projector",
     "crate": "provenance.crate:write_crate",
     "check": "provenance.check:check_crate",
-    "classify": "evaluation.classify:classify_trajectories",
+    "classify": "classify:classify_trajectories",
 }
 """Module and function of each stage; its command has the arguments of the function."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bptubeformer.errors import InputError
-from bptubeformer.kinds import PROTOCOLS
+from bptubeformer.kinds import OF_ANY_DATA
 
 ABSENT: Any = object()
 """Value of a setting that is not in the part of a study."""
@@ -128,7 +128,7 @@ class Study:
     @property
     def compared_protocols(self) -> list[str]:
         """Protocols of the leakage table: those that any dataset has, and those of the study."""
-        return list(dict.fromkeys([*PROTOCOLS[:3], *self.protocols]))
+        return list(dict.fromkeys([*OF_ANY_DATA, *self.protocols]))
 
     @property
     def shown_folder(self) -> Path:

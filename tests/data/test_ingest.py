@@ -1,6 +1,7 @@
 """From a source of any format to a frame store."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -158,3 +159,53 @@ def test_groups_that_cannot_be_divided_are_refused(groups, words):
     store = grouped(groups, 3 if len(groups) == 12 else 2)
     with pytest.raises(InputError, match=f"protocol group: {words}"):
         make_splits(store, "group", 24, 12, SplitSettings())
+
+
+def test_parts_that_the_data_brings_are_a_protocol(ingested, tmp_path):
+    source = tmp_path / "plain"
+    for part, videos in (("train", 6), ("test", 3)):
+        for category in ("A", "B"):
+            for video in range(videos):
+                place = source / part / category / f"{video:02d}"
+                write_csv(place / "1.csv", trajectory_rows(40, first=1 + video))
+    store = ingested.read(source)
+    assert store.trajectories["part"].value_counts().to_dict() == {"train": 12, "test": 6}
+    splits = make_splits(store, "predefined", 24, 4, SplitSettings())
+    named = (store.trajectories["category"] + " " + store.trajectories["video"]).to_numpy()
+    parts = [
+        [set(named[split.windows(part)[1]]) for part in ("train", "validation", "test")]
+        for split in splits
+    ]
+    tests = {frozenset(test) for _, _, test in parts}
+    assert tests == {frozenset({f"{c} test/0{i}" for i in range(3) for c in "AB"})}
+    assert len({frozenset(validation) for _, validation, _ in parts}) > 1
+    for train, validation, test in parts:
+        assert not train & validation
+        assert not (train | validation) & test
+
+
+def test_a_part_for_validation_is_used(ingested, tmp_path):
+    labels = tmp_path / "labels.csv"
+    rows = [
+        f"{c}/{i},{c},{part}" for c in "ab" for i, part in enumerate(("training", "val", "test"))
+    ]
+    labels.write_text("video,label,part\n" + "\n".join(rows) + "\n")
+    for row in rows:
+        write_csv(tmp_path / "plain" / row.partition(",")[0] / "1.csv", trajectory_rows(30))
+    store = ingested.read(tmp_path / "plain", labels=str(labels))
+    split, *_ = make_splits(store, "predefined", 24, 4, SplitSettings())
+    for place, part in enumerate(("train", "validation", "test")):
+        videos = store.trajectories["video"].iloc[split.windows(part)[1]]
+        assert set(videos) == {f"a/{place}", f"b/{place}"}
+
+
+@pytest.mark.parametrize(("parts", "words"), [
+    ([""] * 6, "parts of the data: none; expected train and test"),
+    (["train"] * 6, "parts of the data: train; expected train and test"),
+    (["train", "test"] * 3, "video c0/v is in train and in test"),
+])  # fmt: skip
+def test_parts_that_are_none_are_refused(parts, words):
+    store = grouped([""] * 6)
+    store = replace(store, trajectories=store.trajectories.assign(part=parts, video="v"))
+    with pytest.raises(InputError, match=f"protocol predefined: {words}"):
+        make_splits(store, "predefined", 24, 12, SplitSettings())

@@ -55,6 +55,7 @@ def test_labels_by_frame_cut_clips_of_the_person_they_name(tmp_path):
     ("video,label\nwalk,a\n,b\n", "row 3: video or label is empty"),
     ("video,label\nrun,a\n", r"row 2: no video of the source called run; expected one such"),
     ("video,label\nwalk,a\nwalk,b\n", "row 3: frames of cam1/walk that another row labels too"),
+    ("video,label,part\nwalk,a,exam\n", "row 2: part 'exam' is none of train, validation"),
     ("video,label,person\nwalk,a,9\n", "row 2: no person 9 in cam1/walk"),
 ])  # fmt: skip
 def test_a_table_that_does_not_fit_is_refused_by_its_row(text, words, tmp_path):
@@ -89,7 +90,18 @@ def test_folders_are_classes_and_must_be_in_one_place(tmp_path):
     with pytest.raises(InputError, match="a is in no folder that names its class"):
         labelled([person("a")], None, tmp_path)
     with pytest.raises(InputError, match="category folders are in 2 places: S1, S2; point"):
-        labelled([person("S1/a/x"), person("S2/a/x")], None, tmp_path)
+        labelled([person("S1/a/x"), person("S2/b/x")], None, tmp_path)
+
+
+def test_folders_around_the_classes_are_parts_or_groups(tmp_path):
+    clips, _ = labelled([person("x/train/a/1"), person("x/Test/a/1")], None, tmp_path)
+    assert [(c.category, c.video, c.part) for c in clips] == [
+        ("a", "train/1", "train"), ("a", "Test/1", "test")
+    ]  # fmt: skip
+    clips, _ = labelled([person("S01/a/1"), person("S02/a/1"), person("S02/b/1")], None, tmp_path)
+    assert [(c.category, c.video, c.group) for c in clips] == [
+        ("a", "S01/1", "S01"), ("a", "S02/1", "S02"), ("b", "S02/1", "S02")
+    ]  # fmt: skip
 
 
 def clips_of(*names):

@@ -9,7 +9,6 @@ from sklearn.model_selection import KFold
 
 from bptubeformer.data.splits import (
     PARTS_OF_SPLIT,
-    PROTOCOLS,
     Split,
     make_splits,
     summarise,
@@ -17,6 +16,7 @@ from bptubeformer.data.splits import (
 from bptubeformer.data.store import FrameStore
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
+from bptubeformer.kinds import OF_ANY_DATA
 from bptubeformer.settings import SplitSettings
 
 
@@ -52,7 +52,7 @@ def ids(split: Split, part: str, group: np.ndarray) -> set[int]:
 
 
 @settings(max_examples=40)
-@given(stores, st.sampled_from(PROTOCOLS), st.integers(0, 5), st.integers(1, 5))
+@given(stores, st.sampled_from(OF_ANY_DATA), st.integers(0, 5), st.integers(1, 5))
 def test_every_window_has_one_part_in_every_fold(store, protocol, seed, step):
     try:
         splits = make_splits(store, protocol, 24, step, SplitSettings(seed=seed))
@@ -134,7 +134,7 @@ def test_as_published_cuts_as_the_public_implementation_does():
 def test_longer_segments_are_tested_on_the_same_trajectories(store):
     settings = SplitSettings()
     trajectory = np.arange(len(store.rows))
-    for protocol in PROTOCOLS:
+    for protocol in OF_ANY_DATA:
         short = make_splits(store, protocol, 24, 1, settings)
         long = make_splits(store, protocol, 60, 1, settings)
         for a, b in zip(short, long, strict=True):
@@ -148,14 +148,14 @@ def test_the_seed_decides():
         (first, *_) = make_splits(store, protocol, 24, 1, SplitSettings(seed=seed))
         return first.part.tolist()
 
-    for protocol in PROTOCOLS:
+    for protocol in OF_ANY_DATA:
         assert parts(1, protocol) == parts(1, protocol)
         assert parts(1, protocol) != parts(2, protocol)
 
 
 def test_short_trajectories_are_left_out():
     store = store_of([[[23], *[[30]] * 19], [[30]] * 20])
-    for protocol in PROTOCOLS:
+    for protocol in OF_ANY_DATA:
         split, *_ = make_splits(store, protocol, 20, 1, SplitSettings())
         assert 0 not in split.trajectory
 
@@ -174,7 +174,7 @@ def test_a_part_without_windows_is_refused():
         make_splits(store, "as-published", 60, 1, SplitSettings())
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", OF_ANY_DATA)
 def test_a_class_that_a_part_lacks_is_refused_before_training(protocol):
     """Class c1 has one video of 60 frames: it cannot be in three parts."""
     long, short = [[70]] * 9, [[70], *[[30]] * 8]

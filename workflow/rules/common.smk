@@ -9,6 +9,7 @@ REPEATS = repeats(config["seeds"])
 TOGETHER = config["training"]["folds_together"]
 
 STORE = f"{RESULTS}/data/frames.safetensors"
+OVERVIEW = f"{RESULTS}/data/overview.html"
 RUN = f"{RESULTS}/{{protocol}}/{{run}}"
 FOLD = f"{RUN}/fold{{fold}}{{repeat}}"
 SPLITS = f"{RESULTS}/data/splits/{{protocol}}/T{{length}}"

@@ -62,6 +62,7 @@ rule ingest:
         labels=literal(config["dataset"]["labels"] or []),
     output:
         store=STORE,
+        summary=f"{RESULTS}/data/summary.json",
     log:
         log_of("ingest"),
     benchmark:

@@ -56,3 +56,37 @@ rule projector:
     shell:
         "python src projector --embeddings {input.embeddings:q} --name {params.name:q} "
         "--output {output.config:q} 2>&1 | tee {log:q}"
+
+
+# Once for the dataset, whatever the study.
+rule overview:
+    input:
+        store=STORE,
+        summary=f"{RESULTS}/data/summary.json",
+    output:
+        page=report(
+            OVERVIEW,
+            caption="../report/overview.rst",
+            category="The data",
+            labels={"result": "Classes, ranges and missing joints"},
+        ),
+        svg=report(
+            f"{RESULTS}/data/overview.svg",
+            caption="../report/overview.rst",
+            category="The data",
+            labels={"result": "Some people, places, lengths"},
+        ),
+        png=f"{RESULTS}/data/overview.png",
+    log:
+        log_of("overview"),
+    benchmark:
+        benchmark_of("overview")
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        code=code_of("overview"),
+    message:
+        "Draw people of the dataset"
+    shell:
+        "python src overview --store {input.store:q} --summary {input.summary:q} "
+        "--output {output.page:q} 2>&1 | tee {log:q}"

@@ -1,16 +1,18 @@
 """The stage that reads a source into one frame store."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from bptubeformer.atomic import write_csv
+from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.data.acquire import manifest_folders
 from bptubeformer.data.labels import Clip, in_groups, labelled, of_categories
-from bptubeformer.data.layout import find_trajectories, find_unlabelled
+from bptubeformer.data.layout import SeveralPlaces, find_trajectories, find_unlabelled
 from bptubeformer.data.reader import REJECTED, check_rejected, ingest, text_of
 from bptubeformer.data.recordings import (
     TRAJECTORIES,
@@ -21,7 +23,8 @@ from bptubeformer.data.recordings import (
     read_recordings,
 )
 from bptubeformer.data.store import FrameStore
-from bptubeformer.data.trust import check_units, visible
+from bptubeformer.data.summary import summary_of, visible
+from bptubeformer.data.trust import check_units
 from bptubeformer.kinds import Count
 from bptubeformer.settings import DEFAULT_READING, ReadingSettings
 from bptubeformer.skeleton import Skeleton, load_skeleton
@@ -41,7 +44,7 @@ def write_store(
 
     Args:
         manifest: written by acquire or synthetic.
-        output: frame store (safetensors); rejected.csv is written to its folder.
+        output: frame store (safetensors); rejected.csv and summary.json are written to its folder.
         categories: class names; [] or left out: read from the folders or labels.
         reading: how the source is read, as in config.yaml.
         threads: files that are read at a time.
@@ -53,8 +56,11 @@ def write_store(
     folders = manifest_folders(manifest)
     skeleton = load_skeleton(reading.skeleton)
     kind = format_of(folders, reading)
+    layout = None
     if kind == TRAJECTORIES and reading.labels is None and reading.group is None:
-        layout = find_trajectories(folders, categories or None)
+        with suppress(SeveralPlaces):  # they may be parts or groups
+            layout = find_trajectories(folders, categories or None)
+    if layout is not None:
         store, rejected = ingest(layout, threads, skeleton)
         passed_over, left_out = Counter(layout.passed_over), list(layout.left_out)
         passed_over[BESIDE] += rejected.attrs["foreign"]
@@ -88,6 +94,8 @@ def write_store(
             f"than {reading.min_visible:.0%} of their frames (dataset.min_visible)"
         )
     store.save(output)
+    summary = summary_of(store)
+    write_text(output.with_name("summary.json"), json.dumps(summary, indent=1) + "\n")
     print(
         f"{len(store.categories)} categories, {len(store.rows)} trajectories, "
         f"{len(store.frames)} frames of {skeleton.name} ({kind}), {store.empty_frames} of them "
@@ -98,6 +106,13 @@ def write_store(
             f"{(share == 0).sum()} trajectories have no joint in any frame, {(share < 0.5).sum()} "
             "in fewer than half of them; dataset.min_visible leaves them out"
         )
+    for one in summary["categories"]:
+        print(
+            f"{shown(one['category'])}: {one['videos']} videos, {one['trajectories']} "
+            f"trajectories, {one['frames']} frames"
+        )
+    (left, *_, right), (top, *_, bottom) = summary["x"], summary["y"]
+    print(f"x from {left:g} to {right:g} pixels, y from {top:g} to {bottom:g}")
     for reason, count in (+passed_over).items():
         print(f"passed over: {count} {reason}")
     if left_out:
@@ -168,8 +183,11 @@ def store_of(clips: Sequence[Clip], categories: Sequence[str], skeleton: Skeleto
     ordered = sorted(clips, key=lambda clip: (rank[clip.category], clip.video, clip.person))
     rows = np.array([len(clip.number) for clip in ordered], dtype=np.int64)
     table = pd.DataFrame(
-        [(c.category, text_of(c.video), text_of(c.person), text_of(c.group)) for c in ordered],
-        columns=["category", "video", "person", "group"],
+        [
+            (c.category, text_of(c.video), text_of(c.person), text_of(c.group), c.part)
+            for c in ordered
+        ],
+        columns=["category", "video", "person", "group", "part"],
     )
     return FrameStore(
         frames=np.concatenate([clip.frames for clip in ordered]),

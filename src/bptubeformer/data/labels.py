@@ -16,7 +16,12 @@ from bptubeformer.reading import reading
 from bptubeformer.texts import shown
 
 NEEDED = ("video", "label")
-OPTIONAL = ("person", "first_frame", "last_frame", "group")
+OPTIONAL = ("person", "first_frame", "last_frame", "group", "part")
+PARTS = {
+    "train": "train", "training": "train", "test": "test", "testing": "test",
+    "val": "validation", "valid": "validation", "validation": "validation",
+}  # fmt: skip
+"""Names that people give to the parts of a split."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Clip:
     number: np.ndarray
     frames: np.ndarray
     group: str = ""
+    """A subject, a camera, a shop, ...; what the protocol ``group`` keeps together."""
+    part: str = ""
+    """``train``, ``validation`` or ``test``, for the protocol ``predefined``."""
 
     def cut(self, rows: np.ndarray | slice, video: str) -> "Clip":
         """Return some rows as a clip of another video."""
@@ -56,8 +64,15 @@ def read_labels(path: Path) -> pd.DataFrame:
                 raise ValueError(f"row {wrong[0] + 2}: {name} {given[wrong[0]]!r} is not a number")
             open_end = -(2**31) if name == "first_frame" else 2**31
             table[name] = given.where(given != "", str(open_end)).astype(np.int64)
-        for name in ("person", "group"):
+        for name in ("person", "group", "part"):
             table[name] = table.get(name, pd.Series("", index=table.index)).str.strip()
+        wrong = np.flatnonzero(~table["part"].str.lower().isin(["", *PARTS]))
+        if len(wrong):
+            raise ValueError(
+                f"row {wrong[0] + 2}: part {table['part'][wrong[0]]!r} is none of train, "
+                "validation, test"
+            )
+        table["part"] = table["part"].str.lower().replace(PARTS)
         empty = np.flatnonzero((table["video"].str.strip() == "") | (table["label"] == ""))
         if len(empty):
             raise ValueError(f"row {empty[0] + 2}: video or label is empty")
@@ -108,7 +123,7 @@ def by_table(trajectories: Sequence[Trajectory], path: Path) -> tuple[list[Clip]
                 video = name if whole else f"{name}-{row['first_frame']}"
                 clips.append(
                     Clip(row["label"], video, one.person, one.number[inside], one.frames[inside],
-                         row["group"])
+                         row["group"], row["part"])
                 )  # fmt: skip
     people = {("/".join(one.name), one.person) for one in trajectories}
     for name, mine in rows.items():
@@ -138,6 +153,9 @@ def by_format(trajectories: Iterable[Trajectory]) -> Iterator[Clip]:
 def by_folder(trajectories: Sequence[Trajectory], source: Path) -> list[Clip]:
     """Return clips whose class is the folder that their video is in.
 
+    Folders of classes may stand in folders that are parts (``train``, ``test``) or, all of them,
+    groups (subjects, cameras).
+
     Raises:
         InputError: a video is in no such folder, or the classes are in several places.
     """
@@ -148,14 +166,27 @@ def by_folder(trajectories: Sequence[Trajectory], source: Path) -> list[Clip]:
             "names its class; expected <Category>/<Video>, or a table of labels (dataset.labels)"
         )
     places = {one.name[:-2] for one in trajectories}
-    if len(places) > 1:
+    parts = {place: PARTS.get(place[-1].lower(), "") if place else "" for place in places}
+    if len(places) > 1 and not all(parts.values()):
+        # Neither parts nor groups: of which the same classes are in several.
+        classes = [{o.name[-2] for o in trajectories if o.name[:-2] == place} for place in places]
+        alike = all(one & other for one in classes for other in classes)
+        if alike and all(places) and not any(parts.values()):
+            return [
+                Clip(one.name[-2], "/".join((*one.name[:-2], one.name[-1])), one.person, one.number,
+                     one.frames, group="/".join(one.name[:-2]))
+                for one in trajectories
+            ]  # fmt: skip
         each = ", ".join(sorted("/".join(place) or "." for place in places)[:5])
         raise InputError(
             f"{shown(source)}: category folders are in {len(places)} places: {shown(each)}; point "
             "dataset.source at one of them, or give a table of labels (dataset.labels)"
         )
-    return [Clip(one.name[-2], one.name[-1], one.person, one.number, one.frames)
-            for one in trajectories]  # fmt: skip
+    return [
+        Clip(one.name[-2], "/".join((*one.name[:-2][-1:] * (len(places) > 1), one.name[-1])),
+             one.person, one.number, one.frames, part=parts[one.name[:-2]])
+        for one in trajectories
+    ]  # fmt: skip
 
 
 def labelled(

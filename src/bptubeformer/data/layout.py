@@ -27,6 +27,10 @@ FOREIGN = "not .csv"
 ELSEWHERE = ".csv files elsewhere"
 
 
+class SeveralPlaces(InputError):
+    """Folders of categories that are in several places: parts, groups, or two datasets."""
+
+
 @dataclass(frozen=True, order=True)
 class TrajectoryFile:
     """One person's trajectory in one video."""
@@ -312,7 +316,7 @@ def _by_place(
             f"{tree(folders)}"
         )
     if len(roots) > 1:
-        raise InputError(
+        raise SeveralPlaces(
             f"{_places(folders)}: category folders are in {len(roots)} places: "
             f"{', '.join(map(shown, sorted(roots)))}; point dataset.source at one of them"
         )

@@ -68,7 +68,7 @@ class Trajectory:
 
 @dataclass
 class Found:
-    """What the recordings of a source hold."""
+    """Trajectories of the recordings of a source, and recordings that cannot be read."""
 
     trajectories: list[Trajectory] = field(default_factory=list)
     rejected: list[tuple[Recording | None, Any]] = field(default_factory=list)
@@ -196,7 +196,7 @@ def read_recordings(
                 continue
             for poses in result:
                 try:
-                    _add(found, recording, poses, skeleton, settings)
+                    _add(found, recording, poses, skeleton, settings, len(result) > 1)
                 except Unreadable as refusal:
                     found.rejected.append((recording, str(refusal)))
     if found.trajectories:
@@ -241,6 +241,7 @@ def _add(
     poses: Poses,
     skeleton: Skeleton,
     settings: ReadingSettings,
+    several: bool,
 ) -> None:
     place = shown(recording.place)
     if not len(poses.frame):
@@ -273,7 +274,7 @@ def _add(
         # By all joints, also those that the skeleton has not.
         person = [str(number) for number in track(poses.frame, joints)]
     joints = joints[:, chosen]
-    name = (*recording.name, poses.video) if poses.video else recording.name
+    name = (*recording.name, poses.video) if poses.video and several else recording.name
     for one in dict.fromkeys(person):
         rows = np.flatnonzero(np.array(person) == one)
         if one == "-1" and poses.person is None:

@@ -9,6 +9,11 @@
     People of one video may be in different parts.
 ``video``
     All windows of a video are in one part; every video is tested in exactly one fold. Leak-free.
+``group``
+    The same of groups: subjects, cameras, shops. Leak-free.
+``predefined``
+    The parts that the data brings, train and test; one test set for all folds. Without a part for
+    validation, each fold draws videos of its own from the training part.
 """
 
 from dataclasses import dataclass
@@ -25,6 +30,7 @@ from bptubeformer.errors import InputError
 from bptubeformer.kinds import PROTOCOLS, Count, Protocol
 from bptubeformer.reading import reading
 from bptubeformer.settings import DEFAULT_SPLIT, SplitSettings
+from bptubeformer.texts import shown
 
 PARTS_OF_SPLIT = ("train", "validation", "test")
 QUARTILES = 4
@@ -137,7 +143,7 @@ def write_splits(
 
     Args:
         store: frame store, written by ingest.
-        protocol: how to split: as-published, trajectory or video.
+        protocol: how to split: as-published, trajectory, video, group or predefined.
         segment_length: frames of a segment.
         output: folder for fold<k>.parquet and summary.csv.
         step: rows between the starts of two windows.
@@ -180,6 +186,8 @@ def make_splits(
         parts = _as_published(store.rows, trajectory, settings)
     elif protocol == "group":
         parts = _by_group(store, trajectory, settings)
+    elif protocol == "predefined":
+        parts = _predefined(store, trajectory, settings)
     else:
         parts = _grouped(store, protocol, trajectory, settings)
     splits = [Split(starts, trajectory, part, store.fingerprint, length) for part in parts]
@@ -323,6 +331,44 @@ def _by_group(
         of_trajectory = np.zeros(len(table), dtype=np.int8)
         of_trajectory[used.index[rest[validation]]] = 1
         of_trajectory[used.index[test]] = 2
+        parts.append(of_trajectory[trajectory])
+    return parts
+
+
+def _predefined(
+    store: FrameStore, trajectory: np.ndarray, settings: SplitSettings
+) -> list[np.ndarray]:
+    """The parts that the data brings: one test set in all folds.
+
+    Without a part for validation, each fold draws videos of each class from the training part,
+    with a seed of its own.
+    """
+    table = store.trajectories
+    given = set(table["part"])
+    if not {"train", "test"} <= given:
+        found = ", ".join(sorted(filter(None, given))) or "none"
+        raise InputError(
+            f"protocol predefined: parts of the data: {found}; expected train and test: folders of "
+            "these names around the classes, or the column part of dataset.labels"
+        )
+    video = video_of(table)
+    shared = set(video[table["part"] == "test"]) & set(video[table["part"] == "train"])
+    if shared:
+        one = table[video == min(shared)].iloc[0]
+        raise InputError(
+            f"protocol predefined: video {shown(one['category'])}/{shown(one['video'])} is in "
+            "train and in test; expected one part"
+        )
+    parts = []
+    for fold in range(settings.folds):
+        of_trajectory = table["part"].map({"validation": 1, "test": 2}).fillna(0).to_numpy(np.int8)
+        if "validation" not in given:
+            generator = np.random.RandomState(settings.seed + fold)
+            for label in range(len(store.categories)):
+                own = (store.labels == label) & (table["part"] == "train").to_numpy()
+                videos = generator.permutation(np.unique(video[own]))
+                count = max(1, round(settings.validation_fraction * len(videos)))
+                of_trajectory[np.isin(video, videos[:count]) & own] = 1
         parts.append(of_trajectory[trajectory])
     return parts
 

@@ -21,8 +21,8 @@ from bptubeformer.skeleton import COCO_17, Skeleton, read_skeleton
 NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
 SAMPLE = 100_000
 """Frames, evenly over a store, whose coordinates are looked at."""
-TABLE = ("category", "video", "person", "rows", "group")
-TEXTS = ("category", "video", "person", "group")
+TABLE = ("category", "video", "person", "rows", "group", "part")
+TEXTS = ("category", "video", "person", "group", "part")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class FrameStore:
     """int64 (N + 1,): trajectory n has the rows ``offsets[n]`` to ``offsets[n + 1]``."""
 
     trajectories: pd.DataFrame
-    """N rows: category, video, person (str), rows (int64), group (str, may be empty)."""
+    """N rows: category, video, person (str), rows (int64), group and part (str, may be empty)."""
 
     categories: tuple[str, ...]
     """Class names; the position is the class index."""
@@ -52,8 +52,9 @@ class FrameStore:
     """Whose joints a frame has."""
 
     def __post_init__(self) -> None:
-        if "group" not in self.trajectories:
-            object.__setattr__(self, "trajectories", self.trajectories.assign(group=""))
+        absent = {name: "" for name in ("group", "part") if name not in self.trajectories}
+        if absent:
+            object.__setattr__(self, "trajectories", self.trajectories.assign(**absent))
 
     @cached_property
     def labels(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Who is who in the frames of a recording, where the estimator does not say it.
+"""Tracking: who is who in the frames of a recording, where the estimator does not say it.
 
 The plainest association that works: each person goes on as the nearest one of the next frame. Near
 is measured joint by joint, in units of the person's size, to where a person should be who went on

@@ -39,9 +39,3 @@ def check_units(store: FrameStore, source: str) -> None:
     before = np.asarray(store.frames[: -1 : max(step, 1)])[: len(same)]
     if len(same) > 1 and (same[: len(before)] == before).all():
         raise InputError(f"{source}: the same pose in all frames; expected people who move")
-
-
-def visible(store: FrameStore) -> np.ndarray:
-    """Share of the frames of each trajectory that have a joint, float64 (N,)."""
-    seen = store.frames.any(axis=1)
-    return np.add.reduceat(seen.astype(np.int64), store.offsets[:-1]) / store.rows

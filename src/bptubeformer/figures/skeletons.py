@@ -97,9 +97,9 @@ def _draw_frame(
     x, y = joints[present].T
     axes.scatter(x, y, s=6, color="0.15", zorder=2)
     for part, colour in skeleton.colours.items():
-        members = [joint for joint in skeleton.members[part] if present[joint]]
-        # One blob on each joint of a pair; one for a part of many joints, at their middle.
-        places = joints[members] if len(members) <= 2 else joints[members].mean(axis=0)[None]
+        # One blob where joints lie together: on each side, or for a part of both, at the middle.
+        seen = [[j for j in joints_of if present[j]] for joints_of in skeleton.places_of_part[part]]
+        places = [joints[members].mean(axis=0) for members in seen if members]
         for x, y in places:
             axes.scatter(
                 x,

@@ -1,4 +1,4 @@
-"""What pose estimators write: one small file a format, behind one interface.
+"""Formats of pose estimators: one small file each, behind one interface.
 
 A module of this folder describes a format: which files are of it (told from their content), which
 files make a recording, and who is where in it. Identities, joints and units are not its business:
@@ -93,7 +93,7 @@ class Beginning:
 
 @dataclass(frozen=True)
 class Format:
-    """How the files of a format are known and read."""
+    """Description of a format: its files, and the function that reads them."""
 
     recognises: Callable[[Beginning], bool]
     read: Callable[[Sequence[Path]], Iterator[Poses]]

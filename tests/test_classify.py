@@ -1,12 +1,17 @@
+import re
+import subprocess
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from imageio_ffmpeg import get_ffmpeg_exe
 
+from bptubeformer.classify import classify_trajectories
 from bptubeformer.cli import main
 from bptubeformer.errors import InputError
-from bptubeformer.evaluation.classify import classify_trajectories
 from bptubeformer.evaluation.inference import attention_of
+from bptubeformer.figures.film import WIDTH
 from bptubeformer.models import TrainedModel, build_model, save_model
 from bptubeformer.skeleton import COCO_17
 from conftest import trajectory_rows, write_csv
@@ -147,7 +152,10 @@ def test_tables_of_an_earlier_call_are_kept(people, tmp_path):
 
 def test_people_in_another_place_than_in_the_training_are_noticed(people, tmp_path, capsys):
     model = build_model(RUN, len(CLASSES)).eval()
-    for extent, words in (([0, 70, 0, 70], ""), ([1000, 1900, 0, 70], "between 1000 and 1900 in the tra")):
+    for extent, words in (
+        ([0, 70, 0, 70], ""),
+        ([1000, 1900, 0, 70], "between 1000 and 1900 in the tra"),
+    ):
         trained = TrainedModel(model, RUN, CLASSES, "abc", COCO_17, extent)
         save_model(tmp_path / "model.safetensors", trained)
         classify_trajectories(
@@ -160,3 +168,21 @@ def test_people_in_another_place_than_in_the_training_are_noticed(people, tmp_pa
     save_model(path, TrainedModel(model, RUN, CLASSES, "abc", COCO_17, [1, 2]))
     with pytest.raises(InputError, match="its extent is not four numbers"):
         classified(path, people, tmp_path / "another")
+
+
+@pytest.mark.parametrize("kind", ["mp4", "gif"])
+def test_a_film_shows_the_people_with_class_and_attention(kind, people, tmp_path, capsys):
+    path, _ = model_file(tmp_path)
+    write_csv(people / "a" / "3.csv", [[row[0], *[0] * 34] for row in trajectory_rows(30)])
+    classify_trajectories(path, people, tmp_path / "out", video=kind, device="cpu", threads=1)
+    films = sorted((tmp_path / "out" / "films").iterdir())
+    assert [film.name for film in films] == [f"a.{kind}", f"b.{kind}"]
+    # The film as raw pictures: imageio's own reader leaves files open.
+    command = [get_ffmpeg_exe(), "-i", films[0], "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    raw = subprocess.run(command, capture_output=True, check=True)
+    height = int(re.search(rf", {WIDTH}x(\d+)", raw.stderr.decode())[1])
+    frames = [raw.stdout[i : i + 3 * WIDTH * height]
+              for i in range(0, len(raw.stdout), 3 * WIDTH * height)]  # fmt: skip
+    assert len(frames) == 34  # video frames 1 to 34
+    assert len(set(frames)) == len(frames)
+    assert f"drawn: {films[0]}" in capsys.readouterr().out

@@ -1,8 +1,10 @@
 """Use a trained model: class probabilities of trajectories whose class nobody has told."""
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inference import attention_to_parts
 from bptubeformer.evaluation.metrics import average_by
-from bptubeformer.kinds import Count, Flag, FormatName, Identity, ImageSize
+from bptubeformer.figures.film import Actor, write_film
+from bptubeformer.kinds import Count, FilmKind, Flag, FormatName, Identity, ImageSize
 from bptubeformer.models import load_model
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.classifier import Classifier
@@ -43,6 +46,8 @@ class Classified:
     store: FrameStore
     trajectory: np.ndarray
     """int64 (n,): trajectory of each segment."""
+    starts: np.ndarray
+    """int64 (n,): first row of each segment in the store."""
     segments: pd.DataFrame
     """n rows: video, person, first_frame, last_frame."""
     logits: np.ndarray
@@ -103,6 +108,7 @@ def classify_trajectories(
     device: str = "auto",
     threads: Count = CPUS,
     force: Flag = False,
+    video: FilmKind | None = None,
 ) -> None:
     """Classify trajectories with a trained model: probabilities, and attention to body parts.
 
@@ -122,6 +128,8 @@ def classify_trajectories(
         device: auto, cpu, cuda or cuda:<n>.
         threads: CPU threads; files are read by as many at a time.
         force: write over the tables of an earlier call.
+        video: mp4 or gif: draw the people of each video with class, probability and attention;
+            films are written to the folder films of the output.
 
     Raises:
         InputError: the model cannot be used, or there is nothing to classify.
@@ -163,6 +171,7 @@ def classify_trajectories(
     classified = Classified(
         store=store,
         trajectory=trajectory,
+        starts=starts,
         segments=store.trajectories[PERSON].iloc[trajectory].reset_index(drop=True).assign(
             first_frame=store.frame_number[starts],
             last_frame=store.frame_number[starts + length - 1],
@@ -176,15 +185,56 @@ def classify_trajectories(
     write_csv(output / "trajectories.csv", classified.by_trajectory())
     videos = classified.by_video()
     write_csv(output / "videos.csv", videos)
-    for video in videos.head(SHOWN).itertuples():
-        text = video.predicted if video.segments else f"nobody is seen for {length} rows"
-        print(f"{shown(video.video)}: {text}")
+    if video is not None:
+        for name, actors in islice(films_of(classified, length), SHOWN):
+            film = output / "films" / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', shown(name))}.{video}"
+            write_film(film, skeleton, actors)
+            print(f"drawn: {film}")
+    for one in videos.head(SHOWN).itertuples():
+        text = one.predicted if one.segments else f"nobody is seen for {length} rows"
+        print(f"{shown(one.video)}: {text}")
     short = int((store.rows < length).sum())
     print(
         f"{len(starts)} segments of {len(store.rows) - short} trajectories in {len(videos)} "
         f"videos; {short} trajectories too short, {len(rejected)} files rejected; all in "
         f"{shown(output)}"
     )
+
+
+def films_of(classified: Classified, length: int) -> Iterator[tuple[str, list[Actor]]]:
+    """Yield each video with its people, and what the model says of them at each frame.
+
+    Args:
+        classified: segments and their results.
+        length: rows of a segment.
+    """
+    store = classified.store
+    probability = softmax(classified.logits.astype(np.float64), axis=1)
+    parts = classified.attention.shape[1]
+    for video, people in store.trajectories.groupby("video", sort=False):
+        actors = []
+        for trajectory in people.index:
+            begin, end = store.offsets[trajectory : trajectory + 2]
+            total = np.zeros((end - begin, probability.shape[1] + parts))
+            covered = np.zeros(end - begin)
+            for segment in np.flatnonzero(classified.trajectory == trajectory):
+                first = classified.starts[segment] - begin
+                rows = slice(first, first + length)
+                total[rows] += [*probability[segment], *classified.attention[segment]]
+                covered[rows] += 1
+            mean = total / np.maximum(covered, 1)[:, None]
+            of_classes, attention = np.split(mean, [probability.shape[1]], axis=1)
+            text = [
+                f"{classified.categories[row.argmax()]} {row.max():.0%}" if seen else ""
+                for row, seen in zip(of_classes, covered, strict=True)
+            ]
+            joints = np.asarray(store.frames[begin:end]).reshape(end - begin, -1, 2)
+            actors.append(
+                Actor(people.at[trajectory, "person"], store.frame_number[begin:end], joints, text,
+                      attention.astype(np.float32))
+            )  # fmt: skip
+        if any(actor.joints.any() for actor in actors):
+            yield video, actors
 
 
 def _compare(store: FrameStore, extent: Sequence[float] | None) -> None:
