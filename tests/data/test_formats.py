@@ -236,6 +236,14 @@ def test_a_foreign_file_beside_them_is_passed_over(tmp_path):
     assert passed_over == {"not .json": 1}
 
 
+def test_a_link_that_leads_nowhere_is_rejected(tmp_path):
+    _, joints = written("mmpose", tmp_path)
+    (tmp_path / "Walking" / "gone.json").symlink_to("nowhere")
+    _, found, _ = read(tmp_path, settings_for("mmpose", joints))
+    assert len(found.trajectories) == 2
+    assert "gone.json: cannot be read (no such file" in found.rejected[0][1]
+
+
 def test_arrays_of_another_width_are_rejected(tmp_path):
     (tmp_path / "a").mkdir()
     np.save(tmp_path / "a" / "0.npy", np.zeros(34))

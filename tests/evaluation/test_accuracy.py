@@ -166,6 +166,9 @@ def test_markdown_has_both_means_and_the_difference(evaluation):
     assert "† has not learned" in text
     assert "chance is 0.5000 (2 classes)" in text
     assert "Minus ST-Tran" in text
+    assert "`predefined`" not in text
+    text = accuracy_markdown(table.assign(protocol="predefined"), "walkers", "ST-Tran")
+    assert "Under `predefined`, all folds have one test set" in text
 
 
 @pytest.mark.parametrize(

@@ -441,7 +441,7 @@ def test_own_data_bad_then_mended(finished, tmp_path):
     for category in categories:
         for video in ("a", "b b", "c'c", "$(touch owned)", "e\ne"):
             write_csv(source / category / video / "1.csv", trajectory_rows(70))
-    broken = write_csv(source / categories[0] / "c'c" / "1.csv", [[1, 2, 3]])
+    broken = write_csv(source / categories[0] / "c'c" / "1.csv", [[1] * 6])
     settings = {**SMALL, "dataset": {"name": "own", "source": str(source)},
                 "categories": {"own": categories}, "protocols": ["video"]}  # fmt: skip
     del settings["synthetic"]
@@ -449,7 +449,7 @@ def test_own_data_bad_then_mended(finished, tmp_path):
     target = "results/own/data/splits/video/T24/summary.csv"
     done = snakemake(checkout, "--configfile", "own.yaml", "--", target)
     assert done.returncode == 1
-    message = f"the first is {broken}, row 1: 3 columns; expected 35 columns"
+    message = f"the first is {broken}, row 1: 6 columns; expected 35 columns"
     assert message in (checkout / "results/own/logs/ingest.log").read_text()
     assert message in done.stdout + done.stderr
     assert not list((checkout / "results/own/data").glob("*.safetensors"))

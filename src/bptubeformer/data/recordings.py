@@ -1,5 +1,6 @@
 """Recordings of pose estimators: from the files of a source to trajectories of a skeleton."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from bptubeformer.data.formats import (
     load_json,
     recognise,
 )
-from bptubeformer.data.layout import walk
+from bptubeformer.data.layout import is_file, is_junk, walk
 from bptubeformer.data.tracking import track
 from bptubeformer.errors import InputError, refused_by_system
 from bptubeformer.settings import ReadingSettings
@@ -91,8 +92,13 @@ def format_of(folders: Sequence[Path], settings: ReadingSettings) -> str:
         return settings.format
     by_suffix: dict[str, list[Path]] = defaultdict(list)
     for folder in folders:
-        for path in walk(folder).files:
-            by_suffix[path.suffix.lower()].append(path)
+        # Names alone, without links: much faster than ``walk``, which looks at each entry.
+        for at, below, names in os.walk(folder):
+            below[:] = sorted(name for name in below if not is_junk(name))
+            for path in (Path(at, name) for name in sorted(names) if not is_junk(name)):
+                by_suffix[path.suffix.lower()].append(path)
+        if is_file(folder):
+            by_suffix[folder.suffix.lower()].append(folder)
     found: dict[str, Path] = {}
     suffixes = {format_named(name).suffix for name in NAMES}
     for suffix in sorted(suffixes & set(by_suffix)):
@@ -209,7 +215,7 @@ def read_recordings(
 def _is_foreign(recording: Recording) -> bool:
     """Return True for a file of no format that is whole: it lies beside the recordings."""
     place = recording.place
-    if len(recording.paths) > 1 or recognise(place) is not None:
+    if len(recording.paths) > 1 or not place.is_file() or recognise(place) is not None:
         return False
     try:
         if place.suffix == ".json":

@@ -19,7 +19,7 @@ from bptubeformer.reading import reading
 from bptubeformer.skeleton import COCO_17, Skeleton, read_skeleton
 
 NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
-SAMPLE = 100_000
+SAMPLE = 20_000
 """Frames, evenly over a store, whose coordinates are looked at."""
 TABLE = ("category", "video", "person", "rows", "group", "part")
 TEXTS = ("category", "video", "person", "group", "part")
@@ -70,7 +70,12 @@ class FrameStore:
     @property
     def empty_frames(self) -> int:
         """Number of frames in which no joint was found: all zero. They are frames like others."""
-        return int((~self.frames.any(axis=1)).sum())
+        return int((~self.seen).sum())
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """bool (F,): frames in which a joint was found."""
+        return np.asarray(self.frames.any(axis=1))
 
     def extent(self) -> list[float] | None:
         """Pixels between which 98 % of the coordinates lie: x, x, y, y; None without any joint."""

@@ -298,6 +298,11 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
         "Runs with longer segments are tested on fewer trajectories. A difference to "
         f"{baseline} is taken on the trajectories that both runs test.",
     ]
+    if (table["protocol"] == "predefined").any():
+        notes.append(
+            "Under `predefined`, all folds have one test set, that of the data, and differ in the "
+            "recordings for validation."
+        )
     notes += notes_of_marks(table)
     return render("Table 1: balanced accuracy", shown, notes)
 
