@@ -87,6 +87,9 @@ def plainly(content):
                 if not all(cell.isascii() and "_" not in cell for cell in cells):
                     return None
                 frame, *values = map(float, cells)
+                for i in range(0, len(values) - 1, 2):
+                    if all(v != v or v == -1 for v in values[i : i + 2]):
+                        values[i : i + 2] = 0.0, 0.0
                 fits = len(values) == 34 and all(abs(value) <= 1e6 for value in values)
                 if not fits or frame != int(frame) or abs(frame) > 2**31 - 1 or frame in numbers:
                     return None

@@ -42,13 +42,15 @@ def ingested(tmp_path):
     return run
 
 
-def test_recordings_become_a_store(ingested, capsys):
+def test_recordings_become_a_store(ingested, capsys, tmp_path):
     store = ingested("openpose", skeleton="openpose-25")
     table = store.trajectories
     assert table["category"].tolist() == ["Falling"] * 2 + ["Walking"] * 2
     assert set(table["video"]) == {"a", "b"}
     assert (store.skeleton.name, store.frames.shape[1]) == ("openpose-25", 50)
     assert table["rows"].tolist() == [FRAMES, FRAMES - 1] * 2
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["format"], summary["identities_inferred"]) == ("openpose", 2)
     printed = capsys.readouterr().out
     assert "identities inferred by tracking in 2 recordings" in printed
     assert "46 frames of openpose-25 (openpose)" in printed

@@ -299,6 +299,27 @@ def test_too_much_that_is_no_trajectory_stops_the_run(tmp_path, broken, share, w
     assert "00.csv, row 1: 6 columns; expected 35" in str(refusal.value)
 
 
+def test_joints_at_minus_one_or_nan_are_missing(tmp_path):
+    rows = trajectory_rows(4)
+    rows[1][3:5] = -1, -1
+    rows[2][5:7] = "nan", "NaN"
+    rows[2][7] = -1  # one coordinate alone is a place
+    for category in ("a", "b"):
+        write_csv(tmp_path / category / "v" / "1.csv", rows)
+    write_csv(tmp_path / "a" / "v" / "2.csv", rows[::-1])
+    store, rejected = ingest(find_trajectories([tmp_path], None))
+    expected = np.array([[float(cell) for cell in row[1:]] for row in rows], dtype=np.float32)
+    expected[1, 2:4] = expected[2, 4:6] = 0
+    for begin in store.offsets[:-1]:
+        np.testing.assert_array_equal(store.frames[begin : begin + 4], expected)
+    assert rejected.attrs["marked"] == 6
+    rows[0][2] = "nan"
+    rows[3][2] = "x"
+    path = write_csv(tmp_path / "3.csv", rows)
+    with pytest.raises(InputError, match="row 1, column y0: 'nan' is not a finite number"):
+        read_trajectory(path)
+
+
 def test_a_file_that_is_something_else_lies_beside_the_trajectories(tmp_path):
     for category in ("a", "b"):
         write_csv(tmp_path / category / "v" / "1.csv", trajectory_rows(2))

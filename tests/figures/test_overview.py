@@ -44,11 +44,15 @@ def test_people_and_numbers_are_shown(skeleton, saved):
     svg = saved(draw_overview(store))
     for text in ("frame", "Where joints are", "Lengths", "Missing joints", "left", "middle"):
         assert text in svg
-    page = overview_page(summary_of(store))
+    page = overview_page({"identities_inferred": 0, **summary_of(store)})
     assert "Groups" not in page
+    assert "tracked" not in page
     for text in ("# The data", "| a ", "x, pixels", "| nose ", "1 gaps", "1 trajectories have no"):
         assert text in page
-    assert "1 train" in overview_page(summary_of(store_with(part=["train", "test", "train"])))
+    of_parts = store_with(part=["train", "test", "train"])
+    page = overview_page({"identities_inferred": 2, **summary_of(of_parts)})
+    assert "1 train" in page
+    assert "in 2 recordings, people were tracked" in page
 
 
 def test_a_summary_that_is_none_is_refused(tmp_path):
@@ -59,6 +63,7 @@ def test_a_summary_that_is_none_is_refused(tmp_path):
             write_overview(
                 tmp_path / "frames.safetensors", tmp_path / "summary.json", tmp_path / "o.html"
             )
-    (tmp_path / "summary.json").write_text(json.dumps(summary_of(store_with())))
+    numbers = {"identities_inferred": 0, **summary_of(store_with())}
+    (tmp_path / "summary.json").write_text(json.dumps(numbers))
     write_overview(tmp_path / "frames.safetensors", tmp_path / "summary.json", tmp_path / "o.html")
     assert {"o.html", "overview.svg", "overview.png"} <= {path.name for path in tmp_path.iterdir()}

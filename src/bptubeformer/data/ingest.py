@@ -64,6 +64,7 @@ def write_store(
         store, rejected = ingest(layout, threads, skeleton)
         passed_over, left_out = Counter(layout.passed_over), list(layout.left_out)
         passed_over[BESIDE] += rejected.attrs["foreign"]
+        marked, inferred = rejected.attrs["marked"], 0
     else:
         found, passed_over = read_source(folders, kind, skeleton, reading, threads)
         rejected = table_of_rejected(found)
@@ -71,6 +72,7 @@ def write_store(
         clips, names, left_out = of_categories(clips, categories or None)
         store = store_of(in_groups(clips, reading.group), names, skeleton)
         passed_over[BESIDE] += found.foreign
+        marked, inferred = found.marked, found.inferred
         if without:
             print(f"{without} trajectories without a label in {shown(reading.labels or '')}")
         if found.inferred:
@@ -94,7 +96,7 @@ def write_store(
             f"than {reading.min_visible:.0%} of their frames (dataset.min_visible)"
         )
     store.save(output)
-    summary = summary_of(store)
+    summary = {"format": kind, "identities_inferred": inferred, **summary_of(store)}
     write_text(output.with_name("summary.json"), json.dumps(summary, indent=1) + "\n")
     print(
         f"{len(store.categories)} categories, {len(store.rows)} trajectories, "
@@ -106,6 +108,8 @@ def write_store(
             f"{(share == 0).sum()} trajectories have no joint in any frame, {(share < 0.5).sum()} "
             "in fewer than half of them; dataset.min_visible leaves them out"
         )
+    if marked:
+        print(f"{marked} joints at -1, -1 or NaN, NaN: taken for missing")
     for one in summary["categories"]:
         print(
             f"{shown(one['category'])}: {one['videos']} videos, {one['trajectories']} "
@@ -151,6 +155,7 @@ def read_source(
         layout = find_unlabelled(folder, left_out)
         store, rejected = ingest(layout, threads, skeleton)
         found.foreign += rejected.attrs["foreign"]
+        found.marked += rejected.attrs["marked"]
         found.rejected += [(None, row) for row in rejected.to_dict("records")]
         for one, begin, end in zip(
             store.trajectories.itertuples(), store.offsets, store.offsets[1:], strict=False

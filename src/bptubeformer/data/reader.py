@@ -83,6 +83,8 @@ class Batch:
     """float32 (rows, V): coordinates, in pixels."""
     rows: np.ndarray
     """int64 (files,): number of rows of each trajectory; 0 for a file that is none."""
+    marked: int
+    """Joints at -1, -1 or NaN, NaN: missing ones, which are 0, 0 here."""
     rejected: list[Rejected]
     """Files that are not trajectories, in their order."""
 
@@ -99,8 +101,8 @@ def ingest(
 
     Returns:
         The store, and a table of the files that are not in it: category, video, person, file,
-        row, column, reason. Its attribute ``foreign`` is the number of files beside them that are
-        no rows of numbers.
+        row, column, reason. Its attributes: ``foreign``, the number of files beside them that are
+        no rows of numbers; ``marked``, of joints at -1, -1 or NaN, NaN.
     """
     batches = list(_batches([file.path for file in layout.files]))
     with ThreadPoolExecutor(threads) as pool:
@@ -121,6 +123,7 @@ def ingest(
     wrong = [not fault.foreign or not sound.any() for fault in faults]
     rejected = _table_of_rejected(list(compress(files, wrong)), list(compress(faults, wrong)))
     rejected.attrs["foreign"] = len(faults) - sum(wrong)
+    rejected.attrs["marked"] = sum(batch.marked for batch in read)
     return store, rejected
 
 
@@ -199,10 +202,10 @@ def read_trajectories_of(paths: Sequence[Path], skeleton: Skeleton = COCO_17) ->
     if together is not None:
         return Batch(*together, [])
     numbers, frames, rows = [], [], []
-    rejected = []
+    rejected, marked = [], 0
     for path in paths:
         try:
-            number, of_one = read_trajectory(path, skeleton)
+            number, of_one, of_it = _read_one(path, skeleton)
         except Rejected as fault:
             rejected.append(fault)
             rows.append(0)
@@ -210,10 +213,12 @@ def read_trajectories_of(paths: Sequence[Path], skeleton: Skeleton = COCO_17) ->
             numbers.append(number)
             frames.append(of_one)
             rows.append(len(number))
+            marked += of_it
     return Batch(
         number=np.concatenate([np.empty(0, np.int32), *numbers]),
         frames=np.concatenate([np.empty((0, skeleton.values), np.float32), *frames]),
         rows=np.array(rows, dtype=np.int64),
+        marked=marked,
         rejected=rejected,
     )
 
@@ -246,7 +251,7 @@ def _content(path: Path) -> bytes:
 
 def _read_together(
     contents: list[bytes], skeleton: Skeleton
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int] | None:
     """Read files as if they were one; None if anything about them is out of the ordinary."""
     lines = [text if text.endswith(b"\n") else text + b"\n" for text in contents]
     joined = b"".join(lines)
@@ -255,7 +260,7 @@ def _read_together(
     # Without these, each line is a row unless it is blank.
     rows = np.array([text.count(b"\n") for text in lines], dtype=np.int64)
     try:
-        number, frames = _parse(joined, skeleton)
+        number, frames, marked = _parse(joined, skeleton)
     except pa.ArrowInvalid:
         return None
     if len(number) != rows.sum() or not _is_sound(number, frames):
@@ -264,13 +269,14 @@ def _read_together(
     step[np.cumsum(rows)[:-1] - 1] = 1
     if not (step > 0).all():
         return None
-    return number.astype(np.int32), frames, rows
+    return number.astype(np.int32), frames, rows, marked
 
 
 def read_trajectory(path: Path, skeleton: Skeleton = COCO_17) -> tuple[np.ndarray, np.ndarray]:
     """Read one trajectory: no header, one row a frame, ``frame, x0, y0, x1, y1, ...``.
 
-    Rows are sorted by frame number. Gaps between frame numbers are kept as they are.
+    Rows are sorted by frame number. Gaps between frame numbers are kept as they are. A joint at
+    -1, -1 or NaN, NaN is missing, like one at 0, 0.
 
     Returns:
         frame numbers int32 (rows,) and coordinates float32 (rows, V), in pixels.
@@ -280,19 +286,23 @@ def read_trajectory(path: Path, skeleton: Skeleton = COCO_17) -> tuple[np.ndarra
             is not a number or is too large for a pixel, or a frame number is not whole or not
             unique.
     """
+    return _read_one(path, skeleton)[:2]
+
+
+def _read_one(path: Path, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray, int]:
     content = _content(path)
     try:
-        number, frames = _parse(content, skeleton)
+        number, frames, marked = _parse(content, skeleton)
     except pa.ArrowInvalid as error:
         raise _fault(path, content, skeleton) from error
     order = np.argsort(number, kind="stable")
     if not _is_sound(number, frames) or not (np.diff(number[order]) > 0).all():
         raise _fault(path, content, skeleton)
-    return number[order].astype(np.int32), frames[order]
+    return number[order].astype(np.int32), frames[order], marked
 
 
-def _parse(content: bytes, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
-    """Frame numbers float64 (rows,) and coordinates float32 (rows, V) of a CSV."""
+def _parse(content: bytes, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray, int]:
+    """Frame numbers float64 (rows,), coordinates float32 (rows, V), number of marked joints."""
     columns = skeleton.columns
     table = pa.csv.read_csv(
         pa.BufferReader(content),
@@ -310,7 +320,14 @@ def _parse(content: bytes, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
         coordinates = [column.to_numpy() for column in batch.columns[1:]]
         np.stack(coordinates, axis=1, out=frames[row : row + len(batch)])
         row += len(batch)
-    return table.column(0).to_numpy(), frames
+    marked = 0
+    # NaN is not above anything.
+    if len(frames) and not float(frames.min()) > -1:
+        joints = frames.reshape(len(frames), -1, 2)
+        missing = (np.isnan(joints) | (joints == -1)).all(axis=-1)
+        joints[missing] = 0
+        marked = int(missing.sum())
+    return table.column(0).to_numpy(), frames, marked
 
 
 def _is_sound(number: np.ndarray, frames: np.ndarray) -> bool:
@@ -378,7 +395,11 @@ def _first_fault(path: Path, content: bytes, skeleton: Skeleton) -> Rejected:
         values = [_number(cell) for cell in cells]
         if row == 1 and not any(value is not None for value in values):
             return Rejected(path, f"a header; {expected}; remove the row", row)
-        for column, cell, value in zip(columns, cells, values, strict=True):
+        for place, (column, cell, value) in enumerate(zip(columns, cells, values, strict=True)):
+            # The other coordinate of the joint: 1 and 2, 3 and 4, ...
+            other = values[place + 1 if place % 2 else place - 1] if place else None
+            if value is not None and other is not None and value != value and other != other:
+                continue
             if value is None or not np.isfinite(value):
                 reason = (
                     f"{reprlib.repr(cell)} is not a finite number; {expected}; a missing joint is "

@@ -78,6 +78,8 @@ class Found:
     """Recordings whose identities were made by tracking."""
     foreign: int = 0
     """Files that are of no format."""
+    marked: int = 0
+    """Joints at -1, -1 or NaN, NaN: missing ones."""
     repeated: int = 0
     """Rows that stood twice in a frame, or held no joint."""
 
@@ -253,6 +255,8 @@ def _add(
     if not len(poses.frame):
         raise Unreadable(f"{place}: no person in any frame; leave the recording out")
     chosen = joints_of(poses.names, skeleton, place)
+    marks = np.isnan(poses.joints) | (poses.joints == -1)
+    found.marked += int(marks.all(axis=-1)[:, chosen].sum())
     joints = in_pixels(poses.joints, settings, place)
     person: Sequence[str] | None = poses.person
     people = np.bincount(poses.frame - poses.frame.min()) if np.ptp(poses.frame) < 1e7 else [0]

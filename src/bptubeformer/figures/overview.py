@@ -48,7 +48,7 @@ def write_overview(store: Path, summary: Path, output: Path) -> None:
 
 
 def overview_page(numbers: dict[str, Any]) -> str:
-    """Markdown of the numbers of a dataset, as ``data.summary.summary_of`` returns them."""
+    """Markdown of the numbers of a dataset, as ``ingest`` writes them."""
     classes = pd.DataFrame(numbers["categories"])
     for name in ("groups", "parts"):
         if classes[name].isna().all():
@@ -68,7 +68,7 @@ def overview_page(numbers: dict[str, Any]) -> str:
     ranges = pd.DataFrame({"": ["x, pixels", "y, pixels", "rows of a trajectory"]})
     for place, name in enumerate(named[: len(QUANTILES)]):
         ranges[name] = [f"{numbers[key][place]:g}" for key in ("x", "y", "rows")]
-    hardly = numbers["hardly_visible"]
+    hardly, inferred = numbers["hardly_visible"], numbers["identities_inferred"]
     notes = [
         f"{numbers['frames']} frames of {numbers['skeleton']}, "
         f"{numbers['frames_without_joints']} of them without any joint. {numbers['gaps']} gaps "
@@ -77,6 +77,11 @@ def overview_page(numbers: dict[str, Any]) -> str:
         f"{len(hardly)} trajectories have no joint in more than half of their frames"
         + (f": {', '.join(hardly[:20])}{', ...' if len(hardly) > 20 else ''}." if hardly else "."),
     ]
+    if inferred:
+        notes.append(
+            f"The files do not say who is who: in {inferred} recordings, people were tracked. Two "
+            "who meet may be exchanged."
+        )
     return "\n".join(
         [
             render("The data", classes, notes),
