@@ -12,7 +12,8 @@ from bptubeformer.data.splits import make_splits
 from bptubeformer.data.store import FrameStore
 from bptubeformer.data.trust import check_units
 from bptubeformer.errors import InputError
-from bptubeformer.settings import ReadingSettings, SplitSettings
+from bptubeformer.settings import ReadingSettings, SplitSettings, TrainingSettings
+from bptubeformer.training.job import train_fold
 from conftest import trajectory_rows, write_csv
 from data.test_formats import FRAMES, people
 from data.writers import WRITERS
@@ -199,6 +200,27 @@ def test_a_part_for_validation_is_used(ingested, tmp_path):
     for place, part in enumerate(("train", "validation", "test")):
         videos = store.trajectories["video"].iloc[split.windows(part)[1]]
         assert set(videos) == {f"a/{place}", f"b/{place}"}
+
+
+def test_folds_of_predefined_parts_are_trained_with_different_seeds(tmp_path):
+    store = grouped([""] * 9)
+    parts = ["train", "validation", "test"] * 3
+    store = replace(store, trajectories=store.trajectories.assign(part=parts))
+    store.save(tmp_path / "frames.safetensors")
+    splits = make_splits(store, "predefined", 24, 12, SplitSettings())
+    assert [split.seed for split in splits] == [0, 1, 2]
+    run = {"model": "ttran", "segment_length": 24, "token_width": 8, "depth": 1}
+    losses = []
+    for fold, split in enumerate(splits):
+        split.save(tmp_path / f"fold{fold}.parquet")
+        train_fold(
+            tmp_path / "frames.safetensors", tmp_path / f"fold{fold}.parquet", run,
+            TrainingSettings(max_epochs=1, seed=5), "cpu", 1, tmp_path / f"fold{fold}",
+        )  # fmt: skip
+        record = json.loads((tmp_path / f"fold{fold}" / "run.json").read_text())
+        assert record["training"]["seed"] == 5 + fold
+        losses.append(pd.read_csv(tmp_path / f"fold{fold}" / "history.csv")["train_loss"][0])
+    assert len(set(losses)) == 3
 
 
 @pytest.mark.parametrize(("parts", "words"), [

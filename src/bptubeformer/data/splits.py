@@ -13,7 +13,8 @@
     The same of groups: subjects, cameras, shops. Leak-free.
 ``predefined``
     The parts that the data brings, train and test; one test set for all folds. Without a part for
-    validation, each fold draws videos of its own from the training part.
+    validation, each fold draws videos of its own from the training part. Folds are trained with
+    different seeds.
 """
 
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ class Split:
     """Fingerprint of the store."""
     segment_length: int
     """Frames of a window."""
+    seed: int = 0
+    """Added to the seed of a training: all folds of ``predefined`` may have the same windows."""
 
     def windows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
         """Starts and trajectories of the windows of one part, int64 (n,) each."""
@@ -60,7 +63,7 @@ class Split:
         """Write a window a row: start, trajectory, part."""
         part = pd.Categorical.from_codes(self.part, categories=list(PARTS_OF_SPLIT))
         table = pd.DataFrame({"start": self.starts, "trajectory": self.trajectory, "part": part})
-        table.attrs = {"data": self.data, "segment_length": self.segment_length}
+        table.attrs = {name: getattr(self, name) for name in ("data", "segment_length", "seed")}
         with replacing(path) as partial:
             table.to_parquet(partial, index=False)
 
@@ -83,6 +86,7 @@ class Split:
                 part=table["part"].cat.codes.to_numpy(),
                 data=table.attrs["data"],
                 segment_length=table.attrs["segment_length"],
+                seed=table.attrs["seed"],
             )
 
     def check(self, store: FrameStore, length: int, path: Path) -> None:
@@ -190,7 +194,11 @@ def make_splits(
         parts = _predefined(store, trajectory, settings)
     else:
         parts = _grouped(store, protocol, trajectory, settings)
-    splits = [Split(starts, trajectory, part, store.fingerprint, length) for part in parts]
+    splits = [
+        Split(starts, trajectory, part, store.fingerprint, length,
+              seed=fold if protocol == "predefined" else 0)
+        for fold, part in enumerate(parts)
+    ]  # fmt: skip
     for fold, split in enumerate(splits):
         for part in PARTS_OF_SPLIT:
             _refuse_missing(store, split, f"protocol {protocol}, fold {fold}", part, length)

@@ -7,6 +7,7 @@ import platform
 import resource
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,7 @@ def train_fold(
     device = choose_device(device_name, slots_per_gpu)
     check_precision(settings.precision, device)
     store, split = FrameStore.load(store_file), Split.load(split_file)
+    settings = replace(settings, seed=settings.seed + split.seed)
     with torch.device("meta"):
         built(run, len(store.categories), store.skeleton)
     length = run["segment_length"]

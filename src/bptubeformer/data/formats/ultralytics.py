@@ -11,6 +11,8 @@ from bptubeformer.data.joints import of_coco
 from bptubeformer.texts import shown
 
 BOX, JOINTS = 5, 17
+MOST_IN_A_FILE = 60
+"""People of a frame; more rows are those of many frames."""
 
 
 def recognises(file: Beginning) -> bool:
@@ -49,6 +51,11 @@ def read(paths: Sequence[Path]) -> Iterator[Poses]:
             if each == 3:
                 visibility |= set(joints[:, 2].tolist())
             rows.add(path.name, None if person is None else f"{person:g}", joints.ravel(), each)
+    if len(rows.frame) > MOST_IN_A_FILE * len(paths):
+        raise Unreadable(
+            f"{shown(paths[0])}: {len(rows.frame)} rows in {len(paths)} file: a program appended "
+            "all frames to one file, so that no frame can be told; write one file a frame"
+        )
     if visibility and visibility <= {0.0, 1.0, 2.0}:
         raise Unreadable(
             f"{shown(paths[0])}: labels of a training set, not what an estimator saw; give the "
