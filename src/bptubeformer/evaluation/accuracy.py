@@ -301,7 +301,7 @@ def accuracy_markdown(table: pd.DataFrame, dataset: str, baseline: str) -> str:
     if (table["protocol"] == "predefined").any():
         notes.append(
             "Under `predefined`, all folds have one test set, that of the data. They differ in the "
-            "seed of the training and, unless the data has a part for validation, in its recordings."
+            "seed of the training and, unless the data has validation recordings, in those."
         )
     notes += notes_of_marks(table)
     return render("Table 1: balanced accuracy", shown, notes)
