@@ -166,7 +166,7 @@ def test_a_stage_killed_on_the_way_ends_with_the_same_bytes(commands, stage):
     # What is unpacked, or made for the demonstration, is complete when the manifest is there.
     raw = stage in ("synthetic", "acquire")
     check(
-        commands, stage, *STAGES[stage], points=3 if stage == "notebook" else POINTS,
+        commands, stage, *STAGES[stage], points=3 if stage in ("notebook", "overview") else POINTS,
         given=GIVEN.get(stage, ()),
         whole=lambda name: not (raw and name.startswith("raw/")),
     )  # fmt: skip

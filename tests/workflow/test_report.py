@@ -25,6 +25,7 @@ OPTIONS = [
 LOCAL = ("file:", "data:", "blob:", "about:")
 SHOWN = "#app img:not(nav img)"
 CATEGORIES = {
+    "The data": {"Classes, ranges and missing joints", "Some people, places, lengths"},
     "Tables": {table.label for result in TABLES for table in result.outputs if table.pages},
     "Figures": {figure.label for result in NOTEBOOK_RESULTS for figure in result.outputs},
     "Notebooks": {result.message for result in NOTEBOOK_RESULTS},
@@ -33,8 +34,8 @@ CATEGORIES = {
 CATEGORIES["Verdicts"] = {"Every claim of the paper"}
 CATEGORIES["Tables"] -= CATEGORIES["Verdicts"]
 RULES = {
-    "synthetic", "ingest", "split", "train", "predict", "embed", "attend", "attention_movement",
-    "projector", "summary", "all", *(table.name for table in TABLES),
+    "synthetic", "ingest", "overview", "split", "train", "predict", "embed", "attend",
+    "attention_movement", "projector", "summary", "all", *(table.name for table in TABLES),
     *(f"draw_{notebook.name}" for notebook in NOTEBOOK_RESULTS),
 }  # fmt: skip
 
