@@ -27,6 +27,7 @@ from bptubeformer.models.m12 import M12
 from bptubeformer.models.sttran import STTran
 from bptubeformer.models.ttubeformer import TTubeFormer
 from bptubeformer.settings import SplitSettings, TrainingSettings
+from bptubeformer.skeleton import FOLDER
 from bptubeformer.study import Study
 from conftest import REPOSITORY
 from ugly import LABELS
@@ -301,6 +302,18 @@ def test_a_skeleton_is_looked_up_before_any_job(config, tmp_path):
     config["dataset"]["skeleton"] = "coco-18"
     with pytest.raises(InputError, match=r"config: dataset.skeleton: coco-18: no such skeleton"):
         check_config(config)
+
+
+def test_a_table_of_labels_must_be_there(config, tmp_path):
+    config["dataset"] |= {"source": str(tmp_path), "labels": str(tmp_path / "labels.csv")}
+    with pytest.raises(InputError, match=r"dataset.labels = .*labels.csv: no such file; give a"):
+        check_config(config)
+    (tmp_path / "labels.csv").write_text("video,label\n")
+    config["dataset"]["skeleton"] = str(tmp_path / "mine.yaml")
+    (tmp_path / "mine.yaml").write_text((FOLDER / "coco-17.yaml").read_text())
+    published = without_local_paths(check_config(config))["dataset"]
+    assert (published["labels"], published["skeleton"]) == ("labels.csv", "mine.yaml")
+    assert published["source"] == tmp_path.name
 
 
 def test_defaults_of_the_code_are_the_values_of_the_paper(config):

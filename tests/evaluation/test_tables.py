@@ -1,4 +1,5 @@
 import pandas as pd
+import pytest
 
 from bptubeformer.evaluation.tables import read_table, render, write_table
 
@@ -21,3 +22,9 @@ def test_names_that_mean_nothing_elsewhere_are_names_here(tmp_path):
     write_table(tmp_path / "t.csv", table)
     assert read_table(tmp_path / "t.csv")["run"].tolist() == ["NA", "null", "None"]
     assert read_table(tmp_path / "t.csv")["value"].isna().tolist() == [False, True, False]
+
+
+def test_a_column_of_texts_must_be_known(tmp_path):
+    with pytest.raises(TypeError, match="a column of texts that read_table does not know: words"):
+        write_table(tmp_path / "t.csv", pd.DataFrame({"run": ["a"], "words": ["0012"]}))
+    assert not (tmp_path / "t.csv").exists()

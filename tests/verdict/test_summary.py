@@ -1,0 +1,21 @@
+import pandas as pd
+import yaml
+
+from bptubeformer.verdict.summary import results_summary
+from conftest import REPOSITORY
+from verdict.conftest import again
+
+BASE = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+
+
+def test_runs_that_have_not_learned_are_named_before_everything_else(evidence):
+    assert "have not learned" not in results_summary(evidence, BASE)
+    path = evidence.study.folder / "tables" / "accuracy.csv"
+    table = pd.read_csv(path)
+    table.assign(learned=table["run"] != "BPT-V1").to_csv(path, index=False)
+    page = results_summary(again(evidence), BASE)
+    warning = page.index(" runs have not learned (")
+    assert warning < page.index("\n## ")
+    assert "): BPT-V1.** Their numbers say nothing" in page
+    path.unlink()
+    assert "have not learned" not in results_summary(again(evidence), BASE)
