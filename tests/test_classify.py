@@ -104,7 +104,7 @@ def test_the_command_has_its_defaults(people, tmp_path, monkeypatch, capsys):
     path, _ = model_file(tmp_path)
     monkeypatch.chdir(tmp_path)
     main(["classify", str(path), str(people)])
-    assert (tmp_path / "classified" / "videos.csv").exists()
+    assert (tmp_path / "classified" / "people" / "videos.csv").exists()
     assert "all in classified" in capsys.readouterr().out
 
 
@@ -186,3 +186,11 @@ def test_a_film_shows_the_people_with_class_and_attention(kind, people, tmp_path
     assert len(frames) == 34  # video frames 1 to 34
     assert len(set(frames)) == len(frames)
     assert f"drawn: {films[0]}" in capsys.readouterr().out
+
+
+def test_where_no_file_can_be_read_it_says_so(tmp_path):
+    path, _ = model_file(tmp_path)
+    (tmp_path / "a.json").write_text('[{"image_id": "0.jpg", "keypoints": [1, 2')
+    with pytest.raises(InputError, match="of 1 trajectories, 1 cannot be read and 0 have fewer"):
+        classified(path, tmp_path / "a.json", tmp_path / "out")
+    assert "not JSON, or cut short" in (tmp_path / "out" / "rejected.csv").read_text()

@@ -297,7 +297,7 @@ def test_a_skeleton_is_looked_up_before_any_job(config, tmp_path):
     assert model_of(check_config(config), "BPT-V2")["kernel"] == [2, 4, 4]
     assert model_of(config, "BPT-8-V2")["kernel"] == [2, 2, 2]
     config["runs"]["BPT-V2"]["kernel"] = ["part", 3, 3]
-    with pytest.raises(InputError, match=r"runs.BPT-V2.kernel = .*'part' is no number of frames"):
+    with pytest.raises(InputError, match=r"runs.BPT-V2.kernel = .*'part' is not a number of"):
         check_config(config)
     config["dataset"]["skeleton"] = "coco-18"
     with pytest.raises(InputError, match=r"config: dataset.skeleton: coco-18: no such skeleton"):

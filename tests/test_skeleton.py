@@ -159,5 +159,5 @@ def test_what_is_no_file_of_a_skeleton_is_refused(tmp_path):
     (tmp_path / "mine.yaml").write_text("17")
     with pytest.raises(InputError, match="its content = 17: expected a mapping with joints"):
         load_skeleton(str(tmp_path / "mine.yaml"))
-    with pytest.raises(ValueError, match="its skeleton is none"):
+    with pytest.raises(ValueError, match="its skeleton is not valid"):
         read_skeleton({"joints": 5})

@@ -100,7 +100,7 @@ def classify_trajectories(
     model: Path,
     trajectories: Path,
     /,
-    output: Path = Path("classified"),
+    output: Path | None = None,
     step: Count = 1,
     format: FormatName = "auto",
     image_size: ImageSize | None = None,
@@ -120,7 +120,7 @@ def classify_trajectories(
         trajectories: a file or folder of any format of docs/own-data.md; in the layout of HR-Crime,
             the folder that a file is in names its video, the file its person.
         output: folder for segments.csv, trajectories.csv, videos.csv and rejected.csv, the files
-            that are not trajectories.
+            that are not trajectories; left out: classified/<name of the file or folder>.
         step: rows between the starts of two segments.
         format: what wrote the files; auto: told from their content.
         image_size: width and height in pixels, where coordinates are shares of the image.
@@ -136,6 +136,7 @@ def classify_trajectories(
     """
     torch.set_num_threads(threads)
     place = choose_device(device, slots_per_gpu=0)
+    output = output or Path("classified", trajectories.resolve().stem)
     if (output / "segments.csv").exists() and not force:
         raise InputError(
             f"{shown(output)}: tables of an earlier call; give another --output, or --force to "

@@ -197,7 +197,7 @@ def model_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a run's model and hyperparameters, as ``models.build_model`` takes them.
 
     What the run's entry leaves out comes from ``architecture``, as far as the model has it;
-    ``part`` in a kernel or stride is the number that it stands for.
+    ``part`` in a kernel or stride becomes a number of rows or columns.
     """
     return _with_shared(config, config["runs"][name])
 
@@ -320,7 +320,7 @@ def skeleton_of(config: Mapping[str, Any]) -> Skeleton:
     """Return the skeleton of the dataset.
 
     Raises:
-        InputError: there is none of this name, or its file is not the description of one.
+        InputError: it does not exist, or its file is not the description of a skeleton.
     """
     try:
         return load_skeleton(config["dataset"].get("skeleton", COCO_17.name))

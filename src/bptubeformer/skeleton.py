@@ -262,7 +262,7 @@ def load_skeleton(given: str) -> Skeleton:
         given: one of ``known_skeletons()``, or the path of a YAML file.
 
     Raises:
-        InputError: there is none, or it is not the description of a skeleton.
+        InputError: it does not exist, or is not the description of a skeleton.
     """
     known = given in known_skeletons()
     path = FOLDER / f"{given}.yaml" if known else Path(given)
@@ -291,13 +291,13 @@ def read_skeleton(about: Any) -> Skeleton:
     """Return the skeleton that the metadata of a file hold: its table, with its name.
 
     Raises:
-        ValueError: they hold none.
+        ValueError: it is not valid.
     """
     try:
         table = {key: value for key, value in about.items() if key != "name"}
         return Skeleton.of(str(about["name"]), table)
     except (InputError, AttributeError, KeyError) as error:
-        raise ValueError(f"its skeleton is none ({error})") from error
+        raise ValueError(f"its skeleton is not valid ({error})") from error
 
 
 COCO_17 = load_skeleton("coco-17")

@@ -238,6 +238,27 @@ def test_a_foreign_file_beside_them_is_passed_over(tmp_path):
     assert passed_over == {"not .json": 1}
 
 
+@pytest.mark.parametrize("kind", NAMES)
+def test_an_empty_file_is_rejected_in_one_line(kind, tmp_path):
+    (tmp_path / "Walking").mkdir()
+    (tmp_path / "Walking" / f"a_1{format_named(kind).suffix}").write_text("")
+    recordings, _ = find_recordings([tmp_path], kind)
+    found = read_recordings(recordings, kind, COCO_17, ReadingSettings(format=kind))
+    ((_, reason),) = found.rejected
+    assert "\n" not in reason
+    assert found.trajectories == []
+
+
+def test_a_recording_with_a_fault_leaves_none_of_its_people(tmp_path):
+    """The second person is in a frame twice; the first one is sound."""
+    entries = [{"image_id": f, "track_id": i, "keypoints": [10 + f, 20, 1] * 17}
+               for f, i in ((0, 1), (1, 1), (0, 2), (0, 2))]  # fmt: skip
+    (tmp_path / "a.json").write_text(json.dumps(entries))
+    recordings, _ = find_recordings([tmp_path], "coco")
+    found = read_recordings(recordings, "coco", COCO_17, ReadingSettings())
+    assert (len(found.rejected), found.trajectories) == (1, [])
+
+
 def test_a_link_that_leads_nowhere_is_rejected(tmp_path):
     _, joints = written("mmpose", tmp_path)
     (tmp_path / "Walking" / "gone.json").symlink_to("nowhere")
@@ -274,6 +295,22 @@ def test_metres_and_still_images_and_crowds_are_refused(tmp_path):
     assert "person 4 is in frame 1 twice" in results([twice, twice]).rejected[0][1]
 
 
+class Huge(list):
+    """A list with an annotation of 8 TB that no byte of the file has."""
+
+    def __reduce__(self):
+        array = (np.ndarray, ((1, 10**12, 1, 1),))
+        return (list, (), None, iter([{"frame_dir": "a", "keypoint": Built(array)}]))
+
+
+class Built:
+    def __init__(self, made):
+        self.made = made
+
+    def __reduce__(self):
+        return self.made
+
+
 class Hostile:
     def __reduce__(self):
         return (exec, ("raise SystemExit('executed')",))
@@ -283,8 +320,8 @@ class Hostile:
     Hostile(), {"annotations": [Hostile()]}, {"annotations": [{"frame_dir": "a"}]}, [1], 5,
     {"annotations": [{"frame_dir": "a", "keypoint": np.array([None])}]},
     {"annotations": [{"frame_dir": "a", "keypoint": np.zeros((1, 2, 17, 3))}]},
-    {"annotations": [{"frame_dir": "a", "keypoint": np.zeros((2, 17, 2))}]},
-], ids=range(8))  # fmt: skip
+    {"annotations": [{"frame_dir": "a", "keypoint": np.zeros((2, 17, 2))}]}, Huge(),
+], ids=range(9))  # fmt: skip
 def test_a_hostile_or_other_pickle_executes_nothing(content, tmp_path):
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps(content))

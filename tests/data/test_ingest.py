@@ -101,6 +101,12 @@ def test_recordings_that_cannot_be_read_are_listed(ingested, tmp_path):
         ingested.read(source)
     rejected = pd.read_csv(tmp_path / "rejected.csv")
     assert rejected["file"].tolist() == [str(broken)]
+    # Also where no recording of a class is left.
+    for path in source.glob("Walking/*/*.json"):
+        path.write_text(path.read_text()[:200])
+    with pytest.raises(InputError, match=r"1 classes \(Falling\); expected at least two"):
+        ingested.read(source)
+    assert len(pd.read_csv(tmp_path / "rejected.csv")) == 2
     assert "not JSON, or cut short" in rejected["reason"][0]
 
 
@@ -117,7 +123,7 @@ SOUND = 100 + 50 * np.random.default_rng(0).random((30, 34))
 
 @pytest.mark.parametrize(("frames", "words"), [
     (SOUND / 200, "shares of the image; expected pixels"),
-    (SOUND / 100 - 1.2, "metres, or of a body; expected pixels"),
+    (SOUND / 100 - 1.2, "metres, or relative to a body; expected pixels"),
     (np.where(np.arange(34) % 2, SOUND / 200, SOUND), "all y lie between .*: scores in place of"),
     (np.tile(SOUND[:1], (30, 1)), "the same pose in all frames"),
     (np.zeros((30, 34)), "no joint in any frame"),
@@ -126,6 +132,16 @@ def test_what_cannot_be_pixels_of_people_is_refused(frames, words):
     check_units(store_with(SOUND), "source")
     with pytest.raises(InputError, match=f"^source: .*{words}"):
         check_units(store_with(frames), "source")
+
+
+def test_people_who_all_keep_one_pose_are_refused():
+    """Each another one: they differ from person to person only."""
+    poses = np.repeat(SOUND[:3], 10, axis=0)
+    table = pd.DataFrame({"category": "a", "video": ["1", "2", "3"], "person": "1", "rows": 10})
+    store = FrameStore(poses.astype(np.float32), np.arange(30, dtype=np.int32),
+                       np.array([0, 10, 20, 30]), table, ("a",))  # fmt: skip
+    with pytest.raises(InputError, match="the same pose in all frames"):
+        check_units(store, "source")
 
 
 def grouped(groups, classes=3):

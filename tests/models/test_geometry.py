@@ -39,7 +39,7 @@ def test_what_does_not_fit_is_refused():
         tubelet_grid(24, (2, 3, 4), (1, 1, 1), 3)
     with pytest.raises(ValueError, match="at least 1 along rows"):
         tubelet_grid(24, (2, 3, 3), (1, 0, 1), 3)
-    with pytest.raises(ValueError, match="'part' is no number of frames"):
+    with pytest.raises(ValueError, match="'part' is not a number of frames"):
         tubelet_grid(24, ("part", 3, 3), (1, 1, 1), 3)
 
 

@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pandas as pd
 from bptubeformer.atomic import write_csv, write_text
 from bptubeformer.data.acquire import manifest_folders
 from bptubeformer.data.labels import Clip, in_groups, labelled, of_categories
-from bptubeformer.data.layout import SeveralPlaces, find_trajectories, find_unlabelled
+from bptubeformer.data.layout import Layout, SeveralPlaces, find_trajectories, find_unlabelled
 from bptubeformer.data.reader import REJECTED, check_rejected, ingest, text_of
 from bptubeformer.data.recordings import (
     TRAJECTORIES,
@@ -23,14 +24,29 @@ from bptubeformer.data.recordings import (
     read_recordings,
 )
 from bptubeformer.data.store import FrameStore
-from bptubeformer.data.summary import summary_of, visible
+from bptubeformer.data.summary import HALF, summary_of, visible
 from bptubeformer.data.trust import check_units
 from bptubeformer.kinds import Count
 from bptubeformer.settings import DEFAULT_READING, ReadingSettings
 from bptubeformer.skeleton import Skeleton, load_skeleton
 from bptubeformer.texts import shown
 
-BESIDE = "files beside them that are no skeletons"
+BESIDE = "files that do not contain skeletons"
+
+
+class Read(NamedTuple):
+    """A source that was read."""
+
+    store: FrameStore
+    rejected: pd.DataFrame
+    passed_over: Counter[str]
+    """Number of other entries, by reason."""
+    left_out: Sequence[str]
+    """Classes of normal videos."""
+    marked: int
+    """Missing joints that were not at 0, 0."""
+    inferred: int = 0
+    """Recordings whose people were tracked."""
 
 
 def write_store(
@@ -50,66 +66,96 @@ def write_store(
         threads: files that are read at a time.
 
     Raises:
-        InputError: the source cannot be read, is no skeletons in pixels, has too many files that
-            cannot be read, or a category has none.
+        InputError: the source is not a set of skeletons in pixels, too many of its files cannot be
+            read, or a category is empty.
     """
     folders = manifest_folders(manifest)
     skeleton = load_skeleton(reading.skeleton)
     kind = format_of(folders, reading)
+    listed = output.with_name("rejected.csv")
     layout = None
     if kind == TRAJECTORIES and reading.labels is None and reading.group is None:
         with suppress(SeveralPlaces):  # they may be parts or groups
             layout = find_trajectories(folders, categories or None)
     if layout is not None:
-        store, rejected = ingest(layout, threads, skeleton)
-        passed_over, left_out = Counter(layout.passed_over), list(layout.left_out)
-        passed_over[BESIDE] += rejected.attrs["foreign"]
-        marked, inferred = rejected.attrs["marked"], 0
+        read = _read_layout(layout, skeleton, threads, listed)
     else:
         found, passed_over = read_source(folders, kind, skeleton, reading, threads)
-        rejected = table_of_rejected(found)
-        clips, without = labelled(found.trajectories, reading.labels, folders[0])
-        clips, names, left_out = of_categories(clips, categories or None)
-        store = store_of(in_groups(clips, reading.group), names, skeleton)
-        passed_over[BESIDE] += found.foreign
-        marked, inferred = found.marked, found.inferred
-        if without:
-            print(f"{without} trajectories without a label in {shown(reading.labels or '')}")
-        if found.inferred:
-            print(f"identities inferred by tracking in {found.inferred} recordings")
-        if found.repeated:
-            print(f"left out: {found.repeated} people without a joint, or twice in a frame")
-    # Also where the store is refused: the list says what to mend.
-    listed = output.with_name("rejected.csv")
+        read = _with_classes(found, passed_over, folders, categories, skeleton, reading, listed)
+    check_rejected(read.rejected, read.store, reading.max_rejected)
+    check_units(read.store, ", ".join(map(shown, folders)))
+    store = read.store
+    if reading.min_visible is not None:
+        store = chosen(store, visible(store) >= reading.min_visible)
+        gone = len(read.store.rows) - len(store.rows)
+        print(
+            f"left out: {gone} trajectories with a joint in fewer than "
+            f"{reading.min_visible:.0%} of their frames (dataset.min_visible)"
+        )
+    store.save(output)
+    summary = {"format": kind, "identities_inferred": read.inferred, **summary_of(store)}
+    write_text(output.with_name("summary.json"), json.dumps(summary, indent=1) + "\n")
+    _tell(summary, read, visible(store))
+
+
+def _read_layout(layout: Layout, skeleton: Skeleton, threads: int, listed: Path) -> Read:
+    """Read a dataset in the layout of HR-Crime, whose folders are the classes."""
+    store, rejected = ingest(layout, threads, skeleton)
+    _list_rejected(rejected, listed)
+    passed_over = Counter(layout.passed_over)
+    passed_over[BESIDE] += rejected.attrs["foreign"]
+    return Read(store, rejected, passed_over, layout.left_out, rejected.attrs["marked"])
+
+
+def _with_classes(
+    found: Found,
+    passed_over: Counter[str],
+    folders: Sequence[Path],
+    categories: Sequence[str] | None,
+    skeleton: Skeleton,
+    reading: ReadingSettings,
+    listed: Path,
+) -> Read:
+    """Give the trajectories of a source of any other kind their classes and groups."""
+    rejected = table_of_rejected(found)
+    _list_rejected(rejected, listed)
+    passed_over[BESIDE] += found.foreign
+    clips, without = labelled(found.trajectories, reading.labels, folders[0])
+    clips, names, left_out = of_categories(clips, categories or None)
+    store = store_of(in_groups(clips, reading.group), names, skeleton)
+    if without:
+        print(f"{without} trajectories without a label in {shown(reading.labels or '')}")
+    if found.inferred:
+        print(f"identities inferred by tracking in {found.inferred} recordings")
+    if found.repeated:
+        print(f"left out: {found.repeated} people without a joint, or twice in a frame")
+    return Read(store, rejected, passed_over, left_out, found.marked, found.inferred)
+
+
+def _list_rejected(rejected: pd.DataFrame, listed: Path) -> None:
+    """Write the list of rejected files: also where the store is refused, it says what to mend."""
     write_csv(listed, rejected)
     for row in rejected.head(5).itertuples():
         print(f"rejected: {row.file}: {row.reason}")
     if len(rejected):
         print(f"{len(rejected)} files rejected, listed in {listed}")
-    check_rejected(rejected, store, reading.max_rejected)
-    check_units(store, ", ".join(map(shown, folders)))
-    share = visible(store)
-    if reading.min_visible is not None:
-        store = chosen(store, share >= reading.min_visible)
-        print(
-            f"left out: {(share < reading.min_visible).sum()} trajectories with a joint in fewer "
-            f"than {reading.min_visible:.0%} of their frames (dataset.min_visible)"
-        )
-    store.save(output)
-    summary = {"format": kind, "identities_inferred": inferred, **summary_of(store)}
-    write_text(output.with_name("summary.json"), json.dumps(summary, indent=1) + "\n")
+
+
+def _tell(summary: Mapping[str, Any], read: Read, share: np.ndarray) -> None:
+    """Print what a person should look at before the data is used."""
     print(
-        f"{len(store.categories)} categories, {len(store.rows)} trajectories, "
-        f"{len(store.frames)} frames of {skeleton.name} ({kind}), {store.empty_frames} of them "
-        "without any joint"
+        f"{len(summary['categories'])} categories, {len(share)} trajectories, "
+        f"{summary['frames']} frames of {summary['skeleton']} ({summary['format']}), "
+        f"{summary['frames_without_joints']} of them without any joint"
     )
-    if (share == 0).any() and reading.min_visible is None:
+    if (share == 0).any():
         print(
-            f"{(share == 0).sum()} trajectories have no joint in any frame, {(share < 0.5).sum()} "
-            "in fewer than half of them; dataset.min_visible leaves them out"
+            f"{(share == 0).sum()} trajectories have no joint in any frame, "
+            f"{(share < HALF).sum()} in fewer than half of them; dataset.min_visible leaves them "
+            "out"
         )
-    if marked:
-        print(f"{marked} joints at -1, -1 or NaN, NaN: taken for missing")
+    if read.marked:
+        print(f"{read.marked} joints at -1, -1 or NaN, NaN: taken for missing")
     for one in summary["categories"]:
         print(
             f"{shown(one['category'])}: {one['videos']} videos, {one['trajectories']} "
@@ -117,11 +163,11 @@ def write_store(
         )
     (left, *_, right), (top, *_, bottom) = summary["x"], summary["y"]
     print(f"x from {left:g} to {right:g} pixels, y from {top:g} to {bottom:g}")
-    for reason, count in (+passed_over).items():
+    for reason, count in (+read.passed_over).items():
         print(f"passed over: {count} {reason}")
-    if left_out:
+    if read.left_out:
         print(
-            f"left out as normal videos: {', '.join(left_out)} (list the categories in "
+            f"left out as normal videos: {', '.join(read.left_out)} (list the categories in "
             "config.yaml to have them as a class)"
         )
 
@@ -142,7 +188,7 @@ def read_source(
         skeleton: whose joints are taken.
         reading: how the source is read.
         threads: files that are read at a time.
-        left_out: a folder that is no part of it.
+        left_out: a folder that does not belong to it.
 
     Returns:
         What was found, and how many other files there are, by reason.
@@ -195,8 +241,10 @@ def store_of(clips: Sequence[Clip], categories: Sequence[str], skeleton: Skeleto
         columns=["category", "video", "person", "group", "part"],
     )
     return FrameStore(
-        frames=np.concatenate([clip.frames for clip in ordered]),
-        frame_number=np.concatenate([clip.number for clip in ordered]),
+        frames=np.concatenate(
+            [np.empty((0, skeleton.values), np.float32), *(clip.frames for clip in ordered)]
+        ),
+        frame_number=np.concatenate([np.empty(0, np.int32), *(clip.number for clip in ordered)]),
         offsets=np.concatenate([[0], np.cumsum(rows)]).astype(np.int64),
         trajectories=table.assign(rows=rows),
         categories=tuple(categories),

@@ -1,4 +1,4 @@
-"""Names of joints: one form for all formats, and the joint sets of formats that name none."""
+"""Names of joints: one form for all formats, and joint sets of formats without names."""
 
 import re
 
@@ -8,7 +8,7 @@ ALIASES = {
     "hip center": "mid hip", "hip": "mid hip", "midhip": "mid hip", "shoulder center": "neck",
     "spine naval": "spine mid", "pelvis": "mid hip",
 }  # fmt: skip
-"""Names of joints that another format calls otherwise."""
+"""Other names of joints."""
 SIDES = {"l": "left", "r": "right", "left": "left", "right": "right"}
 SIDED = {"eye", "ear", "shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "heel", "foot"}
 

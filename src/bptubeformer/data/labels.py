@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,8 +70,8 @@ def read_labels(path: Path) -> pd.DataFrame:
         wrong = np.flatnonzero(~table["part"].str.lower().isin(["", *PARTS]))
         if len(wrong):
             raise ValueError(
-                f"row {wrong[0] + 2}: part {table['part'][wrong[0]]!r} is none of train, "
-                "validation, test"
+                f"row {wrong[0] + 2}: part {table['part'][wrong[0]]!r} is not train, "
+                "validation or test"
             )
         table["part"] = table["part"].str.lower().replace(PARTS)
         empty = np.flatnonzero((table["video"].str.strip() == "") | (table["label"] == ""))
@@ -93,44 +94,44 @@ def by_table(trajectories: Sequence[Trajectory], path: Path) -> tuple[list[Clip]
     short: dict[str, set[str]] = defaultdict(set)
     for name, parts in full.items():
         short[parts[-1]].add(name)
-    rows: dict[str, list[tuple[int, pd.Series]]] = defaultdict(list)
-    for number, row in table.iterrows():
-        given = Path(row["video"].strip())
+    rows: dict[str, list[Any]] = defaultdict(list)
+    for row in table.itertuples():
+        given = Path(row.video.strip())
         found = {str(given)} & set(full) or short.get(str(given)) or short.get(given.stem) or set()
         if len(found) != 1:
             what = "several videos" if found else "no video"
             raise InputError(
-                f"{shown(path)}, row {number + 2}: {what} of the source called "
-                f"{shown(row['video'])}; expected one such as {shown(next(iter(full)))}"
+                f"{shown(path)}, row {row.Index + 2}: {what} of the source called "
+                f"{shown(row.video)}; expected one such as {shown(next(iter(full)))}"
             )
-        rows[next(iter(found))].append((number, row))
+        rows[next(iter(found))].append(row)
     clips, without = [], 0
     for one in trajectories:
         name = "/".join(one.name)
-        mine = [(n, row) for n, row in rows.get(name, ()) if row["person"] in ("", one.person)]
+        mine = [row for row in rows.get(name, ()) if row.person in ("", one.person)]
         without += not mine
         taken = np.zeros(len(one.number), dtype=bool)
-        for number, row in mine:
-            inside = (one.number >= row["first_frame"]) & (one.number <= row["last_frame"])
+        for row in mine:
+            inside = (one.number >= row.first_frame) & (one.number <= row.last_frame)
             if (inside & taken).any():
                 raise InputError(
-                    f"{shown(path)}, row {number + 2}: frames of {shown(name)} that another row "
+                    f"{shown(path)}, row {row.Index + 2}: frames of {shown(name)} that another row "
                     "labels too; expected one label a frame"
                 )
             taken |= inside
             if inside.any():
-                whole = len(mine) == 1 and row["first_frame"] == -(2**31)
-                video = name if whole else f"{name}-{row['first_frame']}"
+                whole = len(mine) == 1 and row.first_frame == -(2**31)
+                video = name if whole else f"{name}-{row.first_frame}"
                 clips.append(
-                    Clip(row["label"], video, one.person, one.number[inside], one.frames[inside],
-                         row["group"], row["part"])
+                    Clip(row.label, video, one.person, one.number[inside], one.frames[inside],
+                         row.group, row.part)
                 )  # fmt: skip
     people = {("/".join(one.name), one.person) for one in trajectories}
     for name, mine in rows.items():
-        for number, row in mine:
-            if row["person"] and (name, row["person"]) not in people:
+        for row in mine:
+            if row.person and (name, row.person) not in people:
                 raise InputError(
-                    f"{shown(path)}, row {number + 2}: no person {shown(row['person'])} in "
+                    f"{shown(path)}, row {row.Index + 2}: no person {shown(row.person)} in "
                     f"{shown(name)}"
                 )
     return clips, without
@@ -168,7 +169,7 @@ def by_folder(trajectories: Sequence[Trajectory], source: Path) -> list[Clip]:
     places = {one.name[:-2] for one in trajectories}
     parts = {place: PARTS.get(place[-1].lower(), "") if place else "" for place in places}
     if len(places) > 1 and not all(parts.values()):
-        # Neither parts nor groups: of which the same classes are in several.
+        # Groups share classes; folders with different classes are neither parts nor groups.
         classes = [{o.name[-2] for o in trajectories if o.name[:-2] == place} for place in places]
         alike = all(one & other for one in classes for other in classes)
         if alike and all(places) and not any(parts.values()):
@@ -211,7 +212,7 @@ def in_groups(clips: Iterable[Clip], pattern: str | None) -> list[Clip]:
     """Return clips with the group that a pattern finds in ``<Category>/<Video>/<person>``.
 
     Raises:
-        InputError: it is no pattern with one group, or does not fit.
+        InputError: the pattern is not valid, has not one group, or does not fit.
     """
     if pattern is None:
         return list(clips)

@@ -46,9 +46,9 @@ LIKELY = {
     78: "x, y and score of 26 joints (Halpe)", 99: "x, y and z of 33 joints (MediaPipe)",
     132: "x, y, z and visibility of 33 joints (MediaPipe)", 96: "32 joints of an Azure Kinect",
 }  # fmt: skip
-"""What rows of so many columns usually are."""
+"""Usual meaning of rows, by their number of columns."""
 FOREIGN_ROWS, FOREIGN_COLUMNS = 20, 5
-"""A file whose first rows have fewer columns, or no number, is something else."""
+"""A file is foreign if its first rows have fewer columns, or do not contain a number."""
 REJECTED = ("category", "video", "person", "file", "row", "column", "reason")
 
 
@@ -63,7 +63,7 @@ class Rejected(InputError):
     """
 
     foreign = False
-    """True for a file that is something else, and lies beside the trajectories."""
+    """True for a file that is not a trajectory, but may lie beside them."""
 
     def __init__(self, path: Path, reason: str, row: int | None = None, column: str | None = None):
         where = [shown(path)]
@@ -101,8 +101,8 @@ def ingest(
 
     Returns:
         The store, and a table of the files that are not in it: category, video, person, file,
-        row, column, reason. Its attributes: ``foreign``, the number of files beside them that are
-        no rows of numbers; ``marked``, of joints at -1, -1 or NaN, NaN.
+        row, column, reason. Its attributes: ``foreign``, the number of files that do not contain
+        rows of numbers; ``marked``, of joints at -1, -1 or NaN, NaN.
     """
     batches = list(_batches([file.path for file in layout.files]))
     with ThreadPoolExecutor(threads) as pool:
@@ -354,7 +354,7 @@ def _cells(content: bytes) -> Iterator[list[str]]:
 
 
 def _fault(path: Path, content: bytes, skeleton: Skeleton) -> Rejected:
-    """Return why a file is not a trajectory, and whether it is something else."""
+    """Return why a file is not a trajectory, and mark it if it is foreign."""
     fault = _first_fault(path, content, skeleton)
     rows = [row for row in islice(_cells(content), FOREIGN_ROWS) if row]
     fault.foreign = bool(rows) and all(
@@ -431,7 +431,7 @@ def _first_fault(path: Path, content: bytes, skeleton: Skeleton) -> Rejected:
 
 
 def _likely(columns: int) -> str:
-    """Return the words that say what rows of so many columns usually are; none of others."""
+    """Return the usual meaning of rows of so many columns, for a message; empty if unknown."""
     known = {name: load_skeleton(name) for name in known_skeletons()}
     usual = [LIKELY[columns]] if columns in LIKELY else []
     usual += [f"{name} (dataset.skeleton)" for name, s in known.items() if s.values + 1 == columns]

@@ -4,11 +4,12 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bptubeformer.data.formats import (
     MOST_PEOPLE,
@@ -22,19 +23,18 @@ from bptubeformer.data.formats import (
 )
 from bptubeformer.data.layout import is_file, is_junk, walk
 from bptubeformer.data.tracking import track
+from bptubeformer.data.trust import OF_IMAGE, PIXELS, unit_of
 from bptubeformer.errors import InputError, refused_by_system
 from bptubeformer.settings import ReadingSettings
 from bptubeformer.skeleton import Skeleton, known_skeletons, load_skeleton
 from bptubeformer.texts import shown
 
 TRAJECTORIES = "trajectories"
-"""The layout of HR-Crime: one CSV a person, without a header."""
+"""The layout of HR-Crime: one CSV for each person, without a header."""
 LOOKED_AT = 24
 """Files of each suffix from whose content the format of a source is told."""
 STILL = 30
 """Mean step between frames from which they are still images, unless most steps are equal."""
-UNIT = 2.5
-"""Largest coordinate that is a share of the image: joints may lie outside of it."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +77,23 @@ class Found:
     inferred: int = 0
     """Recordings whose identities were made by tracking."""
     foreign: int = 0
-    """Files that are of no format."""
+    """Files of other kinds."""
     marked: int = 0
     """Joints at -1, -1 or NaN, NaN: missing ones."""
     repeated: int = 0
-    """Rows that stood twice in a frame, or held no joint."""
+    """Rows that repeat another one of their frame, or have no joint."""
+
+    def __iadd__(self, other: "Found") -> "Found":
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        return self
 
 
 def format_of(folders: Sequence[Path], settings: ReadingSettings) -> str:
     """Return the format of a source: the one that is set, or told from the content of its files.
 
     Raises:
-        InputError: its files are of no format, or of several.
+        InputError: its files have several formats.
     """
     if settings.format != "auto":
         return settings.format
@@ -124,7 +129,7 @@ def find_recordings(folders: Sequence[Path], name: str) -> tuple[list[Recording]
     """Return the recordings of a format below folders, and how many other files there are.
 
     Raises:
-        InputError: there is none.
+        InputError: there are no files of the format.
     """
     kind, passed_over = format_named(name), Counter[str]()
     groups: dict[tuple[str, ...], list[tuple[int, Path]]] = defaultdict(list)
@@ -157,15 +162,15 @@ def find_recordings(folders: Sequence[Path], name: str) -> tuple[list[Recording]
 def _short(
     names: Sequence[tuple[str, ...]], by_frame: bool
 ) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Leave out last names that say nothing: of the one recording of each folder.
+    """Leave out last names that are not needed: of the one recording of each folder.
 
     A folder of frames is the recording, and so is one whose file is called like all the others.
     """
     folders = Counter(name[:-1] for name in names)
     alone = all(count == 1 for count in folders.values()) and all(len(n) > 2 for n in names)
     lasts = {name[-1] for name in names}
-    says_nothing = by_frame or (len(lasts) == 1 and len(names) > 1)
-    if (alone and says_nothing) or lasts == {""}:
+    not_needed = by_frame or (len(lasts) == 1 and len(names) > 1)
+    if (alone and not_needed) or lasts == {""}:
         return {name: name[:-1] or ("",) for name in names}
     return {name: name for name in names}
 
@@ -204,7 +209,9 @@ def read_recordings(
                 continue
             for poses in result:
                 try:
-                    _add(found, recording, poses, skeleton, settings, len(result) > 1)
+                    found += _trajectories_of(
+                        recording, poses, skeleton, settings, several=len(result) > 1
+                    )
                 except Unreadable as refusal:
                     found.rejected.append((recording, str(refusal)))
     if found.trajectories:
@@ -215,7 +222,7 @@ def read_recordings(
 
 
 def _is_foreign(recording: Recording) -> bool:
-    """Return True for a file of no format that is whole: it lies beside the recordings."""
+    """Return True for a whole file of another kind, which lies beside the recordings."""
     place = recording.place
     if len(recording.paths) > 1 or not place.is_file() or recognise(place) is not None:
         return False
@@ -243,66 +250,69 @@ def _read(kind: Format, recording: Recording) -> Iterator[Poses]:
         ) from error
 
 
-def _add(
-    found: Found,
+def _trajectories_of(
     recording: Recording,
     poses: Poses,
     skeleton: Skeleton,
     settings: ReadingSettings,
     several: bool,
-) -> None:
-    place = shown(recording.place)
-    if not len(poses.frame):
-        raise Unreadable(f"{place}: no person in any frame; leave the recording out")
+) -> Found:
+    """Return the trajectories of a recording; ``several`` share its file.
+
+    Raises:
+        Unreadable: it is not a recording of people.
+        InputError: as for ``read_recordings``.
+    """
+    place, found = shown(recording.place), Found()
+    _check_frames(poses, place)
     chosen = joints_of(poses.names, skeleton, place)
     marks = np.isnan(poses.joints) | (poses.joints == -1)
-    found.marked += int(marks.all(axis=-1)[:, chosen].sum())
+    found.marked = int(marks.all(axis=-1)[:, chosen].sum())
     joints = in_pixels(poses.joints, settings, place)
-    person: Sequence[str] | None = poses.person
-    people = np.bincount(poses.frame - poses.frame.min()) if np.ptp(poses.frame) < 1e7 else [0]
-    if max(people) > MOST_PEOPLE:
-        raise Unreadable(
-            f"{place}: {max(people)} people in one frame; expected at most {MOST_PEOPLE}"
+    if poses.person is not None:
+        person, names = pd.factorize(np.array(poses.person, dtype=object))
+    elif settings.identity == "given":
+        raise InputError(
+            f"{place}: the file does not say who is who; let the estimator track people, or "
+            "set dataset.identity to tracked"
         )
-    steps = np.diff(np.unique(poses.frame))
-    if (
-        len(steps)
-        and steps.mean() > STILL
-        and 2 * np.bincount(steps % 1_000_003).max() <= len(steps)
-    ):
-        raise Unreadable(
-            f"{place}: still images: their numbers lie {steps.mean():.0f} apart; expected the "
-            "frames of a recording, in order"
-        )
-    if person is None:
-        if settings.identity == "given":
-            raise InputError(
-                f"{place}: the file does not say who is who; let the estimator track people, or "
-                "set dataset.identity to tracked"
-            )
-        found.inferred += 1
-        # By all joints, also those that the skeleton has not.
-        person = [str(number) for number in track(poses.frame, joints)]
-    joints = joints[:, chosen]
-    name = (*recording.name, poses.video) if poses.video and several else recording.name
-    for one in dict.fromkeys(person):
-        rows = np.flatnonzero(np.array(person) == one)
-        if one == "-1" and poses.person is None:
-            found.repeated += len(rows)
-            continue
-        rows = rows[np.argsort(poses.frame[rows], kind="stable")]
+    else:
+        # By all joints, also those that the skeleton does not have.
+        person, found.inferred = track(poses.frame, joints) - 1, 1
+        found.repeated = int((person < 0).sum())
+        names = np.arange(1, person.max() + 2).astype(str)
+    joints = np.nan_to_num(joints[:, chosen]).reshape(len(joints), -1)
+    order = np.lexsort((poses.frame, person))
+    ends = np.searchsorted(person[order], np.arange(len(names) + 1))
+    video = (*recording.name, poses.video) if poses.video and several else recording.name
+    for one, begin, end in zip(names.tolist(), ends, ends[1:], strict=False):
+        rows = order[begin:end]
         number = poses.frame[rows]
-        if (np.diff(number) == 0).any():
-            again = number[1:][np.diff(number) == 0][0]
-            raise Unreadable(f"{place}: person {shown(one)} is in frame {again} twice")
-        labels = tuple(poses.labels[row] for row in rows) if poses.labels is not None else None
+        again = number[1:][np.diff(number) == 0]
+        if len(again):
+            raise Unreadable(f"{place}: person {shown(one)} is in frame {again[0]} twice")
+        labels = None if poses.labels is None else tuple(poses.labels[row] for row in rows)
         found.trajectories.append(
-            Trajectory(
-                name=name, person=one, number=number.astype(np.int32),
-                frames=np.nan_to_num(joints[rows]).reshape(len(rows), -1).astype(np.float32),
-                label=poses.label, labels=labels,
-            )
-        )  # fmt: skip
+            Trajectory(video, one, number.astype(np.int32), joints[rows], poses.label, labels)
+        )
+    return found
+
+
+def _check_frames(poses: Poses, place: str) -> None:
+    """Refuse a recording without people, one with too many, and still images."""
+    frames, people = np.unique(poses.frame, return_counts=True)
+    if not len(frames):
+        raise Unreadable(f"{place}: no person in any frame; leave the recording out")
+    if people.max() > MOST_PEOPLE:
+        raise Unreadable(
+            f"{place}: {people.max()} people in one frame; expected at most {MOST_PEOPLE}"
+        )
+    steps, count = np.unique(np.diff(frames), return_counts=True)
+    if len(steps) and np.diff(frames).mean() > STILL and 2 * count.max() <= count.sum():
+        raise Unreadable(
+            f"{place}: still images: their numbers lie {np.diff(frames).mean():.0f} apart; "
+            "expected the frames of a recording, in order"
+        )
 
 
 def joints_of(names: Sequence[str], skeleton: Skeleton, place: str) -> list[int]:
@@ -337,8 +347,7 @@ def in_pixels(joints: np.ndarray, settings: ReadingSettings, place: str) -> np.n
         place: of the file, for messages.
 
     Raises:
-        InputError: they are shares of the image and its size is not known, or are no positions in
-            an image.
+        InputError: the unit is shares of an image of unknown size, or is not of an image.
     """
     joints = joints.astype(np.float32, copy=True)
     missing = (joints == 0).all(axis=-1) | (joints == -1).all(axis=-1)
@@ -352,20 +361,18 @@ def in_pixels(joints: np.ndarray, settings: ReadingSettings, place: str) -> np.n
     seen = joints[np.isfinite(joints).all(axis=-1)]
     if not len(seen):
         raise Unreadable(f"{place}: no joint in any frame; leave the recording out")
-    if np.abs(seen).max() <= UNIT:
-        # Most joints of people lie within the image.
-        if (seen >= 0).mean() < 0.9:
-            raise InputError(
-                f"{place}: coordinates from {seen.min():.3g} to {seen.max():.3g}: metres, or "
-                "relative to a body; expected positions in an image; give what the estimator wrote "
-                "for the image"
-            )
-        if settings.image_size is None:
-            raise InputError(
-                f"{place}: coordinates from {seen.min():.3g} to {seen.max():.3g}: shares of the "
-                "image; set dataset.image_size to its width and height, such as [1920, 1080]"
-            )
+    unit = unit_of(seen)
+    if unit == OF_IMAGE and settings.image_size is not None:
         joints *= np.array(settings.image_size, dtype=np.float32)
+    elif unit != PIXELS:
+        remedy = (
+            "set dataset.image_size to its width and height, such as [1920, 1080]"
+            if unit == OF_IMAGE
+            else "expected positions in an image; give what the estimator wrote for the image"
+        )
+        raise InputError(
+            f"{place}: coordinates from {seen.min():.3g} to {seen.max():.3g}: {unit}; {remedy}"
+        )
     if np.nanmax(np.abs(joints)) > 1e6:
         raise Unreadable(f"{place}: coordinates of {np.nanmax(np.abs(joints)):.3g}; not pixels")
     return joints

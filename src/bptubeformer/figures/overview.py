@@ -1,4 +1,4 @@
-"""A look at the data: some people, where they are, how long they are seen, and what is missing."""
+"""Overview of the data: some people, their places, lengths of trajectories, missing joints."""
 
 import json
 from pathlib import Path

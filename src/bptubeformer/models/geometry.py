@@ -25,7 +25,7 @@ def extents(kernel: Sequence[int | str], side: int) -> list[int]:
         ValueError: the frames are not a number.
     """
     if not isinstance(kernel[0], int):
-        raise ValueError(f"{kernel[0]!r} is no number of frames; use at least 1")
+        raise ValueError(f"{kernel[0]!r} is not a number of frames; use at least 1")
     return [side if value == PART else int(value) for value in kernel]
 
 

@@ -9,10 +9,11 @@ import importlib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import ijson
 import numpy as np
@@ -54,16 +55,15 @@ class Poses(NamedTuple):
 
 
 class Beginning:
-    """The beginning of a file, which its format is told from."""
+    """The beginning of a file: its format is told from it."""
 
     def __init__(self, path: Path):
-        self.path = path
         with path.open("rb") as file:
             self.bytes = file.read(HEAD_BYTES)
 
     @cached_property
     def keys(self) -> set[str]:
-        """Places of the first values of a JSON file: ``item.keypoints.item``; none of another."""
+        """Places of the first values of a JSON file, such as ``item.keypoints.item``."""
         found: set[str] = set()
         if self.bytes.lstrip()[:1] not in (b"{", b"["):
             return found
@@ -78,15 +78,11 @@ class Beginning:
 
     @cached_property
     def lines(self) -> list[str]:
-        """The first lines that are not blank, of a text; none of another file."""
+        """The first lines of a text, without blank ones."""
         if b"\0" in self.bytes:
             return []
-        try:
-            # The last line may be cut, and so may its last letter.
-            text = self.bytes.decode("utf-8-sig", errors="ignore")
-        except UnicodeDecodeError:
-            return []
-        lines = text.splitlines()
+        # The last line may be cut, and so may its last letter.
+        lines = self.bytes.decode("utf-8-sig", errors="ignore").splitlines()
         whole = lines[:-1] if len(self.bytes) == HEAD_BYTES else lines
         return [line for line in whole if line.strip()]
 
@@ -106,7 +102,7 @@ class Format:
 
 
 NAMES = FORMATS[2:]
-"""Names of the formats, the most telling content first."""
+"""Names of the formats: each file is of one of them at most."""
 
 
 def format_named(name: str) -> Format:
@@ -117,7 +113,7 @@ def format_named(name: str) -> Format:
 
 
 def recognise(path: Path) -> str | None:
-    """Return the format of a file, told from its content; None if it is of none.
+    """Return the format of a file, told from its content; None for any other file.
 
     Raises:
         Unreadable: it holds something else in place of data.
@@ -147,7 +143,7 @@ def load_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except ValueError as error:
-        raise broken(path, error) from error
+        raise _broken(path, error) from error
 
 
 def stream_json(path: Path, place: str) -> Iterator[Any]:
@@ -156,14 +152,35 @@ def stream_json(path: Path, place: str) -> Iterator[Any]:
     Raises:
         Unreadable: it is not JSON.
     """
+    with _streamed(path) as file:
+        yield from ijson.items(file, place, use_float=True)
+
+
+def stream_pairs(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of a mapping in a JSON file of any size with their values.
+
+    Raises:
+        Unreadable: it is not JSON.
+    """
+    with _streamed(path) as file:
+        yield from ijson.kvitems(file, "", use_float=True)
+
+
+def is_list(path: Path) -> bool:
+    """Return True for a JSON file that holds a list, not a mapping."""
+    return Beginning(path).bytes.lstrip().startswith(b"[")
+
+
+@contextmanager
+def _streamed(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
-            yield from ijson.items(file, place, use_float=True)
+            yield file
     except ijson.JSONError as error:
-        raise broken(path, error) from error
+        raise _broken(path, error) from error
 
 
-def broken(path: Path, error: Exception) -> Unreadable:
+def _broken(path: Path, error: Exception) -> Unreadable:
     """Return the refusal of a file that is not JSON to its end."""
     reason = str(error).splitlines()[0][:100]
     return Unreadable(

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import ijson
-
-from bptubeformer.data.formats import Format, Poses, Rows, broken
+from bptubeformer.data.formats import Format, Poses, Rows, stream_pairs
 from bptubeformer.data.joints import of_openpose
 
 
@@ -13,14 +11,10 @@ def read(paths: Sequence[Path]) -> Iterator[Poses]:
     """Read one file; it does not say who is who."""
     (path,) = paths
     rows = Rows(path)
-    try:
-        with path.open("rb") as file:
-            for image, entry in ijson.kvitems(file, "", use_float=True):
-                for person in entry.get("people") or entry.get("bodies") or ():
-                    numbers = person.get("pose_keypoints_2d") or person.get("joints") or ()
-                    rows.add(str(image), None, numbers, 3)
-    except ijson.JSONError as error:
-        raise broken(path, error) from error
+    for image, entry in stream_pairs(path):
+        for person in entry.get("people") or entry.get("bodies") or ():
+            numbers = person.get("pose_keypoints_2d") or person.get("joints") or ()
+            rows.add(image, None, numbers, 3)
     yield rows.poses(of_openpose)
 
 

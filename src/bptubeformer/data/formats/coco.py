@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from bptubeformer.data.formats import Format, Poses, Rows, stream_json
+from bptubeformer.data.formats import Format, Poses, Rows, is_list, stream_json
 from bptubeformer.data.formats.alphapose import NAMED
 from bptubeformer.data.joints import joint_name, of_coco
 
@@ -16,19 +17,23 @@ def read(paths: Sequence[Path]) -> Iterator[Poses]:
     """
     (path,) = paths
     names: tuple[str, ...] = ()
-    for category in stream_json(path, "categories.item"):
-        names = tuple(joint_name(str(name)) for name in category.get("keypoints", ()))
-    files = {image["id"]: Path(image["file_name"]) for image in stream_json(path, "images.item")}
+    files: dict[Any, Path] = {}
+    place = "item"
+    if not is_list(path):
+        place = "annotations.item"
+        for category in stream_json(path, "categories.item"):
+            names = tuple(joint_name(str(name)) for name in category.get("keypoints", ()))
+        for image in stream_json(path, "images.item"):
+            files[image["id"]] = Path(image["file_name"])
     videos: dict[str, Rows] = defaultdict(lambda: Rows(path))
-    for place in ("annotations.item", "item"):
-        for entry in stream_json(path, place):
-            if entry.get("keypoints"):
-                image = files.get(entry["image_id"])
-                known = entry.get("track_id")
-                videos[image.parent.name if image else ""].add(
-                    image.name if image else int(entry["image_id"]),
-                    None if known is None else str(known), entry["keypoints"], 3,
-                )  # fmt: skip
+    for entry in stream_json(path, place):
+        if entry.get("keypoints"):
+            file = files.get(entry["image_id"])
+            known = entry.get("track_id")
+            videos[file.parent.name if file else ""].add(
+                file.name if file else int(entry["image_id"]),
+                None if known is None else str(known), entry["keypoints"], 3,
+            )  # fmt: skip
     for video, rows in videos.items():
         yield rows.poses(lambda count: names or of_coco(count), video=video)
 

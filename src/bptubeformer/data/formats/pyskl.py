@@ -45,6 +45,7 @@ def read(paths: Sequence[Path]) -> Iterator[Poses]:
     """Read one pickle; the people of an annotation keep their place in it."""
     (path,) = paths
     try:
+        size = path.stat().st_size
         with path.open("rb") as file:
             content = Restricted(file).load()
         annotations = content["annotations"] if isinstance(content, dict) else content
@@ -52,6 +53,8 @@ def read(paths: Sequence[Path]) -> Iterator[Poses]:
             if "keypoint" not in one:
                 raise ValueError(f"annotation {number} has no keypoint; they are in other files")
             keypoint = np.asarray(one["keypoint"])
+            if keypoint.nbytes > size:
+                raise ValueError(f"annotation {number} is larger than the file")
             if keypoint.dtype.kind not in KINDS or keypoint.ndim != 4:
                 raise ValueError(f"annotation {number} is not people x frames x joints x 2")
             if keypoint.shape[-1] != 2:

@@ -27,7 +27,7 @@ def _numbers_of_a_joint(count: int) -> int:
 
 
 def read(paths: Sequence[Path]) -> Iterator[Poses]:
-    """Read the files of a video; a frame without people has none."""
+    """Read the files of a video; a frame without people has no file."""
     rows = Rows(paths[0])
     visibility: set[float] = set()
     for path in paths:
@@ -58,7 +58,7 @@ def read(paths: Sequence[Path]) -> Iterator[Poses]:
         )
     if visibility and visibility <= {0.0, 1.0, 2.0}:
         raise Unreadable(
-            f"{shown(paths[0])}: labels of a training set, not what an estimator saw; give the "
+            f"{shown(paths[0])}: labels of a training set, not results of an estimator; give the "
             "files that yolo track wrote"
         )
     yield rows.poses(of_coco)
