@@ -321,7 +321,8 @@ class Hostile:
     {"annotations": [{"frame_dir": "a", "keypoint": np.array([None])}]},
     {"annotations": [{"frame_dir": "a", "keypoint": np.zeros((1, 2, 17, 3))}]},
     {"annotations": [{"frame_dir": "a", "keypoint": np.zeros((2, 17, 2))}]}, Huge(),
-], ids=range(9))  # fmt: skip
+    {"annotations": [{"frame_dir": "a", "keypoint": [np.zeros((9, 17, 2))] * 99}]},
+], ids=range(10))  # fmt: skip
 def test_a_hostile_or_other_pickle_executes_nothing(content, tmp_path):
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps(content))
