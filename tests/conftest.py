@@ -44,6 +44,8 @@ SLOW = {
     "test_conda.py": 3,
     "test_report.py": 3,
     "test_crate.py": 3,
+    "test_check.py": 2,
+    "test_mutations.py": 2,
 }
 """Files of slow tests, and when they run: those that need the finished workflow at the end."""
 # Real trajectories may not be redistributed: they are not part of this repository.

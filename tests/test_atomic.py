@@ -19,9 +19,10 @@ from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.figures.style import save_figure
 from bptubeformer.locks import alone_in
-from bptubeformer.models import TrainedModel, save_model
+from bptubeformer.models.files import TrainedModel, save_model
 from bptubeformer.training.checkpoint import Checkpoint
 from conftest import REPOSITORY
+from fakes import CONTENT, FINGERPRINT
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -112,20 +113,26 @@ WRITERS = {
     "a.txt": lambda path: write_text(path, "x" * 2_000_000),
     "a.csv": lambda path: write_csv(path, pd.DataFrame({"x": NUMBERS})),
     "frames.safetensors": lambda path: store_of_noise().save(path),
-    "fold0.parquet": lambda path: Split(NUMBERS, NUMBERS, np.zeros(N, np.int8), "abc", 24).save(
-        path
-    ),
+    "fold0.parquet": lambda path: Split(
+        NUMBERS, NUMBERS, np.zeros(N, np.int8), FINGERPRINT, 24
+    ).save(path),
     "predictions.parquet": lambda path: Predictions(
-        NUMBERS, NUMBERS, np.zeros(N, np.int64), np.zeros((N, 1), np.float32), ("a",), "abc"
+        NUMBERS,
+        NUMBERS,
+        np.zeros(N, np.int64),
+        np.zeros((N, 1), np.float32),
+        ("a",),
+        FINGERPRINT,
+        CONTENT,
     ).save(path),
     "embeddings.safetensors": lambda path: Embeddings(
-        np.zeros((N, 4), np.float32), NUMBERS, NUMBERS, ("a",), NUMBERS
+        np.zeros((N, 4), np.float32), NUMBERS, NUMBERS, ("a",), NUMBERS, CONTENT
     ).save(path),
     "attention.safetensors": lambda path: SegmentAttention(
         np.zeros((N, 34), np.float32), NUMBERS, {}, {}
     ).save(path),
     "model.safetensors": lambda path: save_model(
-        path, TrainedModel(torch.nn.Linear(1000, 1000), {}, ["a"], "abc")
+        path, TrainedModel(torch.nn.Linear(1000, 1000), {}, ["a"], FINGERPRINT)
     ),
     "checkpoint.safetensors": lambda path: Checkpoint(path).keep({"x": torch.zeros(N, 4)}, {}),
     "figure.svg": figure_of_noise,

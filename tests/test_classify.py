@@ -12,11 +12,13 @@ from bptubeformer.cli import main
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inference import attention_of
 from bptubeformer.figures.film import WIDTH
-from bptubeformer.models import TrainedModel, build_model, save_model
+from bptubeformer.models import build_model
+from bptubeformer.models.files import TrainedModel, save_model
 from bptubeformer.skeleton import COCO_17
 from conftest import trajectory_rows, write_csv
 from data.test_formats import people as people_of_formats
 from data.writers import WRITERS
+from fakes import FINGERPRINT
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
 CLASSES = ["walk", "road accident"]
@@ -27,7 +29,7 @@ ATTENTION = [f"attention_{part}" for part in COCO_17.parts]
 def model_file(folder, run=RUN):
     torch.manual_seed(0)
     model = build_model(run, len(CLASSES)).eval()
-    save_model(folder / "model.safetensors", TrainedModel(model, run, CLASSES, "abc"))
+    save_model(folder / "model.safetensors", TrainedModel(model, run, CLASSES, FINGERPRINT))
     return folder / "model.safetensors", model
 
 
@@ -156,7 +158,7 @@ def test_people_in_another_place_than_in_the_training_are_noticed(people, tmp_pa
         ([0, 70, 0, 70], ""),
         ([1000, 1900, 0, 70], "between 1000 and 1900 in the tra"),
     ):
-        trained = TrainedModel(model, RUN, CLASSES, "abc", COCO_17, extent)
+        trained = TrainedModel(model, RUN, CLASSES, FINGERPRINT, COCO_17, extent)
         save_model(tmp_path / "model.safetensors", trained)
         classify_trajectories(
             tmp_path / "model.safetensors", people, tmp_path / "out", device="cpu", threads=1,
@@ -165,8 +167,8 @@ def test_people_in_another_place_than_in_the_training_are_noticed(people, tmp_pa
         printed = capsys.readouterr().out
         assert (words in printed) if words else ("lies between" not in printed)
     path = tmp_path / "model.safetensors"
-    save_model(path, TrainedModel(model, RUN, CLASSES, "abc", COCO_17, [1, 2]))
-    with pytest.raises(InputError, match="its extent is not four numbers"):
+    save_model(path, TrainedModel(model, RUN, CLASSES, FINGERPRINT, COCO_17, [1, 2]))
+    with pytest.raises(InputError, match=r"extent = .*: expected four numbers in pixels"):
         classified(path, people, tmp_path / "another")
 
 

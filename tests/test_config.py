@@ -416,6 +416,30 @@ def test_whatever_stands_in_the_configuration_it_is_valid_or_refused_in_one_line
         assert "\n" not in str(error)
 
 
+def test_aliases_do_not_unfold_for_ever(config):
+    value = "x"
+    for _ in range(9):
+        value = [value] * 10
+    config["figures"]["category"] = value
+    with pytest.raises(InputError, match="config: more than 200000 values"):
+        check_config(config)
+    del config["figures"]["category"]
+    for _ in range(60):
+        value = [value]
+    config["architecture"]["padding"] = value
+    with pytest.raises(InputError, match="or more than 50 levels"):
+        check_config(config)
+
+
+def test_a_long_wrong_value_is_shown_in_part(config):
+    config["figures"]["category"] = ["x" * 300]
+    with pytest.raises(InputError, match=r"figures.category = \[x+\.\.\.: expected a category"):
+        check_config(config)
+    config["figures"]["category"] = ["x"] * 2000
+    with pytest.raises(InputError, match=r"figures.category = \(2000 values\): expected"):
+        check_config(config)
+
+
 @pytest.mark.parametrize(
     ("key", "address"),
     [("source", "https://me:secret@host/a.zip"), ("source", "https://host/a.zip?key=secret"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bptubeformer.provenance.check import METADATA
+from bptubeformer.provenance.received import METADATA
 from bptubeformer.stages import TABLES
 from checkout import RESULTS, study_of_one_run
 from conftest import REPOSITORY, trajectory_rows, write_csv

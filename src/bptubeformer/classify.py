@@ -25,9 +25,9 @@ from bptubeformer.evaluation.inference import attention_to_parts
 from bptubeformer.evaluation.metrics import average_by
 from bptubeformer.figures.film import Actor, write_film
 from bptubeformer.kinds import Count, FilmKind, Flag, FormatName, Identity, ImageSize
-from bptubeformer.models import load_model
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.classifier import Classifier
+from bptubeformer.models.files import load_model
 from bptubeformer.settings import ReadingSettings
 from bptubeformer.texts import shown
 from bptubeformer.training.device import choose_device
@@ -142,7 +142,8 @@ def classify_trajectories(
             f"{shown(output)}: tables of an earlier call; give another --output, or --force to "
             "write over them"
         )
-    trained, run, categories, _, skeleton, extent, _ = load_model(model)
+    trained = load_model(model)
+    network, skeleton = trained.model.to(place), trained.skeleton
     reading = ReadingSettings(format=format, image_size=image_size, identity=identity)
     kind = format_of([trajectories], reading)
     found, _ = read_source([trajectories], kind, skeleton, reading, threads, left_out=output)
@@ -154,11 +155,11 @@ def classify_trajectories(
     store = store_of(clips, [""], skeleton)
     if found.inferred:
         print(f"identities inferred by tracking in {found.inferred} recordings")
-    _compare(store, extent)
+    _compare(store, trained.extent)
     write_csv(output / "rejected.csv", rejected)
     for row in rejected.itertuples():
         print(f"rejected: {row.file}: {row.reason}")
-    length = run["segment_length"]
+    length = trained.run["segment_length"]
     starts, trajectory = window_starts(store.offsets, length, step)
     if not len(starts):
         raise InputError(
@@ -168,7 +169,6 @@ def classify_trajectories(
             "shorter segments"
         )
     segments = Segments.unlabelled(store, starts, length, place)
-    trained.to(place)
     classified = Classified(
         store=store,
         trajectory=trajectory,
@@ -177,10 +177,10 @@ def classify_trajectories(
             first_frame=store.frame_number[starts],
             last_frame=store.frame_number[starts + length - 1],
         ),
-        logits=predict(trained, segments).cpu().numpy(),
-        attention=_attention(trained, segments),
-        parts=trained.parts if isinstance(trained, BPTubeFormer) else (),
-        categories=categories,
+        logits=predict(network, segments).cpu().numpy(),
+        attention=_attention(network, segments),
+        parts=network.parts if isinstance(network, BPTubeFormer) else (),
+        categories=trained.categories,
     )  # fmt: skip
     write_csv(output / "segments.csv", classified.by_segment())
     write_csv(output / "trajectories.csv", classified.by_trajectory())

@@ -44,22 +44,25 @@ TAKEN = (
 _wrong = partial(wrong, "config")
 
 
-def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
+def check_config(config: Mapping[str, Any], data_elsewhere: bool = False) -> dict[str, Any]:
     """Return a configuration that can run: as given, with numbers where texts such as 1e-3 stood.
 
     Args:
         config: ``config.yaml`` with everything laid over it.
+        data_elsewhere: True for the configuration of a received run; its data and labels are not
+            looked for.
 
     Raises:
         InputError: one line: the key, its value, and what to do.
     """
     _check_names(config)
     checked = accept(Configuration, config, "config")
-    _check_source(checked["dataset"])
     skeleton = skeleton_of(checked)
-    labels = checked["dataset"]["labels"]
-    if labels is not None and not is_file(Path(labels)):
-        raise _wrong("dataset.labels", labels, "no such file; give a table: video,label")
+    if not data_elsewhere:
+        _check_source(checked["dataset"])
+        labels = checked["dataset"]["labels"]
+        if labels is not None and not is_file(Path(labels)):
+            raise _wrong("dataset.labels", labels, "no such file; give a table: video,label")
     if checked["dataset"]["source"] == SYNTHETIC and skeleton.joints != COCO_17.joints:
         raise _wrong(
             "dataset.skeleton", checked["dataset"]["skeleton"],
@@ -85,6 +88,22 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
             f"folds are counted from 0; use at most {checked['split']['folds'] - 1}",
         )  # fmt: skip
     return checked
+
+
+def left_in(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a finished run, checked, without what is null in it.
+
+    Args:
+        config: with null for each run and study that was left out; its data may be elsewhere.
+
+    Raises:
+        InputError: it is not valid.
+    """
+    given = {
+        section: {name: entry for name, entry in config[section].items() if entry is not None}
+        for section in ("runs", "studies")
+    }
+    return check_config({**config, **given}, data_elsewhere=True)
 
 
 def _refuse_same_names(section: str, named: Mapping[str, Any]) -> None:
@@ -287,10 +306,11 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
         if name not in settled[section]
     }  # fmt: skip
     in_a_study = {
-        name
+        str(name)
         for study in [*listed["studies"].values(), *settled["studies"].values()]
         for key in ("runs", "counted")
-        for name in (study.get(key) if isinstance(study, Mapping) else None) or ()
+        if isinstance(study, Mapping) and isinstance(study.get(key), list)
+        for name in study[key]
     }
     for number, (name, study) in enumerate(settled["studies"].items()):
         if not isinstance(study, Mapping) or not isinstance(study.get("runs"), list):
@@ -301,7 +321,7 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
                 f"no such run; known: {', '.join(known)}",
             )  # fmt: skip
         left = {
-            key: [run for run in study[key] if run not in left_out]
+            key: [run for run in study[key] if str(run) not in left_out]
             for key in ("runs", "counted", "leakage")
             if isinstance(study.get(key), list)
         }

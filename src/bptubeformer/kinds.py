@@ -25,6 +25,10 @@ from bptubeformer.errors import InputError
 
 LARGEST = 100_000
 """Largest count: no memory holds a model of more frames, tokens or channels."""
+LARGEST_SIZE = 2**63 - 1
+"""Bytes of a file, rows of a table: what a whole number of 64 bits holds."""
+LONGEST = 1000
+"""Letters of a text in one line."""
 LARGEST_SEED = 2**32 - 1
 """Of NumPy's generators."""
 SCIENTIFIC = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+|[-+]?\.\d+")
@@ -101,11 +105,27 @@ def whole(least: int, most: int = LARGEST) -> Kind:
 
 Flag = Annotated[bool, Kind("true or false")]
 Text = Annotated[str, Kind("a text")]
-Line = Annotated[str, Kind("a text in one line, without <", pattern=line("<"))]
+Line = Annotated[
+    str,
+    Kind(
+        f"a text in one line of at most {LONGEST} letters, without <",
+        pattern=line("<"), max_length=LONGEST,
+    ),
+]  # fmt: skip
+Name = Annotated[
+    str,
+    Kind(f"a name in one line, of at most {LONGEST} letters", pattern=line(), max_length=LONGEST),
+]
+Names = Annotated[
+    list[Name], Kind("a list of different names in one line each", min_length=1, different=True)
+]
 Whole = Annotated[int, Kind(f"a whole number of at most {LARGEST}", ge=-LARGEST, le=LARGEST)]
 Number = Annotated[float, Kind("a finite number", allow_inf_nan=False)]
 Count = Annotated[int, whole(1)]
 Index = Annotated[int, whole(0)]
+Depth = Annotated[int, whole(1, 100)]
+"""Layers of a transformer; a larger number would take minutes to build."""
+Amount = Annotated[int, whole(0, LARGEST_SIZE)]
 Seed = Annotated[int, Kind(f"a whole number from 0 to {LARGEST_SEED}", ge=0, le=LARGEST_SEED)]
 Fraction = Annotated[float, Kind("a number between 0 and 1", gt=0, lt=1)]
 Share = Annotated[float, Kind("a number from 0 to below 1", ge=0, lt=1)]
@@ -114,6 +134,7 @@ Size = Annotated[
     float, Kind("a factor above 0, at most 1000, on the number of videos", gt=0, le=1000)
 ]
 Positive = Annotated[float, Kind("a number above 0", gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Kind("a number of at least 0", ge=0, allow_inf_nan=False)]
 Epsilon = Annotated[float, Kind("a number above 0, such as 1e-9", gt=0, allow_inf_nan=False)]
 Extent = Annotated[
     Count | Literal["part"], Kind("a whole number of at least 1, or part: the whole grid of a part")
@@ -124,6 +145,18 @@ Tubelet = Annotated[
         "three whole numbers: frames, rows, columns; rows and columns may be part",
         min_length=3,
         max_length=3,
+    ),
+]
+Fingerprint = Annotated[
+    str, Kind("a fingerprint of 16 hexadecimal digits", pattern="^[0-9a-f]{16}$")
+]
+"""The beginning of a SHA-256 over the content of a store, a split or code."""
+Digest = Annotated[str, Kind("a SHA-256 of 64 hexadecimal digits", pattern="^[0-9a-f]{64}$")]
+Moment = Annotated[
+    str,
+    Kind(
+        "a moment such as 2026-01-31T12:00:00+00:00",
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$",
     ),
 ]
 FORMATS = (

@@ -1,4 +1,4 @@
-"""Metadata of safetensors files: a dictionary beside the arrays.
+"""Metadata of safetensors files: a mapping beside the arrays.
 
 As one entry, because safetensors writes several entries in no fixed order: equal content then
 makes equal files.
@@ -7,7 +7,11 @@ makes equal files.
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bptubeformer.sections import Record, accept
+from bptubeformer.texts import shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +31,21 @@ def unpack(metadata: Mapping[str, str] | None) -> dict[str, Any]:
         KeyError: the file was not written by this package.
     """
     return json.loads((metadata or {})[ENTRY])
+
+
+def describe(metadata: Mapping[str, str] | None, kind: type[Record], path: Path) -> dict[str, Any]:
+    """Return the mapping that ``pack`` packed, as its description accepts it.
+
+    Args:
+        metadata: of the file.
+        kind: the description of the mapping.
+        path: of the file, for messages.
+
+    Raises:
+        InputError: names the key that is wrong.
+        KeyError: the file was not written by this package.
+    """
+    return accept(kind, unpack(metadata), shown(path))
 
 
 def content_of(tensors: Mapping[str, "Tensor"], about: Mapping[str, Any]) -> str:

@@ -1,11 +1,25 @@
 """Refuse a file that is not of the expected kind: by its name, in one line."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bptubeformer.errors import InputError
+from bptubeformer.sections import MOST_VALUES, Record, accept, is_large
 from bptubeformer.texts import shown
+
+if TYPE_CHECKING:
+    import pandas
+
+MOST_BYTES = 500_000_000
+"""Of a JSON file: ten times the list of a million inputs is not read."""
+MOST_YAML = 1_000_000
+"""Bytes of a YAML file: a person writes no more."""
+MOST_ROWS = 50_000_000
+"""Rows of a table: ten times the windows of HR-Crime. A small file may unfold to any number."""
+MOST_COLUMNS = 1000
 
 
 @contextmanager
@@ -36,3 +50,57 @@ def reading(path: Path, what: str, writer: str) -> Iterator[None]:
         raise InputError(
             f"{shown(path)}: not {what} ({reason or type(error).__name__}); write it with: {writer}"
         ) from error
+
+
+def read_record(path: Path, kind: type[Record]) -> dict[str, Any]:
+    """Read a JSON file that a stage wrote.
+
+    Args:
+        path: of the file.
+        kind: its description.
+
+    Raises:
+        InputError: it is not there, or not what it should be; names the key that is wrong.
+    """
+    with reading(path, kind.expected, kind.writer):
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES / 1e6:.0f} MB")
+        return accept(kind, json.loads(path.read_text(encoding="utf-8")), shown(path))
+
+
+def read_yaml(path: Path, what: str, writer: str) -> dict[str, Any]:
+    """Read a mapping in YAML, whose aliases unfold to no more than a person writes.
+
+    Raises:
+        InputError: it is not there, or not a mapping.
+    """
+    import yaml
+
+    with reading(path, what, writer):
+        if path.stat().st_size > MOST_YAML:
+            raise ValueError(f"more than {MOST_YAML / 1e6:.0f} MB")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or is_large(content, MOST_VALUES):
+            raise ValueError("not a mapping, or one of too many values")
+        return content
+
+
+def read_parquet(path: Path, kind: type[Record]) -> tuple["pandas.DataFrame", dict[str, Any]]:
+    """Read a table that a stage wrote, and what is said about it.
+
+    Args:
+        path: of the parquet file.
+        kind: the description of what is said about the table, in ``DataFrame.attrs``.
+
+    Raises:
+        InputError: it is not there, or not what it should be; names the key that is wrong.
+    """
+    import pandas as pd
+    import pyarrow.parquet
+
+    with reading(path, kind.expected, kind.writer):
+        size = pyarrow.parquet.read_metadata(path)
+        if size.num_rows > MOST_ROWS or size.num_columns > MOST_COLUMNS:
+            raise ValueError(f"{size.num_rows} rows of {size.num_columns} columns")
+        table = pd.read_parquet(path)
+        return table, accept(kind, table.attrs, shown(path))

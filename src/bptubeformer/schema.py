@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import ConfigDict, Field, create_model
 
 from bptubeformer.kinds import (
+    LONGEST,
     Checked,
     Count,
     Flag,
@@ -35,7 +36,13 @@ Name = Annotated[
         **NAME,
     ),
 ]
-Category = Annotated[str, Kind("a category name: that of a folder, in one line", pattern=line("/"))]
+Category = Annotated[
+    str,
+    Kind(
+        "a category name: that of a folder, in one line of at most 255 letters",
+        pattern=line("/"), max_length=255,
+    ),
+]  # fmt: skip
 RunName = Annotated[str, Kind("the name of a run", **NAME)]
 
 
@@ -55,7 +62,7 @@ class Dataset(section_of(ReadingSettings)):  # type: ignore[misc]
         str,
         # The report has it within a script, which a tag may end.
         Kind("doi:..., an http(s) address, an archive, a folder, or the word synthetic, without <",
-             pattern=line("<")),
+             pattern=line("<"), max_length=4096),
     ]  # fmt: skip
     server: Annotated[
         str,
@@ -107,8 +114,9 @@ class Run(Section):
     model: Annotated[str, Kind("the name of a model")]
     experiment: Annotated[
         str,
-        Kind("the experiment of the paper that the run belongs to, in one line", pattern=line()),
-    ]
+        Kind("the experiment of the paper that the run belongs to, in one line",
+             pattern=line(), max_length=LONGEST),
+    ]  # fmt: skip
     segment_length: Count
     training: Annotated[dict[str, Any], Kind("a mapping of training settings")] = Field({})
 
@@ -137,7 +145,7 @@ class StudySettings(Section):
     """An entry of ``studies``."""
 
     expected = "a mapping with question, runs, baseline and shown"
-    question: Annotated[str, Kind("a question in one line", pattern=line())]
+    question: Annotated[str, Kind("a question in one line", pattern=line(), max_length=LONGEST)]
     runs: Members
     counted: Members = Field([])
     protocols: Protocols = Field([])

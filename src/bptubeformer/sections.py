@@ -1,8 +1,8 @@
-"""Mappings that people write, each with its description: pydantic checks, one line refuses."""
+"""Mappings from outside, each with its description: pydantic checks, one line refuses."""
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, get_args, get_origin
 
 import yaml
@@ -12,14 +12,28 @@ from pydantic_core import PydanticCustomError
 from bptubeformer.errors import InputError
 from bptubeformer.texts import shown
 
+MOST_VALUES = 200_000
+"""Values of a mapping: aliases of YAML unfold a few lines to more than any memory holds."""
+DEEPEST = 50
+"""Mappings and lists within each other."""
+MOST_SHOWN, LONGEST = 1000, 200
+"""Values, and letters, of a wrong value that a message shows."""
+
 
 class Section(BaseModel):
-    """A mapping with known keys."""
+    """A mapping with known keys, which somebody wrote."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     expected: ClassVar[str] = "a mapping"
     example: ClassVar[str] = "config.yaml"
     """A file that shows every key."""
+    from_people: ClassVar[bool] = True
+    """False where no alias of YAML can be in it."""
+
+    @classmethod
+    def remedy(cls) -> str:
+        """Return the words that help where a key is missing."""
+        return f"add it ({cls.example} shows every key)"
 
     @model_validator(mode="before")
     @classmethod
@@ -27,6 +41,19 @@ class Section(BaseModel):
         if not isinstance(value, Mapping):
             raise PydanticCustomError("expected", "expected {text}", {"text": cls.expected})
         return value
+
+
+class Record(Section):
+    """A mapping that a stage writes into its output, and that others may have changed."""
+
+    from_people: ClassVar[bool] = False
+    writer: ClassVar[str]
+    """The command that writes it."""
+
+    @classmethod
+    def remedy(cls) -> str:
+        """Return the words that help where a key is missing."""
+        return f"write the file again with: {cls.writer}"
 
 
 def accept(description: type[Section], given: Any, of: str, place: str = "") -> dict[str, Any]:
@@ -41,6 +68,11 @@ def accept(description: type[Section], given: Any, of: str, place: str = "") -> 
     Raises:
         InputError: names the outermost key that is wrong.
     """
+    if description.from_people and is_large(given, MOST_VALUES):
+        raise InputError(
+            f"{of}: more than {MOST_VALUES} values, or more than {DEEPEST} levels (an alias counts "
+            "as often as it is used); expected fewer"
+        )
     try:
         accepted = description.model_validate(given)
     except ValidationError as error:
@@ -54,13 +86,28 @@ def _explained(description: type[Section], fault: Any, of: str, place: str) -> I
     parts = [str(part) for part in fault["loc"] if part != "[key]"]
     where = ".".join([*([place] if place else []), *parts]) or "its content"
     if fault["type"] == "missing":
-        return InputError(
-            f"{of}: {where} is missing; add it ({description.example} shows every key)"
-        )
+        return InputError(f"{of}: {where} is missing; {description.remedy()}")
     if fault["type"] == "extra_forbidden":
         known = _inside(description, parts[:-1]).model_fields
         return wrong(of, where, fault["input"], f"unknown key; {nearest(parts[-1], known)}")
     return wrong(of, where, fault["input"], fault["msg"])
+
+
+def is_large(given: Any, most: int) -> bool:
+    """Return True for more values than ``most``, every alias unfolded, or for too many levels."""
+    waiting, count = [(given, 0)], 0
+    while waiting:
+        value, depth = waiting.pop()
+        inside: Collection[Any] = ()
+        if isinstance(value, Mapping):
+            inside = value.values()
+        elif isinstance(value, list | tuple | set):
+            inside = value
+        count += 1 + len(inside)
+        if count > most or depth > DEEPEST:
+            return True
+        waiting += [(one, depth + 1) for one in inside]
+    return False
 
 
 def _inside(description: Any, keys: Iterable[str]) -> type[Section]:
@@ -75,9 +122,14 @@ def _inside(description: Any, keys: Iterable[str]) -> type[Section]:
 
 def wrong(of: str, key: str, value: Any, remedy: str) -> InputError:
     """Return the refusal of a value."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
+    if is_large(value, MOST_SHOWN):
+        text = f"({len(value)} values)"
+    else:
+        text = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
     if "\n" in text:
-        text = json.dumps(value)
+        text = json.dumps(value, default=str)
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}..."
     return InputError(f"{of}: {shown(key)} = {text}: {remedy}")
 
 

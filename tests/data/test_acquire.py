@@ -11,8 +11,9 @@ import pooch.core
 import pytest
 
 from bptubeformer.data import download
-from bptubeformer.data.acquire import acquire, manifest_folders
+from bptubeformer.data.acquire import acquire
 from bptubeformer.data.layout import folder_state
+from bptubeformer.data.manifest import manifest_folders
 from bptubeformer.errors import InputError
 from conftest import trajectory_rows, write_csv
 from data.dataverse_server import DOI, RemoteFile, dataverse
@@ -179,7 +180,11 @@ def test_another_address_never_finds_the_files_of_the_one_before(archive, folder
 
 
 def test_what_is_no_manifest_is_refused(tmp_path):
-    for text, words in (("{}", "not a manifest"), ('{"folders": []}', "it names no folder")):
+    empty = '{"source": "a", "folders": [], "files": []}'
+    for text, words in (
+        ("{", "not a manifest"), ("{}", "source is missing; write the file again with: bptube"),
+        (empty, r"folders = \[\]: expected a list of one or more folders"),
+    ):  # fmt: skip
         (tmp_path / "manifest.json").write_text(text)
         with pytest.raises(InputError, match=words):
             manifest_folders(tmp_path / "manifest.json")

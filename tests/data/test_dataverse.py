@@ -1,7 +1,10 @@
 import io
+import json
+import random
 import socket
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import pooch.core
@@ -10,9 +13,10 @@ import requests
 
 from bptubeformer.data import dataverse as client
 from bptubeformer.data import download as transfer
-from bptubeformer.data.dataverse import TOKEN_VARIABLE, download
+from bptubeformer.data.dataverse import TOKEN_VARIABLE, download, list_files
 from bptubeformer.errors import InputError
 from data.dataverse_server import DOI, TOKEN, RemoteFile, dataverse
+from mutations import mutations, within_seconds
 
 LIMIT = 10_000_000
 LARGE = bytes(range(256)) * 4000
@@ -445,3 +449,15 @@ def test_a_listing_that_is_sent_on_to_no_address_is_refused(tmp_path, monkeypatc
         server.listing_faults, server.onward = [302], "http://["
         with pytest.raises(InputError, match="redirects to an invalid one; correct it"):
             download(DOI, server.address, tmp_path, LIMIT)
+
+
+def test_a_listing_with_any_value_in_any_field_is_refused_in_one_line_or_used(tmp_path):
+    with dataverse(RemoteFile("a", b"1"), RemoteFile("b", b"2", folder="c")) as server:
+        sound = requests.get(
+            f"{server.address}/api/datasets/:persistentId/", {"persistentId": DOI}, timeout=10
+        ).json()
+        made = list(mutations(sound))
+        for make in random.Random(0).sample(made, 150):
+            server.listing = json.dumps(make())
+            with within_seconds(), suppress(InputError):
+                list_files(DOI, server.address)

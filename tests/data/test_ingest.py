@@ -34,7 +34,7 @@ def ingested(tmp_path):
 
     def read(source, **settings):
         manifest = tmp_path / "manifest.json"
-        manifest.write_text(json.dumps({"folders": [str(source)]}))
+        manifest.write_text(json.dumps({"source": "", "folders": [str(source)], "files": []}))
         output = tmp_path / "frames.safetensors"
         write_store(manifest, output, None, ReadingSettings(**settings), 2)
         return FrameStore.load(output)

@@ -75,7 +75,7 @@ def test_what_the_page_says_is_enough(row, below, added, tmp_path):
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     config["dataset"] |= {"name": "mine", "source": str(source), **more}
     manifest = tmp_path / "manifest.json"
-    manifest.write_text(json.dumps({"folders": [str(source)]}))
+    manifest.write_text(json.dumps({"source": "", "folders": [str(source)], "files": []}))
     output = tmp_path / "frames.safetensors"
     write_store(manifest, output, None, ReadingSettings(**reading_of(check_config(config))), 1)
     store = FrameStore.load(output)

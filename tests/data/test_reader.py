@@ -370,7 +370,8 @@ def test_any_finite_coordinates_survive(tmp_path_factory, values):
     [("store-small", 306, 39174, (204, 159)), ("msraction3d", 566, 22365, (535, 18))],
 )
 def test_real_trajectories_are_read(real_archive, tmp_path, name, count, frames, long):
-    from bptubeformer.data.acquire import acquire, manifest_folders
+    from bptubeformer.data.acquire import acquire
+    from bptubeformer.data.manifest import manifest_folders
 
     acquire(str(real_archive(name)), tmp_path / "raw", tmp_path / "manifest.json")
     layout = find_trajectories(manifest_folders(tmp_path / "manifest.json"), None)

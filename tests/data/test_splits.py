@@ -18,6 +18,7 @@ from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
 from bptubeformer.kinds import OF_ANY_DATA
 from bptubeformer.settings import SplitSettings
+from fakes import FINGERPRINT
 
 
 def store_of(rows: list[list[list[int]]]) -> FrameStore:
@@ -205,12 +206,19 @@ def test_what_is_no_split_is_refused(tmp_path):
     path.write_bytes(b"PAR1 and so on")
     with pytest.raises(InputError, match="not a split"):
         Split.load(path)
-    part = pd.Categorical(["mine"])
-    pd.DataFrame({"start": [0], "trajectory": [0], "part": part}).to_parquet(path)
+    table = pd.DataFrame({"start": [0], "trajectory": [0], "part": pd.Categorical(["mine"])})
+    table.to_parquet(path)
+    with pytest.raises(InputError, match="data is missing; write the file again with: bptubeform"):
+        Split.load(path)
+    about = {"data": FINGERPRINT, "segment_length": 24, "seed": 0}
+    table.attrs = about
+    table.to_parquet(path)
     with pytest.raises(InputError, match="its parts are not train, validation, test"):
         Split.load(path)
     part = pd.Categorical(PARTS_OF_SPLIT)
-    pd.DataFrame({"start": [0.5, 1, 2], "trajectory": [0] * 3, "part": part}).to_parquet(path)
+    table = pd.DataFrame({"start": [0.5, 1, 2], "trajectory": [0] * 3, "part": part})
+    table.attrs = about
+    table.to_parquet(path)
     with pytest.raises(InputError, match="its starts or trajectories are not whole numbers"):
         Split.load(path)
 

@@ -11,7 +11,7 @@ from bptubeformer.evaluation.accuracy import (
     metrics_markdown,
     metrics_table,
 )
-from bptubeformer.evaluation.leakage import leakage_markdown, leakage_table, read_history
+from bptubeformer.evaluation.leakage import leakage_markdown, leakage_table
 from bptubeformer.evaluation.learned import (
     folds_differ,
     has_learned,
@@ -21,6 +21,7 @@ from bptubeformer.evaluation.learned import (
 )
 from bptubeformer.evaluation.metrics import METRICS
 from bptubeformer.evaluation.predictions import FILE, Predictions
+from fakes import CONTENT, FINGERPRINT
 
 RUNS = {
     "BPT-V2": {"experiment": "kernel", "kernel": [2, 3, 3], "stride": [2, 3, 3],
@@ -56,8 +57,13 @@ def write(results, protocol, run, fold, trajectory, predicted):
     folder = results / protocol / run / f"fold{fold}"
     logits = np.eye(2, dtype=np.float32)[predicted]
     labels = (trajectory >= 4).astype(np.int64)
-    Predictions(trajectory, trajectory, labels, logits, ("c0", "c1"), data).save(folder / FILE)
-    history = {"epoch": [1, 2], "validation_loss": [0.5, 0.4], "validation_accuracy": [0.1, 0.9]}
+    Predictions(trajectory, trajectory, labels, logits, ("c0", "c1"), data, CONTENT).save(
+        folder / FILE
+    )
+    history = {
+        "epoch": [1, 2], "train_loss": [0.5, 0.4], "validation_loss": [0.5, 0.4],
+        "validation_accuracy": [0.1, 0.9], "learning_rate": 0.001, "seconds": 1.0, "best": True,
+    }  # fmt: skip
     pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
 
 
@@ -100,19 +106,13 @@ def test_predictions_of_other_data_are_refused(tmp_path, store_file):
     logits, two = np.eye(2, dtype=np.float32), ("c0", "c1")
     own = read_fingerprint(store_file)
     # None of the eight, or of another class; or of a store that only looks like this one.
-    for trajectory, data in (([0, 8], own), ([-1, 4], own), ([4, 0], own), ([0, 4], "another")):
+    for trajectory, data in (([0, 8], own), ([-1, 4], own), ([4, 0], own), ([0, 4], FINGERPRINT)):
         numbers = np.array(trajectory)
-        Predictions(numbers, numbers, np.array([0, 1]), logits, two, data).save(
+        Predictions(numbers, numbers, np.array([0, 1]), logits, two, data, CONTENT).save(
             tmp_path / "video" / "BPT-V2" / "fold0" / FILE
         )
         with pytest.raises(InputError, match="predictions for other trajectories than those of"):
             evaluate(tmp_path, store_file, ["BPT-V2"], ["video"], 1, [0])
-
-
-def test_what_is_no_history_is_refused(tmp_path):
-    (tmp_path / "history.csv").write_text("epoch,loss\n1,2\n")
-    with pytest.raises(InputError, match="not the history of a training"):
-        read_history(tmp_path / "history.csv")
 
 
 def test_mean_and_sample_deviation_stand_beside_the_paper(evaluation):

@@ -9,6 +9,7 @@ from bptubeformer.evaluation.clusters import (
     silhouettes_table,
 )
 from bptubeformer.evaluation.inspection import Embeddings
+from fakes import CONTENT
 
 
 def test_too_few_segments_have_no_silhouette():
@@ -25,7 +26,7 @@ def test_both_readings_are_named():
     cloud = np.repeat([0, 1], 10)
     embedding = generator.normal(0, 0.1, (20, 4)).astype(np.float32) + 5 * cloud[:, None]
     label = np.tile([0, 1], 10)
-    shown = Embeddings(embedding, label, label, ("a", "b"), np.arange(20))
+    shown = Embeddings(embedding, label, label, ("a", "b"), np.arange(20), CONTENT)
     table = silhouettes_table(shown, seed=0).set_index(["grouping", "group"])
     assert table.loc[(BY_CLUSTER, ALL), "mean"] > 0.9
     assert table.loc[(BY_CLASS, ALL), "mean"] < 0.1

@@ -10,13 +10,21 @@ from bptubeformer.evaluation.inspection import (
     choose_segment,
     sample_per_class,
 )
+from fakes import CONTENT
 
 CATEGORIES = ["Abuse", "Arson"]
 ATTENTION = SegmentAttention(
     segment=np.ones((4, 34), np.float32),
     frame_number=np.arange(4, dtype=np.int32),
     attention={"body parts": np.full((8, 6, 6), 1 / 6, np.float32)},
-    text={"category": "Abuse"},
+    text={
+        "category": "Abuse",
+        "predicted": "Abuse",
+        "probability": "0.9",
+        "video": "a",
+        "person": "1",
+        "model": CONTENT,
+    },
 )
 
 
@@ -48,6 +56,7 @@ def test_embeddings_that_do_not_belong_together_are_refused(tmp_path, change, wo
         np.array([1, 1]),
         ("a", "b"),
         np.array([0, 0]),
+        CONTENT,
     )
     replace(sound, **change).save(tmp_path / "embeddings.safetensors")
     with pytest.raises(InputError, match=words):
@@ -95,6 +104,7 @@ def test_records_survive_saving(tmp_path):
         np.array([1, 1]),
         ("a", "b"),
         np.array([4, 7]),
+        CONTENT,
     )
     embeddings.save(tmp_path / "embeddings.safetensors")
     loaded = Embeddings.load(tmp_path / "embeddings.safetensors")
@@ -104,6 +114,6 @@ def test_records_survive_saving(tmp_path):
     assert np.array_equal(loaded.predicted, embeddings.predicted)
     ATTENTION.save(tmp_path / "attention.safetensors")
     loaded = SegmentAttention.load(tmp_path / "attention.safetensors")
-    assert loaded.text == {"category": "Abuse"}
+    assert loaded.text == ATTENTION.text
     assert list(loaded.attention) == ["body parts"]
     assert np.array_equal(loaded.segment, ATTENTION.segment)

@@ -23,9 +23,11 @@ from bptubeformer.evaluation.movement import (
     read_movement,
 )
 from bptubeformer.evaluation.trained import TrainedFold
-from bptubeformer.models import TrainedModel, build_model, save_model
+from bptubeformer.models import build_model
 from bptubeformer.models.bptubeformer import BPTubeFormer
+from bptubeformer.models.files import TrainedModel, save_model
 from bptubeformer.skeleton import COCO_17
+from fakes import CONTENT
 
 WRISTS = list(COCO_17.parts).index("wrists")
 
@@ -40,7 +42,9 @@ def speeds(segment, numbers=range(8)):
 
 
 def test_what_is_no_table_of_movement_is_refused(tmp_path):
-    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "movement.parquet")
+    table = pd.DataFrame({"x": [1]})
+    table.attrs = {"model": CONTENT}
+    table.to_parquet(tmp_path / "movement.parquet")
     with pytest.raises(InputError, match=r"not a table of attention and movement \(no column traj"):
         read_movement(tmp_path / "movement.parquet", COCO_17)
 

@@ -13,7 +13,9 @@ from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
 from bptubeformer.evaluation.predict import predict_fold, predict_folds
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
-from bptubeformer.models import TrainedModel, build_model, save_model
+from bptubeformer.models import build_model
+from bptubeformer.models.files import TrainedModel, save_model
+from fakes import FINGERPRINT
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
 
@@ -100,7 +102,7 @@ def test_attention_is_that_of_a_test_segment(fold, fold_files, model_file, store
     ("change", "words"),
     [
         ({"categories": ["walk", "jump"]}, "trained for the classes walk, jump, but the data has"),
-        ({"data": "another"}, r"trained on other data \(another\) than this store"),
+        ({"data": FINGERPRINT}, r"trained on other data \(0123456789abcdef\) than this store"),
         ({"run": {**RUN, "heads": 4}}, "a model of another run: it is .*'heads': 4"),
     ],
 )

@@ -5,12 +5,18 @@ from tensorboard.plugins.projector import ProjectorConfig
 
 from bptubeformer.evaluation.inspection import Embeddings
 from bptubeformer.figures.projector import write_projector
+from fakes import CONTENT
 
 
 def test_tensorboard_finds_vectors_and_classes(tmp_path):
     embedding = np.random.default_rng(0).random((3, 4)).astype(np.float32)
     shown = Embeddings(
-        embedding, np.array([0, 1, 1]), np.array([0, 1, 0]), ("Abuse", "Road Rage"), np.arange(3)
+        embedding,
+        np.array([0, 1, 1]),
+        np.array([0, 1, 0]),
+        ("Abuse", "Road Rage"),
+        np.arange(3),
+        CONTENT,
     )
     shown.save(tmp_path / "embeddings.safetensors")
     write_projector(

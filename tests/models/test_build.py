@@ -9,17 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bptubeformer.errors import InputError
-from bptubeformer.models import (
-    TrainedModel,
-    _kind,
-    available,
-    build_model,
-    hyperparameters,
-    load_model,
-    save_model,
-)
+from bptubeformer.models import _kind, available, build_model, hyperparameters
+from bptubeformer.models.files import TrainedModel, load_model, save_model
 from bptubeformer.models.layers import Stacked
 from conftest import REPOSITORY
+from fakes import CONTENT, FINGERPRINT
 
 SMALL = {
     name: {"model": name, "segment_length": 6}
@@ -198,14 +192,14 @@ def test_every_matrix_is_initialised_within_its_xavier_bound(model):
 
 
 def save(path, model, run, classes=CLASSES):
-    save_model(path, TrainedModel(model, run, classes, "abc"))
+    save_model(path, TrainedModel(model, run, classes, FINGERPRINT))
 
 
 def test_a_model_survives_saving(model, run, segments, tmp_path):
     path = tmp_path / "model.safetensors"
     save(path, model, run)
     loaded = load_model(path)
-    assert (loaded.run, loaded.categories, loaded.data) == (run, CLASSES, "abc")
+    assert (loaded.run, loaded.categories, loaded.data) == (run, CLASSES, FINGERPRINT)
     assert torch.equal(loaded.model.eval()(segments), model.eval()(segments))
 
 
@@ -282,7 +276,7 @@ def test_a_model_file_that_was_changed_is_refused(model, run, tmp_path):
     path.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
     with pytest.raises(InputError, match="its content is not what was written"):
         load_model(path)
-    path.write_bytes(sound.replace(b'\\"abc\\"', b'\\"abd\\"'))
+    path.write_bytes(sound.replace(FINGERPRINT.encode(), FINGERPRINT[::-1].encode()))
     with pytest.raises(InputError, match="its content is not what was written"):
         load_model(path)
 
@@ -290,9 +284,11 @@ def test_a_model_file_that_was_changed_is_refused(model, run, tmp_path):
 @pytest.mark.parametrize("about", [{}, {"run": 1, "categories": []}, {"run": {}, "categories": 3},
                                    {"run": {"model": "../os"}, "categories": ["a"]}])  # fmt: skip
 def test_a_file_that_names_no_architecture_is_refused(tmp_path, about):
-    path, about = tmp_path / "model.safetensors", {**about, "content": "", "data": ""}
+    path = tmp_path / "model.safetensors"
+    others = {"extent": None, "skeleton": {}, "training": {}, "split": None}
+    about = {**others, "data": FINGERPRINT, "content": CONTENT, **about}
     save_file({"a": torch.zeros(1)}, path, metadata={"about": json.dumps(about)})
-    with pytest.raises(InputError, match="not a model of this package"):
+    with pytest.raises(InputError, match=r"is missing|expected a|not a model of this"):
         load_model(path)
 
 

@@ -6,12 +6,14 @@ import pytest
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import stage_fingerprint
 from bptubeformer.locks import LOCK, alone_in
-from bptubeformer.models import load_model
 from bptubeformer.models.classifier import Classifier
+from bptubeformer.models.files import load_model
+from bptubeformer.reading import read_record
 from bptubeformer.settings import TrainingSettings
 from bptubeformer.training import loop
 from bptubeformer.training.device import processor
 from bptubeformer.training.job import train_fold, train_folds
+from bptubeformer.training.record import TrainingRecord
 
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
 SETTINGS = TrainingSettings(batch_size=16, max_epochs=2, seed=3)
@@ -44,10 +46,15 @@ def test_a_run_records_what_it_was(trained, store):
     assert record["run"] == RUN
     assert record["training"]["seed"] == 3
     assert record["training"]["max_epochs"] == 2
+    model = load_model(trained / "model.safetensors")
     assert record["fingerprints"] == {
         "data": store.fingerprint,
         "code": stage_fingerprint("bptubeformer.training.job", "bptubeformer"),
+        "split": model.split,
+        "model": model.content,
     }
+    assert model.training == record["training"]
+    assert read_record(trained / "run.json", TrainingRecord) == record
     assert record["versions"]["torch"].startswith("2.13.0")
     assert record["device"] == processor()
     assert record["best_epoch"] <= record["epochs"] == 2

@@ -23,6 +23,7 @@ from bptubeformer.skeleton import COCO_17
 from bptubeformer.verdict import gate
 from bptubeformer.verdict.evidence import Evidence
 from conftest import REPOSITORY
+from fakes import CONTENT, FINGERPRINT, RECORD
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
@@ -138,21 +139,13 @@ def make_world(results: Path, config: dict) -> None:
     ).to_csv(tables / "movement.csv", index=False)  # fmt: skip
     for run in studies["paper"].runs:
         for fold in range(3):
-            record = {
-                "run": described[run],
-                "training": {"learning_rate": 0.001, "batch_size": 1000, "max_epochs": 100},
-                "epochs": 10,
-                "best_epoch": 7,
-                "seconds": 1800.0,
-                "device": "cpu (x)",
-                "versions": {"torch": "2", "python": "3"},
-            }
+            record = {**RECORD, "run": described[run]}
             folder = results / "as-published" / run / f"fold{fold}"
             folder.mkdir(parents=True)
             (folder / "run.json").write_text(json.dumps(record))
     shown = results / "as-published" / "BPT-V2" / "fold0"
     logits = np.zeros((789, 13), np.float32)
-    Predictions(video, video, label, logits, tuple(names), "abc").save(shown / FILE)
+    Predictions(video, video, label, logits, tuple(names), FINGERPRINT, CONTENT).save(shown / FILE)
     weights = {"attention body parts": np.zeros((8, 6, 6), np.float32)}
     weights |= {f"attention {part}": np.zeros((8, 12, 12), np.float32) for part in COCO_17.parts}
     save_file(weights, shown / "attention.safetensors")

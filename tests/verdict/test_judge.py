@@ -535,9 +535,9 @@ def test_a_class_or_part_that_results_lack_decides_nothing(evidence):
 
 def test_a_record_that_is_none_is_refused(evidence):
     path = evidence.folds_of("BPT-V2")[0] / "run.json"
-    for text in ("[1]", "{"):
+    for text, words in (("[1]", r"its content = \[1\]: expected the"), ("{", "not the")):
         path.write_text(text)
-        with pytest.raises(InputError, match=r"run\.json: not the record of a training"):
+        with pytest.raises(InputError, match=rf"run\.json: {words} record of a training"):
             evidence.records_of(["BPT-V2"])
 
 

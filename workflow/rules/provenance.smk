@@ -1,4 +1,5 @@
 # A finished run, to be handed on.
+WITHOUT_WEIGHTS = "crate-without-weights.zip"
 
 
 rule crate:
@@ -26,8 +27,23 @@ rule crate:
         # When all rules are known.
         rules=lambda wildcards: as_json(shell_commands()),
         code=package_fingerprint(),
+        without_weights=lambda wildcards, output: as_json(
+            output.crate.endswith(WITHOUT_WEIGHTS)
+        ),
     message:
         "The run as an RO-Crate"
     shell:
         "python src crate --results {params.results:q} --config {params.config:q} "
-        "--rules {params.rules:q} --output {output.crate:q} 2>&1 | tee {log:q}"
+        "--rules {params.rules:q} --output {output.crate:q} "
+        "--without-weights {params.without_weights:q} 2>&1 | tee {log:q}"
+
+
+use rule crate as crate_without_weights with:
+    output:
+        crate=f"{RESULTS}/{WITHOUT_WEIGHTS}",
+    log:
+        log_of("crate_without_weights"),
+    benchmark:
+        benchmark_of("crate_without_weights")
+    message:
+        "The run as an RO-Crate without its models"

@@ -1,24 +1,21 @@
 """From a source (DOI, URL, archive, folder) to verified files and a manifest of them."""
 
 import hashlib
-import json
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import requests
 
-from bptubeformer.atomic import write_text
 from bptubeformer.data import dataverse
 from bptubeformer.data.addresses import host, refuse_secrets
 from bptubeformer.data.archives import ARCHIVES, Budget, Damaged, is_archive, stem, unpack
 from bptubeformer.data.download import RETRIES, Refused, WrongChecksum, is_name, keep, keep_only
 from bptubeformer.data.layout import is_file, is_folder, walk_files
+from bptubeformer.data.manifest import sha256_of, write_manifest
 from bptubeformer.errors import InputError
 from bptubeformer.kinds import Gigabytes
 from bptubeformer.locks import alone_in
-from bptubeformer.reading import reading
 from bptubeformer.texts import shown
 
 NESTING = 3
@@ -91,40 +88,6 @@ def _acquire(
     write_manifest(output, source, folders)
 
 
-def write_manifest(manifest: Path, source: str, folders: list[Path]) -> None:
-    """Write what was acquired: the folders to search and every file with its checksum."""
-    files = [_described(path) for folder in folders for path in walk_files(folder)]
-    if not files:
-        raise InputError(f"{shown(source)}: no file in it; give the data in HR-Crime's layout")
-    content = {"source": source, "folders": [str(folder) for folder in folders], "files": files}
-    write_text(manifest, json.dumps(content, indent=1) + "\n")
-    total = sum(int(file["bytes"] or 0) for file in files)
-    print(f"{len(files)} files, {total / 1e6:.1f} MB")
-
-
-def _described(path: Path) -> dict[str, str | int | None]:
-    """Path, size and checksum of a file; none if it cannot be read or is not a file."""
-    described: dict[str, str | int | None] = {"path": str(path), "bytes": None, "sha256": None}
-    # What there is to read of it is the business of ingest, which says what is wrong with it.
-    with suppress(OSError):
-        if is_file(path):
-            described |= {"sha256": _sha256(path), "bytes": path.stat().st_size}
-    return described
-
-
-def manifest_folders(manifest: Path) -> list[Path]:
-    """The folders of a manifest, to be searched for trajectories.
-
-    Raises:
-        InputError: the file is not a manifest.
-    """
-    with reading(manifest, "a manifest", "bptubeformer acquire"):
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-        if not isinstance(content["folders"], list) or not content["folders"]:
-            raise ValueError("it names no folders")
-        return [Path(folder) for folder in content["folders"]]
-
-
 def _download(url: str, folder: Path, checksum: str | None, limit: int) -> Path:
     refuse_secrets("dataset.source", url)
     name = Path(unquote(urlparse(url).path)).name
@@ -150,7 +113,7 @@ def _download(url: str, folder: Path, checksum: str | None, limit: int) -> Path:
         ) from error
     keep_only(folder, [path])
     if checksum is None:
-        print(f"not compared with a checksum: {path.name} is sha256:{_sha256(path)}")
+        print(f"not compared with a checksum: {path.name} is sha256:{sha256_of(path)}")
     return path
 
 
@@ -193,8 +156,3 @@ def _free_name(path: Path) -> Path:
         number += 1
         free = path.with_name(f"{path.name}-{number}")
     return free
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

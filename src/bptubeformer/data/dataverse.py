@@ -9,10 +9,11 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urljoin
 
 import requests
+from pydantic import ConfigDict
 
 from bptubeformer.data.addresses import host, is_private, refuse_secrets
 from bptubeformer.data.archives import DEEPEST
@@ -29,6 +30,8 @@ from bptubeformer.data.download import (
     session,
 )
 from bptubeformer.errors import InputError
+from bptubeformer.kinds import Amount, Flag, Kind, Name, Text
+from bptubeformer.sections import Section, accept
 from bptubeformer.texts import shown
 
 TOKEN_VARIABLE = "DATAVERSE_API_TOKEN"  # noqa: S105 (its name, not its value)
@@ -37,6 +40,62 @@ TOKEN_VARIABLE = "DATAVERSE_API_TOKEN"  # noqa: S105 (its name, not its value)
 CHECKSUMS = ("md5", "sha1", "sha256", "sha512")
 LISTING_BYTES = 200_000_000
 """Largest listing that is read; one of 100,000 files has 100 MB."""
+
+
+class Foreign(Section):
+    """A mapping of a Dataverse installation; keys that are not used here are left alone."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+    from_people = False
+
+
+class Checksum(Foreign):
+    """Algorithm and digest of a file."""
+
+    expected = "a mapping with type and value"
+    type: Name
+    value: Name
+
+
+class DataFile(Foreign):
+    """A file, without its place."""
+
+    expected = "a mapping with id and filename"
+    id: Amount
+    filename: Text
+    checksum: Checksum | None = None
+    md5: Name = ""
+    filesize: Amount = 0
+    originalFileFormat: Name = ""
+    originalFileName: Text = ""
+    originalFileSize: Amount = 0
+
+
+class Entry(Foreign):
+    """A file of a dataset."""
+
+    expected = "a mapping with dataFile"
+    dataFile: DataFile
+    directoryLabel: Annotated[str, Kind("the path of a folder", max_length=4096)] = ""
+    restricted: Flag = False
+
+
+class Version(Foreign):
+    """A version of a dataset."""
+
+    files: Annotated[list[Entry], Kind("a list of files")]
+
+
+class Dataset(Foreign):
+    """``data`` of a listing."""
+
+    latestVersion: Version
+
+
+class Listing(Foreign):
+    """The answer of an installation."""
+
+    data: Dataset
 
 
 @dataclass(frozen=True)
@@ -134,15 +193,17 @@ def list_files(doi: str, server: str) -> list[RemoteFile]:
             f"{url}: a listing of more than {LISTING_BYTES / 1e6:.0f} MB; check dataset.server"
         )
     try:
-        entries = json.loads(content)["data"]["latestVersion"]["files"]
-        files = [_remote_file(entry, server) for entry in entries]
-    except (
-        ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
-    ) as error:  # fmt: skip
+        listing = accept(Listing, json.loads(content), url)
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{url}: not the listing of a Dataverse dataset ({type(error).__name__}); check "
             "dataset.server"
         ) from error
+    except InputError as error:
+        raise InputError(
+            f"{error}; not the listing of a Dataverse dataset; check dataset.server"
+        ) from error
+    files = [_remote_file(one, server) for one in listing["data"]["latestVersion"]["files"]]
     if not files:
         raise InputError(f"{doi}: the dataset has no files; check dataset.source")
     seen: set[PurePosixPath] = set()
@@ -173,18 +234,18 @@ def _remote_file(entry: dict[str, Any], server: str) -> RemoteFile:
             f"{server}: the listing names the file {shown(str(path))[:200]}, {fault}; download the "
             "files by hand and give their folder as dataset.source"
         )
-    if "checksum" in data:
+    if data.get("checksum"):
         kind, digest = data["checksum"]["type"].replace("-", "").lower(), data["checksum"]["value"]
     else:
-        kind, digest = "md5", data["md5"]
+        kind, digest = "md5", data.get("md5", "")
     if kind not in CHECKSUMS or not digest:
         raise InputError(
             f"{server}: {shown(str(path))} has no checksum that can be compared ({shown(kind)}); "
             "download it by hand and give its path as dataset.source"
         )
     query = "?format=original" if tabular else ""
-    url = urljoin(server, f"/api/access/datafile/{int(data['id'])}{query}")
-    size = int(data.get("originalFileSize" if tabular else "filesize", 0))
+    url = urljoin(server, f"/api/access/datafile/{data['id']}{query}")
+    size = data.get("originalFileSize" if tabular else "filesize", 0)
     return RemoteFile(
         path, url, f"{kind}:{digest.lower()}", size, bool(entry.get("restricted", False))
     )

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.atomic import write_csv, write_text
-from bptubeformer.data.acquire import manifest_folders
 from bptubeformer.data.labels import Clip, in_groups, labelled, of_categories
 from bptubeformer.data.layout import Layout, SeveralPlaces, find_trajectories, find_unlabelled
+from bptubeformer.data.manifest import manifest_folders
 from bptubeformer.data.reader import REJECTED, check_rejected, ingest, text_of
 from bptubeformer.data.recordings import (
     TRAJECTORIES,

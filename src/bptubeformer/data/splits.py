@@ -17,7 +17,10 @@
     different seeds.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,13 +31,24 @@ from bptubeformer.atomic import replacing, write_csv
 from bptubeformer.data.store import FrameStore, video_of
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
-from bptubeformer.kinds import PROTOCOLS, Count, Protocol
-from bptubeformer.reading import reading
+from bptubeformer.kinds import PROTOCOLS, Count, Fingerprint, Protocol, Seed
+from bptubeformer.reading import read_parquet, reading
+from bptubeformer.sections import Record
 from bptubeformer.settings import DEFAULT_SPLIT, SplitSettings
 from bptubeformer.texts import shown
 
 PARTS_OF_SPLIT = ("train", "validation", "test")
 QUARTILES = 4
+
+
+class About(Record):
+    """The entries of a split's file beside its windows."""
+
+    expected = "a split"
+    writer = "bptubeformer split"
+    data: Fingerprint
+    segment_length: Count
+    seed: Seed
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,17 @@ class Split:
     seed: int = 0
     """Added to the seed of a training: all folds of ``predefined`` may have the same windows."""
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything in the split, 16 hexadecimal digits."""
+        digest = hashlib.sha256(json.dumps(self._about(), sort_keys=True).encode())
+        for array in (self.starts, self.trajectory, self.part):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]
+
+    def _about(self) -> dict[str, str | int]:
+        return {"data": self.data, "segment_length": self.segment_length, "seed": self.seed}
+
     def windows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
         """Starts and trajectories of the windows of one part, int64 (n,) each."""
         chosen = self.part == PARTS_OF_SPLIT.index(part)
@@ -63,7 +88,7 @@ class Split:
         """Write a window a row: start, trajectory, part."""
         part = pd.Categorical.from_codes(self.part, categories=list(PARTS_OF_SPLIT))
         table = pd.DataFrame({"start": self.starts, "trajectory": self.trajectory, "part": part})
-        table.attrs = {name: getattr(self, name) for name in ("data", "segment_length", "seed")}
+        table.attrs = self._about()
         with replacing(path) as partial:
             table.to_parquet(partial, index=False)
 
@@ -74,8 +99,8 @@ class Split:
         Raises:
             InputError: the file is not a split.
         """
-        with reading(path, "a split", "bptubeformer split"):
-            table = pd.read_parquet(path)
+        table, about = read_parquet(path, About)
+        with reading(path, About.expected, About.writer):
             if set(table["part"].unique()) != set(PARTS_OF_SPLIT):
                 raise ValueError(f"its parts are not {', '.join(PARTS_OF_SPLIT)}")
             if any(table[name].dtype.kind != "i" for name in ("start", "trajectory")):
@@ -83,10 +108,8 @@ class Split:
             return cls(
                 starts=table["start"].to_numpy(np.int64),
                 trajectory=table["trajectory"].to_numpy(np.int64),
-                part=table["part"].cat.codes.to_numpy(),
-                data=table.attrs["data"],
-                segment_length=table.attrs["segment_length"],
-                seed=table.attrs["seed"],
+                part=table["part"].cat.set_categories(PARTS_OF_SPLIT).cat.codes.to_numpy(),
+                **about,
             )
 
     def check(self, store: FrameStore, length: int, path: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,10 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from bptubeformer.atomic import replacing
-from bptubeformer.metadata import pack, unpack
+from bptubeformer.kinds import Fingerprint, Kind, Names
+from bptubeformer.metadata import describe, pack
 from bptubeformer.reading import reading
+from bptubeformer.sections import Record
 from bptubeformer.skeleton import COCO_17, Skeleton, read_skeleton
 
 NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
@@ -23,6 +25,17 @@ SAMPLE = 20_000
 """Frames, evenly over a store, whose coordinates are looked at."""
 TABLE = ("category", "video", "person", "rows", "group", "part")
 TEXTS = ("category", "video", "person", "group", "part")
+
+
+class About(Record):
+    """The entries of a store's file beside its frames."""
+
+    expected = "a frame store"
+    writer = "bptubeformer ingest"
+    trajectories: Annotated[dict[str, list[Any]], Kind("a mapping of columns to lists")]
+    categories: Names
+    skeleton: Annotated[dict[str, Any], Kind("the table of a skeleton")]
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True)
@@ -119,9 +132,26 @@ class FrameStore:
         Raises:
             InputError: the file is not a frame store.
         """
+        store, _ = cls._open(path)
         with _reading(path):
-            with safe_open(path, framework="np") as file:
-                about = unpack(file.metadata())
+            store._check_frames()
+        return store
+
+    @classmethod
+    def outline(cls, path: Path) -> "FrameStore":
+        """Open a store that may be without its frames; its fingerprint is what the file says.
+
+        Raises:
+            InputError: the file is not a frame store.
+        """
+        store, about = cls._open(path)
+        vars(store)["fingerprint"] = about["fingerprint"]
+        return store
+
+    @classmethod
+    def _open(cls, path: Path) -> "tuple[FrameStore, dict[str, Any]]":
+        with _reading(path):
+            about = _about(path)
             arrays = _memory_map(path)
             store = cls(
                 frames=arrays["frames"],
@@ -131,26 +161,35 @@ class FrameStore:
                 categories=tuple(about["categories"]),
                 skeleton=read_skeleton(about["skeleton"]),
             )
-            store._check()
-        return store
+            store._check_table()
+            return store, about
 
-    def _check(self) -> None:
-        """Refuse arrays that do not belong together.
+    def _check_frames(self) -> None:
+        """Refuse frames that are not those of the trajectories.
 
         Raises:
             ValueError: says which.
         """
         count = len(self.frames)
-        kinds = (self.frames.dtype, self.frame_number.dtype, self.offsets.dtype)
-        if kinds != (np.float32, np.int32, np.int64):
-            raise ValueError(f"arrays of {', '.join(map(str, kinds))}")
         if self.frames.shape != (count, self.skeleton.values) or self.frame_number.shape != (
             count,
         ):
             raise ValueError(f"frames {self.frames.shape}, numbers {self.frame_number.shape}")
+        if self.offsets[-1] != count:
+            raise ValueError("its trajectories are not those of its frames")
+
+    def _check_table(self) -> None:
+        """Refuse arrays that do not belong together.
+
+        Raises:
+            ValueError: says which.
+        """
+        kinds = (self.frames.dtype, self.frame_number.dtype, self.offsets.dtype)
+        if kinds != (np.float32, np.int32, np.int64):
+            raise ValueError(f"arrays of {', '.join(map(str, kinds))}")
         ends = np.concatenate([[0], np.cumsum(self.trajectories["rows"])])
         whole = (self.trajectories["rows"] > 0).all() and len(ends) > 1
-        if not whole or not np.array_equal(self.offsets, ends) or ends[-1] != count:
+        if not whole or not np.array_equal(self.offsets, ends):
             raise ValueError("its trajectories are not those of its frames")
         unknown = set(self.trajectories["category"]) - set(self.categories)
         if unknown:
@@ -166,8 +205,8 @@ def read_trajectories(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Raises:
         InputError: the file is not a frame store.
     """
-    with _reading(path), safe_open(path, framework="np") as file:
-        about = unpack(file.metadata())
+    with _reading(path):
+        about = _about(path)
         return _read_table(about), tuple(about["categories"])
 
 
@@ -177,8 +216,8 @@ def read_skeleton_of(path: Path) -> Skeleton:
     Raises:
         InputError: the file is not a frame store.
     """
-    with _reading(path), safe_open(path, framework="np") as file:
-        return read_skeleton(unpack(file.metadata())["skeleton"])
+    with _reading(path):
+        return read_skeleton(_about(path)["skeleton"])
 
 
 def read_fingerprint(path: Path) -> str:
@@ -187,8 +226,8 @@ def read_fingerprint(path: Path) -> str:
     Raises:
         InputError: the file is not a frame store.
     """
-    with _reading(path), safe_open(path, framework="np") as file:
-        return str(unpack(file.metadata())["fingerprint"])
+    with _reading(path):
+        return str(_about(path)["fingerprint"])
 
 
 def save_without_frames(store: Path, target: Path) -> None:
@@ -199,7 +238,7 @@ def save_without_frames(store: Path, target: Path) -> None:
     """
     with _reading(store), safe_open(store, framework="np") as file:
         offsets, metadata = file.get_tensor("offsets"), file.metadata()
-        skeleton = read_skeleton(unpack(metadata)["skeleton"])
+        skeleton = read_skeleton(describe(metadata, About, store)["skeleton"])
     arrays = {
         "frames": np.empty((0, skeleton.values), np.float32),
         "frame_number": np.empty(0, np.int32),
@@ -242,12 +281,15 @@ def _memory_map(path: Path) -> dict[str, np.ndarray]:
 
 def _read_table(about: dict[str, Any]) -> pd.DataFrame:
     table, categories = about["trajectories"], about["categories"]
-    if not isinstance(categories, list) or len(set(categories)) < len(categories):
-        raise ValueError("its classes are not a list of different names")
     if not all(isinstance(name, str) for key in TEXTS for name in (*table[key], *categories)):
         raise ValueError("a name in it is not a text")
     return pd.DataFrame({name: table[name] for name in TABLE}).astype({"rows": np.int64})
 
 
 def _reading(path: Path) -> AbstractContextManager[None]:
-    return reading(path, "a frame store", "bptubeformer ingest")
+    return reading(path, About.expected, About.writer)
+
+
+def _about(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="np") as file:
+        return describe(file.metadata(), About, path)

@@ -1,13 +1,26 @@
 """Numbers of a dataset that tell a person at a glance whether its skeletons are people."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import ConfigDict
 
 from bptubeformer.data.store import SAMPLE, FrameStore, video_of
+from bptubeformer.kinds import FormatName, Kind
+from bptubeformer.sections import Record
 
 QUANTILES = (0, 0.01, 0.5, 0.99, 1)
 HALF = 0.5
+
+
+class Summary(Record):
+    """The content of ``summary.json``, of which only this is read again."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    expected = "the summary of a dataset"
+    writer = "bptubeformer ingest"
+    format: FormatName
+    categories: Annotated[list[dict[str, Any]], Kind("a list of mappings")]
 
 
 def visible(store: FrameStore) -> np.ndarray:
@@ -35,20 +48,6 @@ def summary_of(store: FrameStore) -> dict[str, Any]:
     steps[store.offsets[1:-1] - 1] = 1
     owner = np.repeat(np.arange(len(store.rows)), store.rows)[1:]
     hardly = table[share < HALF]
-    categories = []
-    for label, category in enumerate(store.categories):
-        mine = store.labels == label
-        own = table[mine]
-        categories.append(
-            {
-                "category": category,
-                "videos": len(np.unique(video_of(table)[mine])),
-                "trajectories": len(own),
-                "groups": own["group"].nunique() if own["group"].any() else None,
-                "parts": own["part"].value_counts().to_dict() if own["part"].any() else None,
-                "frames": int(own["rows"].sum()),
-            }
-        )
     return {
         "skeleton": store.skeleton.name,
         "frames": len(store.frames),
@@ -64,5 +63,25 @@ def summary_of(store: FrameStore) -> dict[str, Any]:
         "hardly_visible": [
             f"{one.category}/{one.video}/{one.person}" for one in hardly.itertuples()
         ],
-        "categories": categories,
+        "categories": of_classes(store),
     }
+
+
+def of_classes(store: FrameStore) -> list[dict[str, Any]]:
+    """Return the numbers of each class of a dataset; they do not need the frames."""
+    table = store.trajectories
+    found = []
+    for label, category in enumerate(store.categories):
+        mine = store.labels == label
+        own = table[mine]
+        found.append(
+            {
+                "category": category,
+                "videos": len(np.unique(video_of(table)[mine])),
+                "trajectories": len(own),
+                "groups": own["group"].nunique() if own["group"].any() else None,
+                "parts": own["part"].value_counts().to_dict() if own["part"].any() else None,
+                "frames": int(own["rows"].sum()),
+            }
+        )
+    return found

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bptubeformer.data.acquire import write_manifest
+from bptubeformer.data.manifest import write_manifest
 from bptubeformer.errors import naming
 from bptubeformer.kinds import Seed, Size
 from bptubeformer.locks import alone_in

@@ -13,7 +13,7 @@ from bptubeformer.evaluation.inference import attention_of
 from bptubeformer.evaluation.inspection import SegmentAttention, choose_segment
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.evaluation.trained import check_model
-from bptubeformer.models import load_model
+from bptubeformer.models.files import load_model
 from bptubeformer.texts import shown
 
 
@@ -60,6 +60,7 @@ def attend_segment(
             "person": shown(person["person"]),
             "predicted": categories[int(probability.argmax())],
             "probability": f"{probability.max():.4f}",
+            "model": trained.content,
         },
     ).save(output)
 

@@ -56,6 +56,7 @@ def write_of_fold(fold: TrainedFold, seed: int, output: Path) -> None:
     numbers = torch.tensor(fold.store.frame_number, device=fold.device)
     table = attention_movement(fold.model, fold.segments(), numbers, seed, fold.store.skeleton)
     table = table.assign(window_start=fold.starts, trajectory=fold.trajectory)
+    table.attrs = {"model": fold.content}
     with replacing(output) as partial:
         table.to_parquet(partial, index=False)
 

@@ -31,5 +31,11 @@ def embed_fold(fold: TrainedFold, per_class: int, seed: int, output: Path) -> No
     """Class-token embeddings of at most ``per_class`` test segments of each class."""
     chosen = sample_per_class(fold.labels, per_class, seed)
     embedding, predicted = embed(fold.model, fold.segments(chosen))
-    shown = (embedding, fold.labels[chosen], predicted, fold.categories, fold.trajectory[chosen])
-    Embeddings(*shown).save(output)
+    Embeddings(
+        embedding=embedding,
+        label=fold.labels[chosen],
+        predicted=predicted,
+        categories=fold.categories,
+        trajectory=fold.trajectory[chosen],
+        model=fold.content,
+    ).save(output)

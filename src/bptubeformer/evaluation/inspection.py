@@ -13,8 +13,32 @@ from safetensors.numpy import save_file
 from scipy.special import log_softmax
 
 from bptubeformer.atomic import replacing
-from bptubeformer.metadata import pack, unpack
+from bptubeformer.kinds import Digest, Line, Name, Names
+from bptubeformer.metadata import describe, pack
 from bptubeformer.reading import reading
+from bptubeformer.sections import Record
+
+
+class AboutEmbeddings(Record):
+    """The entries of a file of embeddings beside them."""
+
+    expected = "a file of embeddings"
+    writer = "bptubeformer embed"
+    categories: Names
+    model: Digest
+
+
+class AboutAttention(Record):
+    """The entries of a file of attention beside it."""
+
+    expected = "the attention of a segment"
+    writer = "bptubeformer attend"
+    category: Name
+    predicted: Name
+    probability: Line
+    video: Name
+    person: Name
+    model: Digest
 
 
 @dataclass(frozen=True)
@@ -30,13 +54,16 @@ class Embeddings:
     categories: tuple[str, ...]
     trajectory: np.ndarray
     """int64 (n,): index of the trajectory of each segment."""
+    model: str
+    """Hash of the content of the model."""
 
     def save(self, path: Path) -> None:
         """Write to one safetensors file."""
         arrays = {"embedding": self.embedding, "label": self.label, "predicted": self.predicted}
         arrays["trajectory"] = self.trajectory
+        about = {"categories": self.categories, "model": self.model}
         with replacing(path) as partial:
-            save_file(arrays, partial, metadata=pack({"categories": self.categories}))
+            save_file(arrays, partial, metadata=pack(about))
 
     @classmethod
     def load(cls, path: Path) -> "Embeddings":
@@ -46,15 +73,17 @@ class Embeddings:
             InputError: the file holds no embeddings.
         """
         with (
-            reading(path, "a file of embeddings", "bptubeformer embed"),
+            reading(path, AboutEmbeddings.expected, AboutEmbeddings.writer),
             safe_open(path, framework="np") as file,
         ):
+            about = describe(file.metadata(), AboutEmbeddings, path)
             found = cls(
                 embedding=file.get_tensor("embedding"),
                 label=file.get_tensor("label"),
                 predicted=file.get_tensor("predicted"),
-                categories=tuple(unpack(file.metadata())["categories"]),
+                categories=tuple(about["categories"]),
                 trajectory=file.get_tensor("trajectory"),
+                model=about["model"],
             )
             found._check()
             return found
@@ -88,7 +117,8 @@ class SegmentAttention:
     """``body parts`` (H, 1 + P, 1 + P), class token first, and each part (H, n, n); rows sum to
     1."""
     text: dict[str, str]
-    """category, predicted, probability (of the predicted class), video, person."""
+    """category, predicted, probability (of the predicted class), video, person, and model: the
+    hash of its content."""
 
     def save(self, path: Path) -> None:
         """Write to one safetensors file."""
@@ -106,7 +136,7 @@ class SegmentAttention:
             InputError: the file holds no attention.
         """
         with (
-            reading(path, "the attention of a segment", "bptubeformer attend"),
+            reading(path, AboutAttention.expected, AboutAttention.writer),
             safe_open(path, framework="np") as file,
         ):
             names = [name for name in file.keys() if name.startswith("attention ")]  # noqa: SIM118
@@ -114,7 +144,7 @@ class SegmentAttention:
                 segment=file.get_tensor("segment"),
                 frame_number=file.get_tensor("frame_number"),
                 attention={n.removeprefix("attention "): file.get_tensor(n) for n in names},
-                text=unpack(file.metadata()),
+                text=describe(file.metadata(), AboutAttention, path),
             )
             found._check()
             return found

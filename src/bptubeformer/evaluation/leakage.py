@@ -10,8 +10,8 @@ from bptubeformer.evaluation.accuracy import Evaluation, evaluate, over_folds
 from bptubeformer.evaluation.learned import judged, marked, notes_of_marks
 from bptubeformer.evaluation.tables import ranges, render, signed, spread, write_table
 from bptubeformer.evaluation.uncertainty import SHARE, Counts, Estimate, bounds
-from bptubeformer.reading import reading
 from bptubeformer.study import Study, fold_folders
+from bptubeformer.training.record import read_history
 
 REFERENCE = "as-published"
 """The protocol whose results the others are compared with."""
@@ -87,16 +87,6 @@ def write_leakage(study: Study, output: Path) -> None:
     )
     table = leakage_table(study.results, evaluation, study.learned)
     write_table(output, table, leakage_markdown(table, study.dataset))
-
-
-def read_history(path: Path) -> pd.DataFrame:
-    """The epochs of a training.
-
-    Raises:
-        InputError: the file is not a history.
-    """
-    with reading(path, "the history of a training", "bptubeformer train"):
-        return pd.read_csv(path)[["epoch", "validation_loss", "validation_accuracy"]].astype(float)
 
 
 def leakage_markdown(table: pd.DataFrame, dataset: str) -> str:

@@ -31,7 +31,9 @@ from bptubeformer.data.store import read_skeleton_of, videos_of
 from bptubeformer.evaluation.bootstrap import draw_weights
 from bptubeformer.evaluation.tables import ranges, render, write_table
 from bptubeformer.evaluation.uncertainty import Estimate, satterthwaite
-from bptubeformer.reading import reading
+from bptubeformer.kinds import Digest
+from bptubeformer.reading import read_parquet, reading
+from bptubeformer.sections import Record
 from bptubeformer.skeleton import Skeleton
 from bptubeformer.study import Study
 
@@ -46,6 +48,14 @@ def levels_of(skeleton: Skeleton) -> list[tuple[str, str]]:
     return [(BETWEEN_PARTS, ALL_PARTS), *((level, p) for level in levels for p in skeleton.parts)]
 
 
+class About(Record):
+    """The entries of the file beside the table."""
+
+    expected = "a table of attention and movement"
+    writer = "bptubeformer attention_movement"
+    model: Digest
+
+
 def read_movement(path: Path, skeleton: Skeleton) -> pd.DataFrame:
     """Attention and movement of the test segments of a fold.
 
@@ -56,9 +66,8 @@ def read_movement(path: Path, skeleton: Skeleton) -> pd.DataFrame:
     Raises:
         InputError: the file is not such a table.
     """
-    writer = "bptubeformer attention_movement"
-    with reading(path, "a table of attention and movement", writer):
-        table = pd.read_parquet(path)
+    table, about = read_parquet(path, About)
+    with reading(path, About.expected, About.writer):
         of_levels = (
             (level, part, order) for level, part in levels_of(skeleton) for order in ORDERS
         )
@@ -66,6 +75,9 @@ def read_movement(path: Path, skeleton: Skeleton) -> pd.DataFrame:
         for name in ("trajectory", "window_start", *sorted(needed)):
             if name not in table:
                 raise ValueError(f"no column {name}")
+            if table[name].dtype.kind not in "if":
+                raise ValueError(f"its column {name} does not hold numbers")
+        table.attrs = about
         return table
 
 

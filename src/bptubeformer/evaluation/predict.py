@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.learned import LOOK_AT, folds_differ, has_learned
 from bptubeformer.evaluation.predictions import FILE, Predictions
 from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
@@ -40,6 +41,21 @@ def predict_folds(
         print(f"folds differ widely: balanced accuracy {found}; {chance}")
 
 
+def logits_of(fold: TrainedFold, precision: str) -> np.ndarray:
+    """Logits float32 (n, classes) of all test segments of a fold.
+
+    Raises:
+        InputError: some are not finite.
+    """
+    logits = predict(fold.model, fold.segments(), precision).cpu().numpy()
+    if not np.isfinite(logits).all():
+        raise InputError(
+            f"the model of {fold.run['model']} with the content {fold.content[:16]} gives values "
+            "that are not finite; train it again with: bptubeformer train"
+        )
+    return logits
+
+
 def predict_fold(fold: TrainedFold, precision: str, output: Path) -> dict[str, float]:
     """Logits of all test segments of a fold, written as ``predictions.parquet``.
 
@@ -47,7 +63,7 @@ def predict_fold(fold: TrainedFold, precision: str, output: Path) -> dict[str, f
         balanced_accuracy, classes and predicted_classes, of the classes that are tested.
     """
     check_precision(precision, fold.device)
-    logits = predict(fold.model, fold.segments(), precision).cpu().numpy()
+    logits = logits_of(fold, precision)
     Predictions(
         starts=fold.starts,
         trajectory=fold.trajectory,

@@ -7,11 +7,22 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.atomic import replacing
-from bptubeformer.reading import reading
+from bptubeformer.kinds import Digest, Fingerprint
+from bptubeformer.reading import read_parquet, reading
+from bptubeformer.sections import Record
 
 FILE = "predictions.parquet"
 LOGIT = "logit "
 """Prefix of the columns with logits; the class name follows."""
+
+
+class About(Record):
+    """The entries of the file beside the table."""
+
+    expected = "a table of predictions"
+    writer = "bptubeformer predict"
+    data: Fingerprint
+    model: Digest
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Predictions:
     """Class names."""
     data: str
     """Fingerprint of the store."""
-    model: str = ""
+    model: str
     """Hash of the content of the model."""
 
     def save(self, path: Path) -> None:
@@ -50,8 +61,8 @@ class Predictions:
         Raises:
             InputError: the file is not a table of predictions.
         """
-        with reading(path, "a table of predictions", "bptubeformer predict"):
-            table = pd.read_parquet(path)
+        table, about = read_parquet(path, About)
+        with reading(path, About.expected, About.writer):
             categories = [name[len(LOGIT) :] for name in table.columns if name.startswith(LOGIT)]
             labels = table["label"].cat.set_categories(categories)
             logits = table[[LOGIT + name for name in categories]].to_numpy(np.float32)
@@ -63,6 +74,5 @@ class Predictions:
                 labels=labels.cat.codes.to_numpy(np.int64),
                 logits=logits,
                 categories=tuple(categories),
-                data=table.attrs["data"],
-                model=table.attrs["model"],
+                **about,
             )

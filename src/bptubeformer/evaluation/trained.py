@@ -13,8 +13,8 @@ from bptubeformer.data.splits import Split
 from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.kinds import Index, Options
-from bptubeformer.models import TrainedModel, load_model
 from bptubeformer.models.classifier import Classifier
+from bptubeformer.models.files import TrainedModel, load_model
 from bptubeformer.study import of_fold
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine, choose_device
 
@@ -68,7 +68,26 @@ class TrainedFold:
         check_model(model_file, trained, run, store)
         split = Split.load(split_file)
         split.check(store, trained.run["segment_length"], split_file)
-        starts, trajectory = split.windows("test")
+        return cls.of(store, trained, *split.windows("test"), device)
+
+    @classmethod
+    def of(
+        cls,
+        store: FrameStore,
+        trained: TrainedModel,
+        starts: np.ndarray,
+        trajectory: np.ndarray,
+        device: torch.device,
+    ) -> "TrainedFold":
+        """Put a trained model and windows together.
+
+        Args:
+            store: the dataset.
+            trained: the model, trained on it.
+            starts: int64 (n,), first frame of each window.
+            trajectory: int64 (n,), trajectory of each window.
+            device: where it is used.
+        """
         return cls(
             store=store,
             model=trained.model.to(device),

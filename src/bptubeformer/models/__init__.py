@@ -15,19 +15,15 @@ environment with torch is needed.
 
 import ast
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from bptubeformer import kinds
-from bptubeformer.atomic import replacing
-from bptubeformer.metadata import content_of, pack, unpack
-from bptubeformer.reading import reading
-from bptubeformer.skeleton import COCO_17, Skeleton, read_skeleton
+from bptubeformer.skeleton import COCO_17, Skeleton
 
 if TYPE_CHECKING:
     from bptubeformer.models.classifier import Classifier
@@ -112,7 +108,7 @@ def build_model(run: Mapping[str, Any], classes: int, skeleton: Skeleton = COCO_
         ValueError: no such model, or hyperparameters that it does not have or that do not fit
             together.
     """
-    _check_run(run)
+    check_run(run)
     module = importlib.import_module(f"bptubeformer.models.{run['model']}")
     (name,) = module.__all__
     arguments = {key: value for key, value in run.items() if key != "model"}
@@ -122,7 +118,12 @@ def build_model(run: Mapping[str, Any], classes: int, skeleton: Skeleton = COCO_
     return getattr(module, name)(classes=classes, **arguments)
 
 
-def _check_run(run: Mapping[str, Any]) -> None:
+def check_run(run: Mapping[str, Any]) -> None:
+    """Refuse a model that does not exist, and hyperparameters of another kind.
+
+    Raises:
+        ValueError: names the first that is wrong.
+    """
     if run.get("model") not in available():
         raise ValueError(f"model {run.get('model')!r} is not one of {', '.join(available())}")
     known = hyperparameters(run["model"])
@@ -135,126 +136,6 @@ def _check_run(run: Mapping[str, Any]) -> None:
             check_hyperparameter(run["model"], key, value)
         except ValueError as error:
             raise ValueError(f"{key} {value!r}: {error}") from None
-
-
-class TrainedModel(NamedTuple):
-    """A model with what is needed to use it."""
-
-    model: "Classifier"
-    run: dict[str, Any]
-    """Its name and hyperparameters, as for ``build_model``."""
-    categories: list[str]
-    """Class names."""
-    data: str
-    """Fingerprint of the store that it was trained on."""
-    skeleton: Skeleton = COCO_17
-    extent: Sequence[float] | None = None
-    """Pixels between which the coordinates of the training data lie: x, x, y, y."""
-    content: str = ""
-    """Hash of what its file holds; none before it was written."""
-
-
-def save_model(path: Path, trained: TrainedModel) -> None:
-    """Write a trained model to one safetensors file."""
-    from safetensors.torch import save_file
-
-    weights = {name: value.cpu() for name, value in trained.model.state_dict().items()}
-    about = {
-        "run": dict(trained.run),
-        "categories": list(trained.categories),
-        "data": trained.data,
-        "skeleton": trained.skeleton.metadata,
-        "extent": None if trained.extent is None else list(trained.extent),
-    }
-    about["content"] = content_of(weights, about)
-    with replacing(path) as partial:
-        save_file(weights, partial, metadata=pack(about))
-
-
-def load_model(path: Path) -> TrainedModel:
-    """Read a trained model; nothing in the file is executed.
-
-    Raises:
-        InputError: the file is not a model written by ``save_model``, or was changed since; where
-            its weights are not those of the architecture that it names, the first that differs is
-            named.
-    """
-    from safetensors import safe_open
-
-    kind = "a model of this package"
-    with reading(path, kind, "bptubeformer train"), safe_open(path, framework="pt") as file:
-        about = unpack(file.metadata())
-        content = about.pop("content")
-        run, categories = about["run"], about["categories"]
-        if not isinstance(categories, list) or not all(isinstance(n, str) for n in categories):
-            raise ValueError("its classes are not a list of names")
-        names = list(file.keys())
-        slices = {name: file.get_slice(name) for name in names}
-        found = {name: (tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}
-        skeleton = read_skeleton(about["skeleton"])
-        _check_weights(run, len(categories), skeleton, found)
-        model = build_model(run, len(categories), skeleton)
-        weights = {name: file.get_tensor(name) for name in names}
-        for name, values in weights.items():
-            if not values.isfinite().all():
-                raise ValueError(f"its weight {name} has values that are not finite")
-        if content != content_of(weights, about):
-            raise ValueError("its content is not what was written")
-        model.load_state_dict(weights)
-        extent = about["extent"]
-        if extent is not None and (len(extent) != 4 or not all(map(isfinite, extent))):
-            raise ValueError("its extent is not four numbers")
-    return TrainedModel(model, run, categories, about["data"], skeleton, extent, content)
-
-
-def read_content(path: Path) -> str:
-    """Hash of what a model's file holds, as it was written, without reading the weights.
-
-    Raises:
-        InputError: the file is not a model.
-    """
-    from safetensors import safe_open
-
-    kind = "a model of this package"
-    with reading(path, kind, "bptubeformer train"), safe_open(path, framework="pt") as file:
-        return str(unpack(file.metadata())["content"])
-
-
-def _check_weights(
-    run: Mapping[str, Any],
-    classes: int,
-    skeleton: Skeleton,
-    found: Mapping[str, tuple[tuple[int, ...], str]],
-) -> None:
-    """Refuse weights that are not those of an architecture, before any memory is taken for it.
-
-    Args:
-        run: model and hyperparameters that a file names.
-        classes: number of classes that it names.
-        skeleton: that it names.
-        found: shape and type of each of its weights, by name.
-
-    Raises:
-        ValueError: names the first weight that differs.
-    """
-    import torch
-
-    _check_run(run)
-    if run.get("depth", 0) > len(found):
-        raise ValueError(f"its architecture is larger than its weights: {dict(run)}")
-    with torch.device("meta"):
-        expected = build_model(run, classes, skeleton).state_dict()
-    for name in [*expected, *found]:
-        wanted = _form(tuple(expected[name].shape), "F32") if name in expected else "none"
-        here = _form(*found[name]) if name in found else "none"
-        if wanted != here:
-            raise ValueError(
-                f"its weight {name} is {here}, that of the {run['model']} it names is {wanted}"
-            )
-
-
-def _form(shape: tuple[int, ...], kind: str) -> str:
-    return f"{kind} of {' x '.join(map(str, shape)) or 'one value'}"
 
 
 @cache

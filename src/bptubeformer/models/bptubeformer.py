@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from bptubeformer.kinds import Count, Padding, Share, Tubelet
+from bptubeformer.kinds import Count, Depth, Padding, Share, Tubelet
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
 from bptubeformer.models.tubelets import TubeletConvolution, TubeletEmbedding
@@ -58,7 +58,7 @@ class BPTubeFormer(Classifier):
         stride: Tubelet = (2, "part", "part"),
         padding: Padding = "constant",
         token_width: Count = 32,
-        depth: Count = 4,
+        depth: Depth = 4,
         heads: Count = 8,
         mlp_ratio: Count = 2,
         dropout: Share = 0.1,

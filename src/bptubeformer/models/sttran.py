@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from bptubeformer.kinds import Count, Share
+from bptubeformer.kinds import Count, Depth, Share
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import (
     EPSILON,
@@ -55,7 +55,7 @@ class STTran(Classifier):
         skeleton: Skeleton = COCO_17,
         segment_length: Count = 60,
         token_width: Count = 32,
-        depth: Count = 4,
+        depth: Depth = 4,
         heads: Count = 8,
         mlp_ratio: Count = 2,
         dropout: Share = 0.1,

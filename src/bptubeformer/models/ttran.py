@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from bptubeformer.kinds import Count, Share
+from bptubeformer.kinds import Count, Depth, Share
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import (
     EPSILON,
@@ -54,7 +54,7 @@ class TTran(Classifier):
         skeleton: Skeleton = COCO_17,
         segment_length: Count = 24,
         token_width: Count = 256,
-        depth: Count = 4,
+        depth: Depth = 4,
         heads: Count = 8,
         mlp_ratio: Count = 2,
         dropout: Share = 0.1,

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from bptubeformer.kinds import Count, Share, Tubelet
+from bptubeformer.kinds import Count, Depth, Share, Tubelet
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
 from bptubeformer.models.tubelets import TubeletConvolution
@@ -53,7 +53,7 @@ class TTubeFormer(Classifier):
         kernel: Tubelet = (5, 2, 2),
         stride: Tubelet = (5, 2, 2),
         token_width: Count = 256,
-        depth: Count = 4,
+        depth: Depth = 4,
         heads: Count = 8,
         mlp_ratio: Count = 2,
         dropout: Share = 0.1,

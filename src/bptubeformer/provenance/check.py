@@ -1,216 +1,117 @@
-"""Verify a received run: files against checksums, tables against predictions."""
+"""The stage that says what a received run has proved, at which of three levels."""
 
-import hashlib
-import json
-import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import Any
-from urllib.parse import unquote
+from collections.abc import Iterable
+from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import yaml
-from rocrate.rocrate import ROCrate
-
-from bptubeformer.data.archives import Budget, is_archive, unpack
-from bptubeformer.data.layout import is_folder, walk_files
 from bptubeformer.errors import InputError
-from bptubeformer.evaluation.tables import read_table
 from bptubeformer.fingerprint import package_fingerprint
-from bptubeformer.provenance.crate import CONFIG
-from bptubeformer.provenance.recompute import made_studies, recompute
-from bptubeformer.reading import reading
-from bptubeformer.study import SUMMARY_FILE, TABLES
+from bptubeformer.kinds import Name
+from bptubeformer.provenance.received import Received, opened, renamed
+from bptubeformer.provenance.recompute import differences, recompute
+from bptubeformer.provenance.records import Records
+from bptubeformer.provenance.replay import Replay, data_of
+from bptubeformer.provenance.retrain import Again, chosen
 from bptubeformer.texts import shown
+from bptubeformer.training.device import DEFAULT_MACHINE, Machine
 
-METADATA = "ro-crate-metadata.json"
-WRITER = "snakemake crate"
-RELATIVE, ABSOLUTE = 1e-6, 1e-9
-"""Numbers of two machines may differ by so much: sums are rounded in another order."""
-MOST_BYTES = 10**12
-NUMBER = re.compile(r"\d+\.\d+")
+MOST_SHOWN = 20
+"""Findings that are printed, besides the first, which is in the message."""
 
 
-def check_crate(crate: Path, /) -> None:
-    """Verify a received crate, and compute its tables and verdicts again from its predictions.
+def check_crate(
+    crate: Path,
+    /,
+    data: str | None = None,
+    runs: list[Name] | None = None,
+    retrain: str | None = None,
+    labels: Path | None = None,
+    machine: Machine = DEFAULT_MACHINE,
+) -> None:
+    """Verify a received crate: consistent; with the data also replayed; with a training reproduced.
 
     Args:
         crate: the archive of a crate, or the folder it was unpacked to.
+        data: the dataset, as in dataset.source; each model classifies its test segments again.
+        runs: names of the runs that are replayed; left out: all.
+        retrain: a training such as BPT-V2/fold0, which is done again with the data.
+        labels: the table of labels, where the run has one.
+        machine: where models are used and trained.
 
     Raises:
-        InputError: a file is missing, changed or not listed, or a table is not what the
-            predictions of the crate make.
+        InputError: a file is missing, changed or not listed, records do not agree, or a result is
+            not what the predictions, the models or the trainings make.
     """
-    with _unpacked(crate) as folder:
-        files, code = _listed(folder)
-        _verify(crate, folder, files)
-        print(f"{len(files)} files: all there and as they were written")
-        if _code_of(folder) != code:
-            raise InputError(
-                f"{shown(crate)}: its code is not that which it names ({code}); get the crate again"
-            )
-        same = "the code of this package"
-        print(f"computed by {same if code == package_fingerprint() else 'other code: ' + code}")
-        results, config = _results(folder)
-        with tempfile.TemporaryDirectory() as place:
-            output = Path(place, results.name)
-            output.mkdir()
-            studies = recompute(results, config, _base(folder), output)
-            faults = list(_compare(results, output, studies))
+    if retrain is not None and data is None:
+        raise InputError("--retrain needs the dataset; give it with --data")
+    with opened(crate) as received:
+        records = Records(received)
+        _consistent(received, records)
+        if data is None:
+            print("replayed: not tried; needs the dataset (--data)")
+        else:
+            with tempfile.TemporaryDirectory() as place, renamed(Path(place), ""):
+                _with_data(records, data, runs, retrain, labels, machine, Path(place))
+        if retrain is None:
+            print("reproduced: not tried; trains a fold again (--data ... --retrain <run>/<fold>)")
+
+
+def _consistent(crate: Received, records: Records) -> None:
+    """Level 1: files as written, records that agree, tables that the predictions make."""
+    same = "the code of this package"
+    here = crate.code == package_fingerprint()
+    print(f"computed by {same if here else 'other code: ' + crate.code}")
+    _refuse(crate, records.disagreements(), "records that contradict each other")
+    print(f"{len(records.trained)} trainings: all records agree")
+    with tempfile.TemporaryDirectory() as place, renamed(Path(place), f"{crate.folder}/results/"):
+        output = Path(place, crate.results.name)
+        output.mkdir()
+        recompute(crate, output)
+        _refuse(crate, differences(crate, output), "files that are not what its predictions make")
+    print("consistent: every record agrees, every table and verdict is what the predictions make")
+
+
+def _with_data(
+    records: Records,
+    data: str,
+    runs: list[str] | None,
+    retrain: str | None,
+    labels: Path | None,
+    machine: Machine,
+    work: Path,
+) -> None:
+    """Levels 2 and 3."""
+    crate = records.crate
+    known = {one.run for one in records.trained}
+    for run in runs or ():
+        if run not in known:
+            raise InputError(f"--runs {shown(run)}: no such run; one of {', '.join(sorted(known))}")
+    one = None if retrain is None else chosen(records, retrain)
+    store, faults = data_of(records, data, labels, work, machine.threads)
+    _refuse(crate, faults, "differences between the data and what it says of the data")
+    print(f"the data is that of {crate.name}: {records.store.fingerprint}")
+    if crate.without:
+        print(f"replayed: not possible, {len(crate.without)} models were left out of the crate")
+    else:
+        replay = Replay(records, store, machine)
+        _refuse(crate, replay.differences(runs), "results that its models do not make")
+        exact = "to the bit" if not replay.largest else f"within {replay.largest:.1e}"
+        print(f"replayed: the models make their predictions again, {exact}")
+    if one is not None:
+        again = Again.train(records, one, store, work, machine)
+        _refuse(crate, again.differences(store), "results that the training does not make again")
+        name = "/".join(one.folder.parts[-3:])
+        exact = "to the bit" if again.to_the_bit() else "within the spread of the recorded ones"
+        print(f"reproduced: the training of {name}, {exact}")
+
+
+def _refuse(crate: Received, found: Iterable[str], what: str) -> None:
+    """Refuse a crate with faults: print them, and name the first in the message."""
+    faults = list(found)
+    for fault in faults[1 : MOST_SHOWN + 1]:
+        print(f"{crate.name}: {fault}")
     if faults:
         raise InputError(
-            f"{shown(crate)}: {len(faults)} files are not what its predictions make; the first: "
-            f"{faults[0]}; ask who computed it, or compute it again"
+            f"{crate.name}: {len(faults)} {what}; the first: {faults[0]}; ask who computed it, or "
+            "compute it again"
         )
-    print("every table and verdict is what the predictions make")
-
-
-@contextmanager
-def _unpacked(crate: Path) -> Iterator[Path]:
-    if is_folder(crate):
-        yield crate
-        return
-    if not crate.exists():
-        raise InputError(f"{shown(crate)}: no such crate; give its archive or its folder")
-    if not is_archive(crate):
-        raise InputError(f"{shown(crate)}: not an archive; give the .zip of a crate, or its folder")
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, "crate")
-        unpack(crate, target, Budget(MOST_BYTES))
-        yield target
-
-
-def _listed(folder: Path) -> tuple[dict[PurePosixPath, tuple[int, str]], str]:
-    """Bytes and SHA-256 of each file that the crate lists, and the fingerprint of its code."""
-    with reading(folder / METADATA, "the metadata of a crate", WRITER):
-        crate = ROCrate(folder)
-        listed = {}
-        for entity in crate.get_by_type("File"):
-            path = PurePosixPath(unquote(entity.id))
-            if path.is_absolute() or ".." in path.parts:
-                raise ValueError(f"its file {path} leads out of it")
-            listed[path] = (int(entity["contentSize"]), str(entity["sha256"]))
-        return listed, str(crate.mainEntity["additionalProperty"]["value"])
-
-
-def _verify(crate: Path, folder: Path, files: Mapping[PurePosixPath, tuple[int, str]]) -> None:
-    """Refuse a crate that is not, file by file, what it says it is."""
-    for name, (size, digest) in files.items():
-        path = folder / name
-        if not path.is_file() or path.is_symlink():
-            fault = "is missing, or a link"
-        elif path.stat().st_size != size:
-            fault = f"has {path.stat().st_size} bytes; {size} were written"
-        else:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() == digest:
-                    continue
-            fault = "was changed: its SHA-256 is another"
-        raise InputError(f"{shown(crate)}: its file {shown(name)} {fault}; get the crate again")
-    known = {folder / METADATA, *(folder / name for name in files)}
-    foreign = [path for path in walk_files(folder) if path not in known]
-    if foreign:
-        raise InputError(
-            f"{shown(crate)}: its file {shown(foreign[0].relative_to(folder))} is not one that was "
-            "written; remove it, or get the crate again"
-        )
-
-
-def _results(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """The folder of the results, and the configuration of the run."""
-    found = sorted(folder.glob("results/*"))
-    path = (found[0] if found else folder / "results" / "<dataset>") / CONFIG
-    with reading(path, "the configuration of a run", WRITER):
-        if len(found) > 1:
-            raise ValueError("there are results of more than one dataset")
-        config = json.loads(path.read_text(encoding="utf-8"))
-        if config["dataset"]["name"] != path.parent.name:
-            raise ValueError("it is of another dataset")
-        if not made_studies(config, path.parent):
-            raise ValueError("no study of it has results")
-        return path.parent, config
-
-
-def _code_of(folder: Path) -> str:
-    """Fingerprint of the package in a crate; its code is read, and never run."""
-    place = folder / "src" / "bptubeformer"
-    with reading(place, "the code of a checkout", WRITER):
-        return package_fingerprint(place)
-
-
-def _base(folder: Path) -> Path:
-    """``config.yaml`` of the checkout in a crate."""
-    path = folder / "config.yaml"
-    with reading(path, "the configuration of a checkout", WRITER):
-        dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-    return path
-
-
-def _made(results: Path, studies: Sequence[Path]) -> list[Path]:
-    """Tables and summaries of a run, as paths below its results; numbers first."""
-    found = [
-        path.relative_to(results)
-        for study in studies
-        for pattern in (f"{TABLES}/*", f"{Path(SUMMARY_FILE).stem}.*")
-        for path in (results / study).glob(pattern)
-    ]
-    return sorted(found, key=lambda name: (name.suffix != ".csv", name))
-
-
-def _compare(results: Path, output: Path, studies: Sequence[Path]) -> Iterator[str]:
-    """Yield the differences between the tables of a crate and those computed again."""
-    again = _made(output, studies)
-    for name in sorted(set(_made(results, studies)) - set(again)):
-        yield f"{name} is made of nothing in the crate"
-    rounded = False
-    # Where numbers differ by rounding alone, so may the pages made of them.
-    for name in again:
-        path = output / name
-        received = results / name
-        if not received.exists():
-            yield f"{name} is missing"
-        elif received.read_bytes() == path.read_bytes():
-            print(f"{name}: the same to the last byte")
-        elif path.suffix == ".csv":
-            fault = _difference(read_table(received), read_table(path))
-            if fault:
-                yield f"{name}, {fault}"
-            else:
-                print(f"{name}: the same but for rounding")
-                rounded = True
-        elif rounded and _same_text(received.read_text("utf-8"), path.read_text("utf-8")):
-            print(f"{name}: the same but for rounding")
-        else:
-            yield f"{name} says something else than its table"
-
-
-def _same_text(received: str, again: str) -> bool:
-    """Return True if two pages differ only in the last printed digit of numbers."""
-    mine, theirs = NUMBER.findall(again), NUMBER.findall(received)
-    return (
-        NUMBER.split(received) == NUMBER.split(again)
-        and len(mine) == len(theirs)
-        and all(
-            abs(float(a) - float(b)) <= 1.01 * 10.0 ** -len(a.partition(".")[2])
-            for a, b in zip(mine, theirs, strict=True)
-        )
-    )
-
-
-def _difference(received: pd.DataFrame, again: pd.DataFrame) -> str | None:
-    """The first cell in which two tables differ by more than rounding."""
-    if list(received.columns) != list(again.columns) or len(received) != len(again):
-        return "it has other rows or columns"
-    for column in again:
-        mine, theirs = again[column], received[column]
-        if pd.api.types.is_numeric_dtype(mine) and pd.api.types.is_numeric_dtype(theirs):
-            same = np.isclose(theirs, mine, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
-        else:
-            same = ((mine == theirs) | (mine.isna() & theirs.isna())).to_numpy()
-        if not same.all():
-            row = int(np.argmin(same))
-            return f"row {row + 2}, column {column}: {theirs[row]}; computed again: {mine[row]}"
-    return None

@@ -5,7 +5,6 @@ one segment that the attention figures show: whether they may be handed on is fo
 dataset to say.
 """
 
-import hashlib
 import json
 import shlex
 import tempfile
@@ -21,16 +20,22 @@ from rocrate.rocrate import ROCrate
 
 import bptubeformer
 from bptubeformer.atomic import replacing, write_text
-from bptubeformer.config import without_local_paths
+from bptubeformer.config import left_in, studies_of, without_local_paths
 from bptubeformer.data.layout import is_junk
+from bptubeformer.data.manifest import Manifest, size_and_digest
+from bptubeformer.data.reader import text_of
 from bptubeformer.data.store import save_without_frames
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE
 from bptubeformer.fingerprint import package_fingerprint
-from bptubeformer.provenance.recompute import made_studies
-from bptubeformer.reading import reading
+from bptubeformer.kinds import Flag
+from bptubeformer.models.files import FILE as MODEL
+from bptubeformer.reading import read_record
 from bptubeformer.stages import tables_of
-from bptubeformer.study import SUMMARY_FILE, TABLES
+from bptubeformer.study import STORE, SUMMARY_FILE, TABLES
+from bptubeformer.texts import shown
+from bptubeformer.training.record import FILE as RECORD
+from bptubeformer.training.record import TrainingRecord
 
 CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
 PROFILES = {
@@ -45,9 +50,11 @@ CODE = (
     "pyproject.toml", "uv.lock", README, "LICENSE", "CITATION.cff",
 )  # fmt: skip
 """What of the checkout is needed to compute the results again."""
-KEPT = ("benchmarks", "cost.csv", "cost.md", "data/splits", "data/rejected.csv")
+KEPT = (
+    "benchmarks", "cost.csv", "cost.md", "data/splits", "data/rejected.csv", "data/summary.json",
+)  # fmt: skip
 """Results that are handed on, in addition to studies and folds."""
-CONFIG, INPUTS, STORE = "config.json", "inputs.json", "data/frames.safetensors"
+CONFIG, INPUTS, WEIGHTS = "config.json", "inputs.json", "weights.json"
 """Files of the crate, below ``results/<dataset>``, that are made for it."""
 FINGERPRINT = "fingerprint of src/bptubeformer"
 FORMATS = {
@@ -86,6 +93,7 @@ def write_crate(
     output: Path,
     rules: dict[str, str] | None = None,
     checkout: Path = Path(),
+    without_weights: Flag = False,
 ) -> None:
     """Write a finished run as an RO-Crate, to be handed on.
 
@@ -95,6 +103,8 @@ def write_crate(
         output: the crate, a zip archive.
         rules: shell command of each rule of the workflow.
         checkout: folder of the Snakefile.
+        without_weights: true leaves the models out and lists their hashes, for a crate that can be
+            mailed; they may be added later.
 
     Raises:
         InputError: a file of the run is missing, or is not what it should be.
@@ -103,7 +113,10 @@ def write_crate(
     with tempfile.TemporaryDirectory() as folder:
         sources = {path.relative_to(run.checkout): path for path in _code(run.checkout)}
         sources |= {run.place / path.relative_to(run.results): path for path in _kept(run)}
-        sources |= {run.place / path.relative_to(folder): path for path in _made(run, Path(folder))}
+        weights = [path for path in sources if path.name == MODEL]
+        left_out = {path: sources.pop(path) for path in weights} if without_weights else {}
+        made = _made(run, Path(folder), left_out)
+        sources |= {run.place / path.relative_to(folder): path for path in made}
         crate = ROCrate(version="1.1")
         _describe_root(crate, run)
         workflow = _add_workflow(crate, run)
@@ -115,7 +128,7 @@ def write_crate(
         for target, file in files.items():
             if target == Path(README):
                 file["about"] = crate.root_dataset
-            if target.name == "run.json":
+            if target.name == RECORD:
                 _add_training(crate, run, files, target)
         written = max(path.stat().st_mtime for path in _kept(run))
         ended = datetime.fromtimestamp(written, UTC).isoformat(timespec="seconds")
@@ -197,45 +210,54 @@ def _add_run(
 
 def _add_training(crate: ROCrate, run: Run, files: Mapping[Path, Entity], target: Path) -> None:
     """The training that a ``run.json`` records."""
-    path = run.results / target.relative_to(run.place)
-    with reading(path, "the record of a training", "bptubeformer train"):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        ended = datetime.fromisoformat(record["ended"])
-        options = {
-            "store": run.place / STORE,
-            "split": record["split"],
-            "run": json.dumps(record["run"]),
-            "training": json.dumps(record["training"]),
-            "threads": record["threads"],
-            "output": target.parent,
-        }
-        about = {
-            "name": f"Training of {'/'.join(target.parts[-4:-1])} on {record['device']}",
-            "description": shlex.join(
-                ["bptubeformer", "train", *(f"--{k}={v}" for k, v in options.items())]
-            ),
-            "startTime": (ended - timedelta(seconds=record["seconds"])).isoformat("T", "seconds"),
-            "endTime": record["ended"],
-        }
-        if record["resumed_after_epochs"]:
-            del about["startTime"]
-        software = [
-            crate.add(
-                SoftwareApplication(
-                    crate, f"#{name}-{version}", {"name": name, "softwareVersion": version}
-                )
+    record = read_record(run.results / target.relative_to(run.place), TrainingRecord)
+    software = [
+        crate.add(
+            SoftwareApplication(
+                crate, f"#{name}-{version}", {"name": name, "softwareVersion": version}
             )
-            for name, version in record["versions"].items()
-        ]
-    names = ("model.safetensors", "history.csv", "run.json")
+        )
+        for name, version in record["versions"].items()
+    ]
+    results = [target.with_name(name) for name in (MODEL, "history.csv", RECORD)]
     action = crate.add_action(
         software,
         f"#{target.parent}",
         object=[files[run.place / STORE], files[Path(record["split"])]],
-        result=[files[target.with_name(name)] for name in names],
-        properties=about,
+        result=[files[path] for path in results if path in files],
+        properties=described_training(record, run.place, target.parent),
     )
     crate.root_dataset.append_to("mentions", action)
+
+
+def described_training(record: Mapping[str, Any], place: Path, folder: Path) -> dict[str, str]:
+    """Return what the metadata of a crate say about a training.
+
+    Args:
+        record: ``run.json``, as ``TrainingRecord`` accepts it.
+        place: ``results/<dataset>``.
+        folder: of the fold.
+    """
+    ended = datetime.fromisoformat(record["ended"])
+    options = {
+        "store": place / STORE,
+        "split": record["split"],
+        "run": json.dumps(record["run"]),
+        "training": json.dumps(record["training"]),
+        "threads": record["threads"],
+        "output": folder,
+    }
+    about = {
+        "name": f"Training of {'/'.join(folder.parts[-3:])} on {record['device']}",
+        "description": shlex.join(
+            ["bptubeformer", "train", *(f"--{k}={v}" for k, v in options.items())]
+        ),
+        "endTime": record["ended"],
+    }
+    if not record["resumed_after_epochs"]:
+        began = ended - timedelta(seconds=record["seconds"])
+        about["startTime"] = began.isoformat("T", "seconds")
+    return about
 
 
 def _code(checkout: Path) -> Iterator[Path]:
@@ -247,8 +269,8 @@ def _kept(run: Run) -> Iterator[Path]:
     """Files of the results that are handed on as they are."""
     for name in KEPT:
         yield from _below(run.results / name)
-    made = made_studies(run.config, run.results)
-    studies = [study for study in made if (study.folder / SUMMARY_FILE).exists()]
+    configured = studies_of(left_in(run.config), run.results.parent).values()
+    studies = [study for study in configured if (study.folder / SUMMARY_FILE).exists()]
     if not studies:
         raise InputError(f"{run.results}: no study has a summary; finish the run: snakemake")
     folders: dict[Path, None] = {}
@@ -276,12 +298,26 @@ def _below(place: Path) -> Iterator[Path]:
                 yield from _below(path)
 
 
-def _made(run: Run, folder: Path) -> list[Path]:
-    """Files made for the crate, in a folder as the results have it."""
+def _made(run: Run, folder: Path, left_out: Mapping[Path, Path]) -> list[Path]:
+    """Files made for the crate, in a folder as the results have it.
+
+    Args:
+        run: the run.
+        folder: where they are written.
+        left_out: models that are not in the crate, by their paths there.
+    """
     write_text(folder / CONFIG, json.dumps(_again(run), indent=1) + "\n")
     write_text(folder / INPUTS, json.dumps(_inputs(run.results), indent=1) + "\n")
     save_without_frames(run.results / STORE, folder / STORE)
-    return [folder / name for name in (CONFIG, INPUTS, STORE)]
+    made = [CONFIG, INPUTS, STORE]
+    if left_out:
+        models = [
+            {"path": str(target.relative_to(run.place)), **size_and_digest(source)}
+            for target, source in left_out.items()
+        ]
+        write_text(folder / WEIGHTS, json.dumps({"models": models}, indent=1) + "\n")
+        made.append(WEIGHTS)
+    return [folder / name for name in made]
 
 
 def _again(run: Run) -> dict[str, Any]:
@@ -297,31 +333,32 @@ def _again(run: Run) -> dict[str, Any]:
     return {**without_local_paths(run.config), **sections}
 
 
-def _inputs(results: Path) -> list[dict[str, Any]]:
+def _inputs(results: Path) -> dict[str, Any]:
     """Path below the dataset's folder, bytes and checksum of every file that was acquired."""
-    path = results / "data" / "manifest.json"
-    with reading(path, "a manifest", "bptubeformer acquire"):
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        folders = [Path(folder) for folder in manifest["folders"]]
-        return [
-            {**file, "path": str(_relative(Path(file["path"]), folders))}
-            for file in manifest["files"]
-        ]
+    manifest = read_record(results / "data" / "manifest.json", Manifest)
+    folders = [Path(folder) for folder in manifest["folders"]]
+    files = [
+        {**file, "path": text_of(str(_relative(Path(file["path"]), folders)))}
+        for file in manifest["files"]
+    ]
+    return {"files": files}
 
 
 def _relative(path: Path, folders: list[Path]) -> Path:
     for folder in folders:
         if path.is_relative_to(folder):
             return path.relative_to(folder)
-    raise ValueError(f"{path} is in none of its folders")
+    raise InputError(
+        f"data/manifest.json: {shown(path)} is in none of its folders; write it with: "
+        "bptubeformer acquire"
+    )
 
 
 def _about(path: Path) -> dict[str, str]:
     """Size, checksum and media type of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    found = size_and_digest(path)
     return {
-        "contentSize": str(path.stat().st_size),
-        "sha256": digest,
+        "contentSize": str(found["bytes"]),
+        "sha256": str(found["sha256"]),
         "encodingFormat": FORMATS.get(path.suffix, "text/plain"),
     }

@@ -1,105 +1,118 @@
-"""The tables and verdicts of a finished run once more, from its predictions, without training."""
+"""The tables and verdicts of a received run once more, from its predictions, without training."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from bptubeformer.config import check_config, studies_of
-from bptubeformer.data.splits import Split
-from bptubeformer.errors import InputError
-from bptubeformer.evaluation.predictions import FILE, Predictions
-from bptubeformer.models import read_content
+from bptubeformer.config import studies_of
+from bptubeformer.evaluation.tables import read_table
+from bptubeformer.provenance.received import Received
 from bptubeformer.stages import STAGES, TABLES, module_of, table_files
 from bptubeformer.study import SUMMARY_FILE, Study
+from bptubeformer.study import TABLES as FOLDER
 from bptubeformer.verdict.summary import write_summary
 
-
-def made_studies(config: Mapping[str, Any], results: Path) -> list[Study]:
-    """Return the studies of a configuration that have results.
-
-    Args:
-        config: the configuration.
-        results: ``results/<dataset>``.
-
-    Raises:
-        InputError: the configuration is not valid.
-    """
-    studies = studies_of(without_left_out(config), results.parent).values()
-    return [study for study in studies if study.folder.is_dir()]
+RELATIVE, ABSOLUTE = 1e-6, 1e-9
+"""Numbers of two machines may differ by so much: sums are rounded in another order."""
+NUMBER = re.compile(r"\d+\.\d+")
 
 
-def without_left_out(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration, checked, without the runs and studies that are null in it.
-
-    Raises:
-        InputError: it is not valid.
-    """
-    given = {
-        section: {name: entry for name, entry in config[section].items() if entry is not None}
-        for section in ("runs", "studies")
-    }
-    # The data of a received run is elsewhere.
-    data = {**config["dataset"], "source": "synthetic"}
-    return check_config({**config, **given, "dataset": data}) | {"dataset": config["dataset"]}
-
-
-def recompute(results: Path, config: Mapping[str, Any], base: Path, output: Path) -> list[Path]:
-    """Write the tables and summaries of a run again.
+def recompute(crate: Received, output: Path) -> None:
+    """Write the tables and summaries of a run again; its own are not looked at.
 
     Args:
-        results: ``results/<dataset>`` of the run; its tables are not looked at.
-        config: its configuration.
-        base: ``config.yaml`` of its checkout, which the summaries compare with.
-        output: an empty folder of the dataset's name; the tables go below it, and links to
-            all else that the results hold.
-
-    Returns:
-        The folders of the studies, below the results.
+        crate: the run.
+        output: an empty folder of the dataset's name; the tables go below it, and links to all
+            else that the results hold.
 
     Raises:
         InputError: a file of the run is missing, or is not what it should be.
     """
-    names = [study.name for study in made_studies(config, results)]
-    for path in results.iterdir():
-        if path.name not in names:
+    for path in crate.results.iterdir():
+        if path.name not in crate.studies:
             (output / path.name).symlink_to(path.resolve())
-    studies = studies_of(without_left_out(config), output.parent)
-    for study in map(studies.__getitem__, names):
-        check_tested(study)
+    studies = studies_of(crate.config, output.parent)
+    for study in map(studies.__getitem__, crate.studies):
         for table in TABLES:
             if table.wanted(study):
                 name = STAGES[table.name].partition(":")[2]
                 write = getattr(import_module(module_of(table.name)), name)
                 write(Study.read(study.part(*table.reads)), study.table(next(table_files(table))))
-        write_summary(study, base, study.folder / SUMMARY_FILE)
-    return [Path(name) for name in names]
+        write_summary(study, crate.base, study.folder / SUMMARY_FILE)
 
 
-def check_tested(study: Study) -> None:
-    """Refuse predictions that are not of their fold's test segments by their fold's model.
+def differences(crate: Received, output: Path) -> Iterator[str]:
+    """Yield where the tables of a crate are not those computed again.
 
-    Raises:
-        InputError: names the file.
+    Args:
+        crate: the run.
+        output: as ``recompute`` filled it.
     """
-    places = {(protocol, run) for protocol in study.protocols for run in study.runs}
-    places |= {(protocol, run) for protocol in study.compared_protocols for run in study.leakage}
-    for protocol, run in sorted(places):
-        length = study.runs[run]["segment_length"]
-        splits = study.results / "data" / "splits" / protocol / f"T{length}"
-        for fold, _, folder in study.fold_folders(protocol, run):
-            split = splits / f"fold{fold}.parquet"
-            tested = Split.load(split).windows("test")
-            shown = Predictions.load(folder / FILE)
-            if not all(map(np.array_equal, (shown.starts, shown.trajectory), tested)):
-                raise InputError(
-                    f"{folder / FILE}: not of the test segments of {split.name}; write it "
-                    "again with: bptubeformer predict"
-                )
-            if shown.model != read_content(folder / "model.safetensors"):
-                raise InputError(
-                    f"{folder / FILE}: made by another model than the one in its folder; write it "
-                    "again with: bptubeformer predict"
-                )
+    again = _made(output, crate)
+    for name in sorted(set(_made(crate.results, crate)) - set(again)):
+        yield f"{name} is made of nothing in the crate"
+    rounded = False
+    # Where numbers differ by rounding alone, so may the pages made of them.
+    for name in again:
+        path = output / name
+        received = crate.results / name
+        if not received.exists():
+            yield f"{name} is missing"
+        elif received.read_bytes() == path.read_bytes():
+            print(f"{name}: the same to the last byte")
+        elif path.suffix == ".csv":
+            fault = _difference(read_table(received), read_table(path))
+            if fault:
+                yield f"{name}, {fault}"
+            else:
+                print(f"{name}: the same but for rounding")
+                rounded = True
+        elif rounded and _same_text(received.read_bytes(), path.read_text("utf-8")):
+            print(f"{name}: the same but for rounding")
+        else:
+            yield f"{name} says something else than its table"
+
+
+def _made(results: Path, crate: Received) -> list[Path]:
+    """Tables and summaries of a run, as paths below its results; numbers first."""
+    found = [
+        path.relative_to(results)
+        for study in crate.studies
+        for pattern in (f"{FOLDER}/*", f"{Path(SUMMARY_FILE).stem}.*")
+        for path in (results / study).glob(pattern)
+    ]
+    return sorted(found, key=lambda name: (name.suffix != ".csv", name))
+
+
+def _same_text(received: bytes, again: str) -> bool:
+    """Return True if two pages differ only in the last printed digit of numbers."""
+    text = received.decode("utf-8", "replace")
+    mine, theirs = NUMBER.findall(again), NUMBER.findall(text)
+    return (
+        NUMBER.split(text) == NUMBER.split(again)
+        and len(mine) == len(theirs)
+        and all(
+            abs(float(a) - float(b)) <= 1.01 * 10.0 ** -len(a.partition(".")[2])
+            for a, b in zip(mine, theirs, strict=True)
+        )
+    )
+
+
+def _difference(received: pd.DataFrame, again: pd.DataFrame) -> str | None:
+    """The first cell in which two tables differ by more than rounding."""
+    if list(received.columns) != list(again.columns) or len(received) != len(again):
+        return "it has other rows or columns"
+    for column in again:
+        mine, theirs = again[column], received[column]
+        if pd.api.types.is_numeric_dtype(mine) and pd.api.types.is_numeric_dtype(theirs):
+            same = np.isclose(theirs, mine, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
+        else:
+            same = ((mine == theirs) | (mine.isna() & theirs.isna())).to_numpy()
+        if not same.all():
+            row = int(np.argmin(same))
+            return f"row {row + 2}, column {column}: {theirs[row]}; computed again: {mine[row]}"
+    return None

@@ -1,6 +1,5 @@
 """One job: train one run on one fold, and write what came of it."""
 
-import hashlib
 import json
 import os
 import platform
@@ -25,8 +24,10 @@ from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import stage_fingerprint
 from bptubeformer.kinds import Index
 from bptubeformer.locks import alone_in
-from bptubeformer.models import TrainedModel, build_model, save_model
+from bptubeformer.models import build_model
 from bptubeformer.models.classifier import Classifier
+from bptubeformer.models.files import FILE as MODEL_FILE
+from bptubeformer.models.files import TrainedModel, read_content, save_model
 from bptubeformer.settings import DEFAULT_TRAINING, TrainingSettings
 from bptubeformer.skeleton import COCO_17, Skeleton
 from bptubeformer.study import of_fold
@@ -34,6 +35,7 @@ from bptubeformer.training.checkpoint import FILE, Checkpoint
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine, choose_device, name_of
 from bptubeformer.training.loop import Epoch, seed_everything, train
 from bptubeformer.training.precision import check_precision
+from bptubeformer.training.record import FILE as RECORD_FILE
 from bptubeformer.training.scalars import Scalars
 
 
@@ -149,13 +151,16 @@ def train_fold(
     def say(line: str) -> None:
         print(f"{label}: {line}", flush=True)
 
-    fingerprints = {"data": store.fingerprint, "code": stage_fingerprint(__name__, run["model"])}
+    fingerprints = {
+        "data": store.fingerprint,
+        "code": stage_fingerprint(__name__, run["model"]),
+        "split": split.fingerprint,
+    }
     output.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(output / FILE, say, checkpoint_seconds)
     checkpoint.settings = {
         "run": dict(run),
         "training": vars(settings),
-        "split": hashlib.sha256(split_file.read_bytes()).hexdigest(),
         "device": device.type,
         "threads": threads,
         "torch": torch.__version__,
@@ -181,16 +186,19 @@ def train_fold(
         )
         model.load_state_dict(training.weights)
         save_model(
-            output / "model.safetensors",
+            output / MODEL_FILE,
             TrainedModel(
-                model,
-                dict(run),
-                list(store.categories),
-                store.fingerprint,
-                store.skeleton,
-                store.extent(),
+                model=model,
+                run=dict(run),
+                categories=list(store.categories),
+                data=store.fingerprint,
+                skeleton=store.skeleton,
+                extent=store.extent(),
+                training=vars(settings),
+                split=split.fingerprint,
             ),
         )
+        fingerprints["model"] = read_content(output / MODEL_FILE)
         write_csv(output / "history.csv", pd.DataFrame(training.rows()))
         # What earlier processes trained counts as far as it was kept.
         kept = training.resumed_after[-1] if training.resumed_after else 0
@@ -220,7 +228,7 @@ def train_fold(
                 "numpy": np.__version__,
             },
         }
-        write_text(output / "run.json", json.dumps(record, indent=1) + "\n")
+        write_text(output / RECORD_FILE, json.dumps(record, indent=1) + "\n")
         if scalars:
             scalars.close()
         if final:

@@ -3,7 +3,7 @@
 import copy
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -91,9 +91,7 @@ class Trainer:
         self.training = Training()
         self.order = torch.Generator(device=device).manual_seed(settings.seed)
         self.optimiser = make_optimiser(model, settings)
-        self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self.optimiser, factor=settings.plateau_factor, patience=settings.plateau_patience
-        )
+        self.schedule = make_schedule(self.optimiser, settings)
         self.step = Step(
             model, self.optimiser, segments, settings.batch_size, settings.precision, report=say
         )
@@ -101,11 +99,7 @@ class Trainer:
     @property
     def done(self) -> bool:
         """True when the training has ended."""
-        epochs = len(self.training.history)
-        return epochs >= self.settings.max_epochs or (
-            epochs > 0
-            and epochs - self.training.best.epoch >= self.settings.early_stopping_patience
-        )
+        return has_ended([epoch.validation_loss for epoch in self.training.history], self.settings)
 
     def epoch(self, validation_segments: Segments) -> Epoch:
         """One epoch: train, validate, lower the learning rate on a plateau.
@@ -264,6 +258,35 @@ def make_optimiser(model: nn.Module, settings: TrainingSettings) -> Adam:
         fused=True,
         capturable=captured,
     )
+
+
+def make_schedule(
+    optimiser: torch.optim.Optimizer, settings: TrainingSettings
+) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
+    """The schedule that lowers the learning rate where the validation loss does not fall."""
+    return torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimiser, factor=settings.plateau_factor, patience=settings.plateau_patience
+    )
+
+
+def has_ended(validation_losses: Sequence[float], settings: TrainingSettings) -> bool:
+    """Return True if a training with these losses, an epoch each, has ended."""
+    epochs = len(validation_losses)
+    if epochs == 0:
+        return False
+    since_best = epochs - 1 - int(np.argmin(validation_losses))
+    return epochs >= settings.max_epochs or since_best >= settings.early_stopping_patience
+
+
+def rates_of(validation_losses: Sequence[float], settings: TrainingSettings) -> list[float]:
+    """Learning rate of each epoch that the schedule makes of validation losses."""
+    optimiser = make_optimiser(nn.Linear(1, 1), settings)
+    schedule = make_schedule(optimiser, settings)
+    rates = []
+    for loss in validation_losses:
+        rates.append(float(optimiser.param_groups[0]["lr"]))
+        schedule.step(loss)
+    return rates
 
 
 def train_epoch(step: Step, order: torch.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,5 @@
 """The results of a finished run that claims are tested against."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +13,10 @@ from bptubeformer.data.store import read_skeleton_of, read_trajectories
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.evaluation.uncertainty import Counts
-from bptubeformer.reading import reading
+from bptubeformer.reading import read_record
 from bptubeformer.skeleton import Skeleton
 from bptubeformer.study import STORE, TABLES, Study
+from bptubeformer.training.record import FILE, TrainingRecord
 from bptubeformer.verdict import gate
 from bptubeformer.verdict.rules import Rules
 
@@ -168,14 +168,17 @@ class Evidence:
     def folds_of(self, run: str) -> list[Path]:
         """Folders of the folds of a run that was trained."""
         places = self.study.fold_folders(self.protocol, run)
-        folders = [folder for _, _, folder in places if (folder / "run.json").exists()]
+        folders = [folder for _, _, folder in places if (folder / FILE).exists()]
         if not folders:
             raise NotRun(f"{run} was not trained")
         return folders
 
     def records_of(self, runs: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
         """``run.json`` of every fold, by run."""
-        return {run: [_record(folder) for folder in self.folds_of(run)] for run in runs}
+        return {
+            run: [read_record(folder / FILE, TrainingRecord) for folder in self.folds_of(run)]
+            for run in runs
+        }
 
     @cached_property
     def records(self) -> dict[str, list[dict[str, Any]]]:
@@ -188,12 +191,3 @@ class Evidence:
         """Silhouettes by one reading of Fig. 5b, by group."""
         table = self.table("tables/silhouettes.csv")
         return table[table["grouping"] == grouping].set_index("group")
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    path = folder / "run.json"
-    with reading(path, "the record of a training", "bptubeformer train"):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record, dict):
-            raise ValueError("it is not a mapping")
-        return record

@@ -12,10 +12,12 @@ from bptubeformer.config import WITHOUT_EFFECT
 from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.learned import LOOK_AT, NOT_LEARNED
 from bptubeformer.evaluation.pages import page
-from bptubeformer.reading import reading
+from bptubeformer.reading import read_yaml
+from bptubeformer.schema import Configuration
+from bptubeformer.sections import accept
 from bptubeformer.stages import TABLES
 from bptubeformer.study import Study
-from bptubeformer.texts import in_markdown
+from bptubeformer.texts import in_markdown, shown
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.judge import (
     CONTRADICTED,
@@ -40,8 +42,8 @@ def write_summary(study: Study, base: Path, output: Path) -> None:
         output: Markdown file; a page (.html) with the whole configuration is written to the same
             folder.
     """
-    with reading(base, "a configuration", "git checkout config.yaml"):
-        given = yaml.safe_load(base.read_text(encoding="utf-8"))
+    listed = read_yaml(base, "a configuration", "git checkout config.yaml")
+    given = accept(Configuration, listed, shown(base))
     # The machine's own settings change no result: a study does not have them.
     given |= {key: study.config[key] for key in ("device", "slots_per_gpu")}
     given["training"] |= {key: study.config["training"][key] for key in WITHOUT_EFFECT}

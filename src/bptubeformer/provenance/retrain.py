@@ -1,0 +1,152 @@
+"""One training of a received run once more, from its recorded settings, seed and data."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bptubeformer.data.store import FrameStore
+from bptubeformer.errors import InputError
+from bptubeformer.evaluation.metrics import scores
+from bptubeformer.evaluation.predict import logits_of
+from bptubeformer.evaluation.predictions import FILE as PREDICTIONS
+from bptubeformer.evaluation.predictions import Predictions
+from bptubeformer.evaluation.trained import TrainedFold
+from bptubeformer.models.files import FILE as MODEL
+from bptubeformer.models.files import load_model
+from bptubeformer.provenance.records import HISTORY, Records, Trained
+from bptubeformer.reading import read_record
+from bptubeformer.texts import shown
+from bptubeformer.training.device import Machine, processor
+from bptubeformer.training.job import train_fold
+from bptubeformer.training.record import FILE as RECORD
+from bptubeformer.training.record import TrainingRecord, read_history
+
+WITHIN = 3
+"""Standard deviations of the recorded trainings within which another one is expected."""
+
+
+def chosen(records: Records, name: str) -> Trained:
+    """Return the training of a name such as ``BPT-V2/fold0`` or ``video/BPT-V2/fold0-seed1``.
+
+    Raises:
+        InputError: there is no such training.
+    """
+    wanted = Path(name).parts
+    for one in records.trained:
+        if one.folder.parts[-len(wanted) :] == wanted and len(wanted) > 1:
+            return one
+    first = "/".join(records.trained[0].folder.parts[-3:])
+    raise InputError(f"--retrain {shown(name)}: no such training; give one such as {first}")
+
+
+@dataclass(frozen=True)
+class Again:
+    """A training of a received run, and the same once more."""
+
+    records: Records
+    one: Trained
+    folder: Path
+    """Of the new training."""
+
+    @classmethod
+    def train(
+        cls, records: Records, one: Trained, store: Path, work: Path, machine: Machine
+    ) -> "Again":
+        """Split the data and train a fold as its record says.
+
+        Args:
+            records: of the run.
+            one: the training.
+            store: the frame store.
+            work: a folder for the split and the results.
+            machine: where it is trained, if it was trained on a GPU.
+
+        Raises:
+            InputError: as for ``train_fold``.
+        """
+        record = read_record(one.folder / RECORD, TrainingRecord)
+        split_file = work / f"fold{one.fold}.parquet"
+        split = records.splits[one.splits][one.fold]
+        split.save(split_file)
+        on_gpu = "device_allocated" in record["peak_memory_mb"]
+        folder = work / one.protocol / one.run / one.folder.name
+        train_fold(
+            store, split_file, one.model,
+            replace(one.training, seed=one.training.seed - split.seed),
+            machine.device if on_gpu else "cpu",
+            machine.threads if on_gpu else record["threads"],
+            folder,
+        )  # fmt: skip
+        return cls(records, one, folder)
+
+    def to_the_bit(self) -> bool:
+        """Return True if the new model is the recorded one."""
+        old, new = (read_record(folder / RECORD, TrainingRecord) for folder in self.folders)
+        return old["fingerprints"]["model"] == new["fingerprints"]["model"]
+
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        """Of the recorded training and of the new one."""
+        return self.one.folder, self.folder
+
+    def differences(self, store: Path) -> Iterator[str]:
+        """Yield what differs by more than the recorded trainings differ from each other."""
+        place = self.records.file(self.one.folder)
+        if self.to_the_bit():
+            old, new = (
+                read_history(folder / HISTORY).drop(columns="seconds") for folder in self.folders
+            )
+            for row in np.flatnonzero((old != new).any(axis=1))[:1]:
+                yield (
+                    f"{place}/{HISTORY}, row {row + 1}: {old.iloc[row].to_dict()}; the training "
+                    f"makes {new.iloc[row].to_dict()}"
+                )
+            return
+        old, new = (read_record(folder / RECORD, TrainingRecord) for folder in self.folders)
+        same = all(old[key] == new[key] for key in ("device", "threads", "micro_batch"))
+        if same and old["versions"] == new["versions"] and old["device"] == processor():
+            yield (
+                f"{place}: on the same kind of processor, with as many threads and the same "
+                "versions, another model comes of its settings and seed"
+            )
+        recorded = [
+            one.folder for one in self.records.trained
+            if (one.protocol, one.run) == (self.one.protocol, self.one.run)
+        ]  # fmt: skip
+        of_fold = [one for one in recorded if one.name.split("-")[0] == f"fold{self.one.fold}"]
+        others = of_fold if len(of_fold) > 1 else recorded
+        curves = [read_history(folder / HISTORY)["validation_loss"] for folder in others]
+        mine, theirs = (
+            read_history(folder / HISTORY)["validation_loss"] for folder in self.folders
+        )
+        epochs = min(len(mine), len(theirs), *(len(curve) for curve in curves))
+        spread = float(np.std([curve[:epochs] for curve in curves], axis=0, ddof=1).mean())
+        apart = float((mine[:epochs] - theirs[:epochs]).abs().mean())
+        yield from _judged(f"{place}/{HISTORY}, validation_loss", apart, spread)
+        found = [_score(Predictions.load(folder / PREDICTIONS)) for folder in others]
+        apart = abs(_score(Predictions.load(self.one.folder / PREDICTIONS)) - self._score(store))
+        yield from _judged(
+            f"{place}/{PREDICTIONS}, balanced accuracy", apart, float(np.std(found, ddof=1))
+        )
+
+    def _score(self, store: Path) -> float:
+        """Balanced accuracy of the new model on the test segments."""
+        trained = load_model(self.folder / MODEL)
+        windows = self.records.splits[self.one.splits][self.one.fold].windows("test")
+        fold = TrainedFold.of(FrameStore.load(store), trained, *windows, torch.device("cpu"))
+        return scores(fold.labels, logits_of(fold, "fp32"))["balanced_accuracy"]
+
+
+def _score(predictions: Predictions) -> float:
+    return scores(predictions.labels, predictions.logits)["balanced_accuracy"]
+
+
+def _judged(what: str, apart: float, spread: float) -> Iterator[str]:
+    """Print a difference beside the spread of the recorded trainings; yield it if it is larger."""
+    text = f"{what}: differs by {apart:.4f}; recorded trainings by {spread:.4f} (sd)"
+    print(text)
+    if not apart <= WITHIN * spread:
+        yield f"{text}; expected at most {WITHIN} sd"
