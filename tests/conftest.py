@@ -45,6 +45,7 @@ SLOW = {
     "test_report.py": 3,
     "test_crate.py": 3,
     "test_check.py": 2,
+    "test_forgeries.py": 2,
     "test_mutations.py": 2,
 }
 """Files of slow tests, and when they run: those that need the finished workflow at the end."""

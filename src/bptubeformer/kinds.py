@@ -131,10 +131,10 @@ Fraction = Annotated[float, Kind("a number between 0 and 1", gt=0, lt=1)]
 Share = Annotated[float, Kind("a number from 0 to below 1", ge=0, lt=1)]
 Gigabytes = Annotated[float, Kind("a number above 0, at most 1000000", gt=0, le=1e6)]
 Size = Annotated[
-    float, Kind("a factor above 0, at most 1000, on the number of videos", gt=0, le=1000)
+    float, Kind("a factor above 0, at most 100, on the number of videos", gt=0, le=100)
 ]
 Positive = Annotated[float, Kind("a number above 0", gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Kind("a number of at least 0", ge=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Kind("a number of at least 0, at most 1e9", ge=0, le=1e9)]
 Epsilon = Annotated[float, Kind("a number above 0, such as 1e-9", gt=0, allow_inf_nan=False)]
 Extent = Annotated[
     Count | Literal["part"], Kind("a whole number of at least 1, or part: the whole grid of a part")
@@ -156,7 +156,7 @@ Moment = Annotated[
     str,
     Kind(
         "a moment such as 2026-01-31T12:00:00+00:00",
-        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$",
+        pattern=r"^2[0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9](:[0-5][0-9]){2}\+00:00$",
     ),
 ]
 FORMATS = (

@@ -13,13 +13,10 @@ from bptubeformer.texts import shown
 if TYPE_CHECKING:
     import pandas
 
-MOST_BYTES = 500_000_000
-"""Of a JSON file: ten times the list of a million inputs is not read."""
 MOST_YAML = 1_000_000
 """Bytes of a YAML file: a person writes no more."""
-MOST_ROWS = 50_000_000
-"""Rows of a table: ten times the windows of HR-Crime. A small file may unfold to any number."""
-MOST_COLUMNS = 1000
+MOST_CELLS = 200_000_000
+"""Of a table: ten times the predictions of HR-Crime. A small file may unfold to any number."""
 
 
 @contextmanager
@@ -63,8 +60,8 @@ def read_record(path: Path, kind: type[Record]) -> dict[str, Any]:
         InputError: it is not there, or not what it should be; names the key that is wrong.
     """
     with reading(path, kind.expected, kind.writer):
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES / 1e6:.0f} MB")
+        if path.stat().st_size > kind.most_bytes:
+            raise ValueError(f"more than {kind.most_bytes / 1e6:.0f} MB")
         return accept(kind, json.loads(path.read_text(encoding="utf-8")), shown(path))
 
 
@@ -100,7 +97,7 @@ def read_parquet(path: Path, kind: type[Record]) -> tuple["pandas.DataFrame", di
 
     with reading(path, kind.expected, kind.writer):
         size = pyarrow.parquet.read_metadata(path)
-        if size.num_rows > MOST_ROWS or size.num_columns > MOST_COLUMNS:
+        if size.num_rows * size.num_columns > MOST_CELLS:
             raise ValueError(f"{size.num_rows} rows of {size.num_columns} columns")
         table = pd.read_parquet(path)
         return table, accept(kind, table.attrs, shown(path))

@@ -164,7 +164,7 @@ class Statistics(Section):
     margin: Fraction
     minimum_videos: Annotated[int, whole(2)]
     learned: Annotated[float | None, Kind("a number between 0 and 1, or null", gt=0, lt=1)]
-    bootstrap_samples: Annotated[int, whole(100, 1_000_000)]
+    bootstrap_samples: Annotated[int, whole(100, 100_000)]
     bootstrap_seed: Seed
 
 
@@ -202,7 +202,7 @@ class Configuration(Section):
     training: Training
     seeds: Annotated[
         list[Seed],
-        Kind("a list of one or more different whole numbers from 0", min_length=1,
+        Kind("a list of 1 to 100 different whole numbers from 0", min_length=1, max_length=100,
              different=True),
     ]  # fmt: skip
     device: Annotated[

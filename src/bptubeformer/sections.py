@@ -49,6 +49,8 @@ class Record(Section):
     from_people: ClassVar[bool] = False
     writer: ClassVar[str]
     """The command that writes it."""
+    most_bytes: ClassVar[int] = 1_000_000
+    """Of a JSON file; a larger one is not read."""
 
     @classmethod
     def remedy(cls) -> str:

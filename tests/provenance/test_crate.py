@@ -151,7 +151,7 @@ def test_a_sound_crate_is_verified_and_its_tables_are_computed_again(archive, ca
     main(["check", str(archive)])
     printed = capsys.readouterr().out
     assert "files: all there and as they were written" in printed
-    assert "computed by the code of this package" in printed
+    assert "computed by the code of this checkout" in printed
     for name in ("accuracy", "leakage", "complexity", "movement", "silhouettes", "verdict"):
         assert f"paper/tables/{name}.csv: the same to the last byte" in printed
     for name in ("paper/tables/verdict.html", "paper/summary.md", "paper/summary.html"):
@@ -185,7 +185,11 @@ def test_a_table_that_its_predictions_do_not_make_is_found_out(received):
         ),
         ("folds.csv", lambda text: text[: text.rindex("\n", 0, -1) + 1], "folds.csv, it has other"),
         ("leakage.csv", None, "leakage.csv is missing"),
-        ("best.csv", lambda text: "run,accuracy\nours,1\n", "best.csv is made of nothing in the"),
+        (
+            "best.csv",
+            lambda text: "run,accuracy\nours,1\n",
+            "best.csv: nothing in the configuration",
+        ),
         ("../summary.md", lambda text: text + "Better.\n", r"summary\.md says something else than"),
     ],
 )
@@ -361,7 +365,8 @@ def test_a_run_that_is_not_finished_makes_no_crate(checkout, tmp_path):
     (results / "data" / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"manifest\.json: no such file; write it with"):
         write_crate(results, config, tmp_path / "crate.zip", checkout=checkout)
-    manifest = {"folders": ["/data"], "files": [{"path": "/elsewhere/1.csv"}]}
+    file = {"path": "/elsewhere/1.csv", "bytes": 1, "sha256": None}
+    manifest = {"source": "", "folders": ["/data"], "files": [file]}
     (results / "data" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match=r"/elsewhere/1\.csv is in none of its folders"):
         write_crate(results, config, tmp_path / "crate.zip", checkout=checkout)

@@ -16,7 +16,15 @@ from rocrate.rocrate import ROCrate
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from bptubeformer.config import check_config, left_in, model_of, studies_of, training_of
+from bptubeformer.config import (
+    check_config,
+    left_in,
+    model_of,
+    reading_of,
+    studies_of,
+    training_of,
+    without_local_paths,
+)  # fmt: skip
 from bptubeformer.data.ingest import write_store
 from bptubeformer.data.splits import write_splits
 from bptubeformer.data.store import FrameStore
@@ -30,7 +38,7 @@ from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.evaluation.trained import TrainedFolds
 from bptubeformer.metadata import content_of, pack, unpack
 from bptubeformer.provenance.crate import CODE, described_training, write_crate
-from bptubeformer.settings import SplitSettings, TrainingSettings
+from bptubeformer.settings import ReadingSettings, SplitSettings, TrainingSettings
 from bptubeformer.stages import STAGES, TABLES, module_of, table_files
 from bptubeformer.study import Study
 from bptubeformer.training.job import train_folds
@@ -42,7 +50,7 @@ SEEDS = [0, 1]
 CLASSES = ["Abuse", "Arrest", "Fighting", "Robbery"]
 
 
-def config() -> dict[str, Any]:
+def config(**dataset: Any) -> dict[str, Any]:
     """Three runs under a leak-free protocol; two of them differ in their training alone."""
     whole = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     tubelets = {"model": "bptubeformer", "experiment": "x", "segment_length": 12,
@@ -53,8 +61,8 @@ def config() -> dict[str, Any]:
         "plain": {"model": "ttran", "experiment": "x", "segment_length": 12},
     }
     study = {"question": "Does it hold?", "runs": list(runs), "baseline": "plain",
-             "shown": "tubelets", "leakage": ["tubelets"]}  # fmt: skip
-    whole["dataset"] |= {"name": "tiny", "source": "synthetic"}
+             "shown": "tubelets", "leakage": ["plain"]}  # fmt: skip
+    whole["dataset"] |= {"name": "tiny", "source": "synthetic", **dataset}
     whole["training"] |= {"batch_size": 32, "max_epochs": 3, "early_stopping_patience": 2}
     whole["architecture"] |= {"token_width": 8, "depth": 1, "heads": 2}
     whole["statistics"]["bootstrap_samples"] = 100
@@ -65,19 +73,24 @@ def config() -> dict[str, Any]:
     }  # fmt: skip
     whole["split"]["folds"] = 2
     whole["figures"]["per_class"] = 5
-    return check_config(whole)
+    return check_config(whole, data_elsewhere=True)
 
 
-def build(folder: Path) -> Path:
-    """Run every stage by itself in a folder; return the crate, unpacked."""
-    settings = config()
+def build(folder: Path, **dataset: Any) -> Path:
+    """Run every stage by itself in a folder; return the crate, unpacked.
+
+    Args:
+        folder: where the run is.
+        dataset: settings of the dataset.
+    """
+    settings = config(**dataset)
     for name in CODE:
         (folder / name).symlink_to(REPOSITORY / name)
     with contextlib.chdir(folder):
         data = RESULTS / "data"
         store, manifest = data / "frames.safetensors", data / "manifest.json"
         write_synthetic(data / "raw", manifest, **settings["synthetic"])
-        write_store(manifest, store, CLASSES)
+        write_store(manifest, store, CLASSES, ReadingSettings(**reading_of(settings)))
         (study,) = studies_of(settings).values()
         for protocol in study.compared_protocols:
             splits = data / "splits" / protocol / "T12"
@@ -87,7 +100,8 @@ def build(folder: Path) -> Path:
                 _train(study, store, splits, protocol, run, settings)
         _show(study, store, settings)
         tables_again(study)
-        write_crate(RESULTS, settings, Path("crate.zip"), {"train": "python src train"})
+        sent = without_local_paths(settings)
+        write_crate(RESULTS, sent, Path("crate.zip"), {"train": "python src train"})
         shutil.unpack_archive("crate.zip", "crate")
     return folder / "crate"
 

@@ -14,6 +14,9 @@ from bptubeformer.reading import read_record
 from bptubeformer.sections import Record, Section
 from bptubeformer.texts import shown
 
+MOST_BYTES = 200_000_000
+"""Of a list of files: that of a million has as many."""
+
 
 class File(Section):
     """A file of a dataset."""
@@ -30,6 +33,7 @@ class Manifest(Record):
 
     expected = "a manifest"
     writer = "bptubeformer acquire"
+    most_bytes = MOST_BYTES
     source: Text
     folders: Annotated[list[Text], Kind("a list of one or more folders", min_length=1)]
     """Where to look for skeletons."""

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import ConfigDict
 
 from bptubeformer.data.store import SAMPLE, FrameStore, video_of
-from bptubeformer.kinds import FormatName, Kind
+from bptubeformer.kinds import Amount, FormatName, Kind
 from bptubeformer.sections import Record
 
 QUANTILES = (0, 0.01, 0.5, 0.99, 1)
@@ -19,7 +19,9 @@ class Summary(Record):
     model_config = ConfigDict(extra="allow", strict=True)
     expected = "the summary of a dataset"
     writer = "bptubeformer ingest"
+    most_bytes = 50_000_000
     format: FormatName
+    frames: Amount
     categories: Annotated[list[dict[str, Any]], Kind("a list of mappings")]
 
 

@@ -55,6 +55,8 @@ def read_table(path: Path) -> pd.DataFrame:
         table = pd.read_csv(
             path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXTS, str)
         )
+        if not isinstance(table.index, pd.RangeIndex):
+            raise ValueError("it has rows of more cells than columns")
     texts = [name for name in table.columns if name in TEXTS]
     return table.assign(**{name: table[name].map(from_table, na_action="ignore") for name in texts})
 

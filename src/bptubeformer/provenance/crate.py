@@ -6,9 +6,10 @@ dataset to say.
 """
 
 import json
+import re
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,15 +25,16 @@ from bptubeformer.config import left_in, studies_of, without_local_paths
 from bptubeformer.data.layout import is_junk
 from bptubeformer.data.manifest import Manifest, size_and_digest
 from bptubeformer.data.reader import text_of
-from bptubeformer.data.store import save_without_frames
+from bptubeformer.data.store import FrameStore, save_without_frames
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.predictions import FILE
 from bptubeformer.fingerprint import package_fingerprint
 from bptubeformer.kinds import Flag
 from bptubeformer.models.files import FILE as MODEL
 from bptubeformer.reading import read_record
+from bptubeformer.skeleton import known_skeletons
 from bptubeformer.stages import tables_of
-from bptubeformer.study import STORE, SUMMARY_FILE, TABLES
+from bptubeformer.study import STORE, SUMMARY_FILE, TABLES, Study
 from bptubeformer.texts import shown
 from bptubeformer.training.record import FILE as RECORD
 from bptubeformer.training.record import TrainingRecord
@@ -80,6 +82,8 @@ class Run:
     """Shell command of each rule of the workflow, by the rule's name."""
     checkout: Path
     """The folder of the Snakefile."""
+    studies: Sequence[Study] = ()
+    """Those that have a summary."""
 
     @property
     def place(self) -> Path:
@@ -109,8 +113,8 @@ def write_crate(
     Raises:
         InputError: a file of the run is missing, or is not what it should be.
     """
-    run = Run(results, config, rules or {}, checkout)
     with tempfile.TemporaryDirectory() as folder:
+        run = Run(results, config, rules or {}, checkout, _studies(results, config, Path(folder)))
         sources = {path.relative_to(run.checkout): path for path in _code(run.checkout)}
         sources |= {run.place / path.relative_to(run.results): path for path in _kept(run)}
         weights = [path for path in sources if path.name == MODEL]
@@ -136,6 +140,13 @@ def write_crate(
         with replacing(output) as partial:
             crate.write_zip(partial)
     print(f"{output}: {len(sources)} files, {output.stat().st_size / 1e6:.1f} MB")
+
+
+def _studies(results: Path, config: Mapping[str, Any], place: Path) -> list[Study]:
+    """The studies of a configuration that have a summary."""
+    whole = left_in(with_skeleton(config, results / STORE, place))
+    studies = studies_of(whole, results.parent).values()
+    return [study for study in studies if (study.folder / SUMMARY_FILE).exists()]
 
 
 def _describe_root(crate: ROCrate, run: Run) -> None:
@@ -260,6 +271,30 @@ def described_training(record: Mapping[str, Any], place: Path, folder: Path) -> 
     return about
 
 
+def with_skeleton(config: Mapping[str, Any], store: Path, place: Path) -> Mapping[str, Any]:
+    """Return a configuration whose skeleton is here: that of the store, where it was a file.
+
+    Args:
+        config: of a run; its data may be elsewhere.
+        store: its frame store, with or without frames.
+        place: a folder for the file.
+
+    Raises:
+        InputError: the skeleton is not named like a file.
+    """
+    given = config["dataset"].get("skeleton")
+    if not isinstance(given, str) or given in known_skeletons():
+        return config
+    table = FrameStore.outline(store).skeleton.table
+    name = Path(given).name
+    if not re.fullmatch(r"[\w.-]{1,100}\.ya?ml", name, re.ASCII):
+        raise InputError(f"dataset.skeleton = {shown(given)}: expected the name of a YAML file")
+    file = place / "skeleton" / name
+    file.parent.mkdir()
+    file.write_text(yaml.safe_dump(table), encoding="utf-8")
+    return {**config, "dataset": {**config["dataset"], "skeleton": str(file)}}
+
+
 def _code(checkout: Path) -> Iterator[Path]:
     for name in CODE:
         yield from _below(checkout / name)
@@ -269,12 +304,10 @@ def _kept(run: Run) -> Iterator[Path]:
     """Files of the results that are handed on as they are."""
     for name in KEPT:
         yield from _below(run.results / name)
-    configured = studies_of(left_in(run.config), run.results.parent).values()
-    studies = [study for study in configured if (study.folder / SUMMARY_FILE).exists()]
-    if not studies:
+    if not run.studies:
         raise InputError(f"{run.results}: no study has a summary; finish the run: snakemake")
     folders: dict[Path, None] = {}
-    for study in studies:
+    for study in run.studies:
         # Of its tables, those that it has now: an older run may have left others behind.
         wanted = set(tables_of(study))
         for path in _below(study.folder):

@@ -11,30 +11,31 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-import yaml
 from rocrate.rocrate import ROCrate
 
 from bptubeformer.config import left_in, studies_of
 from bptubeformer.data.archives import Budget, is_archive, unpack
 from bptubeformer.data.layout import is_folder
-from bptubeformer.data.manifest import File
-from bptubeformer.data.store import FrameStore
-from bptubeformer.errors import InputError
-from bptubeformer.fingerprint import ROOT, package_fingerprint
+from bptubeformer.data.manifest import MOST_BYTES, File
+from bptubeformer.errors import InputError, refused_by_system
+from bptubeformer.fingerprint import DATA, ROOT, package_fingerprint
 from bptubeformer.kinds import Kind
-from bptubeformer.provenance.crate import CONFIG, INPUTS, WEIGHTS
-from bptubeformer.reading import MOST_BYTES, read_record, read_yaml, reading
+from bptubeformer.provenance.crate import CONFIG, INPUTS, WEIGHTS, with_skeleton
+from bptubeformer.reading import MOST_YAML, read_record, read_yaml, reading
 from bptubeformer.sections import Record
-from bptubeformer.skeleton import known_skeletons
 from bptubeformer.study import STORE, Study
 from bptubeformer.texts import shown
 
 METADATA = "ro-crate-metadata.json"
 WRITER = "snakemake crate"
+MOST_METADATA = 20_000_000
+"""Bytes of the metadata: those of twenty thousand files have as many."""
 MOST_UNPACKED = 10**12
 """Bytes of all files of an archive."""
 LEFT_BEHIND = (".DS_Store", "Thumbs.db", "desktop.ini")
 """Files that an operating system leaves in a folder that was looked at."""
+CHECKOUT, BASE = ROOT.parents[1], "config.yaml"
+"""The checkout of this package, and its configuration."""
 Files = Mapping[PurePosixPath, tuple[int, str]]
 """Bytes and SHA-256 of files, by their paths in the crate."""
 
@@ -44,6 +45,7 @@ class Inputs(Record):
 
     expected = "the list of the inputs"
     writer = WRITER
+    most_bytes = MOST_BYTES
     files: Annotated[list[File], Kind("a list of one or more files", min_length=1)]
 
 
@@ -52,6 +54,7 @@ class Weights(Record):
 
     expected = "the list of the models that were left out"
     writer = WRITER
+    most_bytes = MOST_BYTES
     models: Annotated[list[File], Kind("a list of one or more files", min_length=1)]
 
 
@@ -70,7 +73,9 @@ class Received:
     studies: Mapping[str, Study]
     """Those that have results."""
     code: str
-    """Fingerprint of its code."""
+    """Fingerprint of its package."""
+    other_code: tuple[str, ...]
+    """Files of its checkout that are not those of this one."""
     trainings: Mapping[str, Mapping[str, Any]] = field(repr=False)
     """What its metadata say of each training, by the path of its folder."""
     without: frozenset[Path] = frozenset()
@@ -79,7 +84,7 @@ class Received:
     @property
     def base(self) -> Path:
         """``config.yaml`` of its checkout."""
-        return self.folder / "config.yaml"
+        return self.folder / BASE
 
     @property
     def place(self) -> Path:
@@ -135,7 +140,7 @@ def _open(crate: Path, folder: Path, place: Path) -> Received:
         raise InputError(f"{results / CONFIG}: no study of it has results; write it with: {WRITER}")
     return Received(
         name=shown(crate), folder=folder, results=results, config=config, studies=made,
-        code=code, trainings=trainings,
+        code=code, other_code=tuple(_other_code(folder, files)), trainings=trainings,
         without=frozenset(folder / path for path in left_out if not (folder / path).exists()),
     )  # fmt: skip
 
@@ -145,15 +150,18 @@ def renamed(place: Path, name: str) -> Iterator[None]:
     """Let messages about files below a folder name something else: ``place`` is not for people."""
     try:
         yield
-    except InputError as error:
-        raise InputError(str(error).replace(f"{place}/", name)) from error
+    except (InputError, OSError) as error:
+        text = str(error)
+        if isinstance(error, OSError):
+            text = f"{shown(str(error.filename))}: {refused_by_system(error)}"
+        raise InputError(text.replace(f"{place}/", name)) from error
 
 
 def _listed(folder: Path) -> tuple[Files, str, dict[str, dict[str, Any]]]:
     """The files that a crate lists, the fingerprint of its code, and its trainings."""
     with reading(folder / METADATA, "the metadata of a crate", WRITER):
-        if (folder / METADATA).stat().st_size > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES / 1e6:.0f} MB")
+        if (folder / METADATA).stat().st_size > MOST_METADATA:
+            raise ValueError(f"more than {MOST_METADATA / 1e6:.0f} MB")
         crate = ROCrate(folder)
         listed: dict[PurePosixPath, tuple[int, str]] = {}
         for entity in crate.get_by_type("File"):
@@ -238,51 +246,46 @@ def _code_of(folder: Path) -> str:
 
 
 def _same_files(place: Path, other: Path) -> bool:
-    """Return True if two packages have the same files: their fingerprints are the same, too."""
-    files, others = (
-        {path.relative_to(root): path for path in root.rglob("*") if path.suffix != ".pyc"}
+    """Return True if two packages have the same code: their fingerprints are the same, too."""
+    names, others = (
+        {path.relative_to(root) for path in root.rglob("*") if path.suffix in (".py", *DATA)}
         for root in (place, other)
     )
-    return {name for name, path in files.items() if path.is_file()} == {
-        name for name, path in others.items() if path.is_file()
-    } and all(
-        path.read_bytes() == others[name].read_bytes()
-        for name, path in files.items()
-        if path.is_file()
+    return names == others and all(
+        (place / name).read_bytes() == (other / name).read_bytes() for name in names
     )
+
+
+def _other_code(folder: Path, files: Files) -> Iterator[str]:
+    """Files of the checkout in a crate that this checkout does not have, or has otherwise."""
+    for name in sorted(files):
+        mine, theirs = CHECKOUT / name, folder / name
+        if name.parts[0] != "results" and theirs.is_file() and name != PurePosixPath(BASE):
+            same = mine.is_file() and mine.read_bytes() == theirs.read_bytes()
+            if not same:
+                yield str(name)
 
 
 def _results(folder: Path, place: Path) -> tuple[Path, dict[str, Any]]:
     """The folder of the results, and the configuration of the run."""
-    found = sorted(folder.glob("results/*"))
+    found = sorted(path for path in folder.glob("results/*") if path.is_dir())
     path = (found[0] if found else folder / "results" / "<dataset>") / CONFIG
     with reading(path, "the configuration of a run", WRITER):
         if len(found) > 1:
             raise ValueError("there are results of more than one dataset")
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES / 1e6:.0f} MB")
+        if path.stat().st_size > MOST_YAML:
+            raise ValueError(f"more than {MOST_YAML / 1e6:.0f} MB")
         config = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(config, dict):
             raise ValueError("not a mapping")
         for section in ("runs", "studies", "dataset"):
             if not isinstance(config.get(section), dict):
                 raise ValueError(f"its {section} are not a mapping")
-    read_yaml(folder / "config.yaml", "the configuration of a checkout", WRITER)
+    read_yaml(folder / BASE, "the configuration of a checkout", WRITER)
     try:
-        checked = left_in(_with_skeleton(config, path.parent / STORE, place))
+        checked = left_in(with_skeleton(config, path.parent / STORE, place))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     if checked["dataset"]["name"] != path.parent.name:
         raise InputError(f"{path}: it is of another dataset; get the crate again")
     return path.parent, checked
-
-
-def _with_skeleton(config: dict[str, Any], store: Path, place: Path) -> dict[str, Any]:
-    """Return a configuration that has its skeleton here, where it was a file: the store's."""
-    given = config["dataset"].get("skeleton")
-    if not isinstance(given, str) or given in known_skeletons():
-        return config
-    table = FrameStore.outline(store).skeleton.table
-    file = place / Path(given).name
-    file.write_text(yaml.safe_dump(table), encoding="utf-8")
-    return {**config, "dataset": {**config["dataset"], "skeleton": str(file)}}

@@ -8,17 +8,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from pyarrow.parquet import read_metadata
 from scipy.special import softmax
 
+from bptubeformer.atomic import write_csv
 from bptubeformer.config import categories_of, model_of, training_of
 from bptubeformer.data.layout import plain
 from bptubeformer.data.recordings import TRAJECTORIES
 from bptubeformer.data.splits import PARTS_OF_SPLIT, Split, make_splits, summarise
 from bptubeformer.data.store import FrameStore
 from bptubeformer.data.summary import Summary, of_classes
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inspection import (
     Embeddings,
     SegmentAttention,
@@ -32,8 +36,8 @@ from bptubeformer.fingerprint import package_fingerprint, stage_fingerprint
 from bptubeformer.models.files import FILE as MODEL
 from bptubeformer.models.files import read_weights
 from bptubeformer.provenance.crate import CONFIG, INPUTS, KEPT, WEIGHTS, described_training
-from bptubeformer.provenance.received import Received
-from bptubeformer.reading import read_record
+from bptubeformer.provenance.received import LEFT_BEHIND, Received
+from bptubeformer.reading import read_record, reading
 from bptubeformer.settings import SplitSettings, TrainingSettings
 from bptubeformer.stages import tables_of
 from bptubeformer.study import FIGURES, NOTEBOOKS, PROJECTOR, STORE, SUMMARY_FILE, Study
@@ -46,6 +50,8 @@ HISTORY = "history.csv"
 EMBEDDINGS, ATTENTION, MOVEMENT = (
     "embeddings.safetensors", "attention.safetensors", "movement.parquet",
 )  # fmt: skip
+MOST_TRAININGS = 10_000
+"""So many are named one by one."""
 TRAINED = (MODEL, RECORD, HISTORY, PREDICTIONS)
 """Files of every fold."""
 SLACK = 1.0
@@ -85,40 +91,70 @@ class Records:
     @cached_property
     def trained(self) -> list[Trained]:
         """Every fold that the studies of the run are made of, once."""
-        config = self.crate.config
-        found = {}
-        for study in self.crate.studies.values():
-            places = [(protocol, run) for protocol in study.protocols for run in study.runs]
-            places += [(p, run) for p in study.compared_protocols for run in study.leakage]
-            for protocol, run in places:
-                settings = training_of(config, run)
-                for fold, seed, folder in study.fold_folders(protocol, run):
-                    split = self.splits[protocol, model_of(config, run)["segment_length"]][fold]
-                    found[folder] = Trained(
-                        protocol, run, fold, seed, folder, model_of(config, run),
-                        TrainingSettings(**settings, seed=seed + split.seed),
-                    )  # fmt: skip
-        return list(found.values())
+        config = self.config
+        found = []
+        (study, *_) = self.crate.studies.values()
+        for protocol, run in dict.fromkeys(self._runs()):
+            settings, model = training_of(config, run), model_of(config, run)
+            splits = self.splits[protocol, model["segment_length"]]
+            for fold, seed, folder in study.fold_folders(protocol, run):
+                training = TrainingSettings(**settings, seed=seed + splits[fold].seed)
+                found.append(Trained(protocol, run, fold, seed, folder, model, training))
+        return found
 
     @cached_property
     def splits(self) -> "Splits":
         """The splits that the configuration makes of the store."""
-        return Splits(self.store, self.crate.config)
+        return Splits(self.store, self.config, self.crate.results / "data" / "splits")
 
     def file(self, path: Path) -> str:
         """Name a file of the results in a message."""
-        return str(path.relative_to(self.crate.folder))
+        return shown(path.relative_to(self.crate.folder))
 
     def disagreements(self) -> Iterator[str]:
-        """Yield what does not agree, a line each; nothing for a sound run."""
-        yield from self._of_files()
-        yield from self._of_data()
-        yield from self._of_splits()
-        heads: dict[bytes, str] = {}
-        for one in self.trained:
-            yield from self._of_fold(one, heads)
+        """Yield what does not agree, a line each; nothing for a sound run.
+
+        What is made of records that contradict each other is not looked at.
+        """
+        checks = (
+            self._of_numbers, self._of_data, self._of_splits, self._of_files, self._of_trained,
+            self._of_shown,
+        )  # fmt: skip
+        for check in checks:
+            found = list(check())
+            yield from found
+            if found:
+                return
+
+    def _of_numbers(self) -> Iterator[str]:
+        """The trainings that are there against those that the configuration asks for."""
+        place = self.file(self.crate.results / CONFIG)
+        there = {path.parent for path in self.crate.results.glob(f"*/*/fold*/{RECORD}")}
+        runs, seeds = set(self._runs()), self.config["seeds"]
+        asked = len(runs) * self.config["split"]["folds"] * len(seeds)
+        # Before anything is made of these numbers.
+        if asked > max(len(there), MOST_TRAININGS):
+            yield f"{place}: it asks for {asked} trainings, there are {len(there)}"
+            return
+        (study, *_) = self.crate.studies.values()
+        wanted = {folder for run in runs for _, _, folder in study.fold_folders(*run)}
+        if wanted != there:
+            first = self.file(min(wanted ^ there))
+            yield (
+                f"{place}: it asks for {asked} trainings, there are {len(there)}; the first that "
+                f"differs: {first}"
+            )
+
+    def _runs(self) -> Iterator[tuple[str, str]]:
+        """Protocol and name of each run that the studies are made of."""
         for study in self.crate.studies.values():
-            yield from self._of_shown(study)
+            yield from ((protocol, run) for protocol in study.protocols for run in study.runs)
+            yield from ((one, run) for one in study.compared_protocols for run in study.leakage)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration of the run."""
+        return self.crate.config
 
     def _of_files(self) -> Iterator[str]:
         """Files of the results that the run does not make."""
@@ -133,12 +169,13 @@ class Records:
             made |= set(study.files(MOVEMENT, [study.shown], [study.protocol]))
         made |= {one.folder / name for one in self.trained for name in TRAINED}
         for path in sorted(results.rglob("*")):
-            if path.is_file() and path not in made and not folders & {path, *path.parents}:
+            known = path in made or folders & {path, *path.parents} or path.name in LEFT_BEHIND
+            if path.is_file() and not known:
                 yield f"{self.file(path)}: nothing in the configuration makes it"
 
     def _of_data(self) -> Iterator[str]:
         """The store against the configuration, the summary and the paths of the inputs."""
-        store, config = self.store, self.crate.config
+        store, config = self.store, self.config
         place = self.file(self.crate.results / STORE)
         wanted = categories_of(config)
         if wanted is not None and list(store.categories) != list(wanted):
@@ -146,7 +183,8 @@ class Records:
         if store.skeleton.name != Path(config["dataset"]["skeleton"]).stem:
             yield f"{place}, skeleton: {store.skeleton.name} is not that of the configuration"
         summary = read_record(self.crate.results / "data" / "summary.json", Summary)
-        if summary["categories"] != of_classes(store):
+        counts = (summary["categories"], summary["frames"])
+        if counts != (of_classes(store), int(store.offsets[-1])):
             yield f"{self.file(self.crate.results / 'data' / 'summary.json')}: not of this store"
         dataset = config["dataset"]
         if summary["format"] != TRAJECTORIES or dataset["labels"] or dataset["group"]:
@@ -190,12 +228,20 @@ class Records:
                     )
             path = place / "summary.csv"
             files.add(path)
-            text = summarise(self.store, splits).to_csv(index=False, lineterminator="\n")
-            if not path.is_file() or path.read_bytes() != text.encode():
+            with TemporaryDirectory() as work:
+                write_csv(Path(work, path.name), summarise(self.store, splits))
+                same = path.is_file() and path.read_bytes() == Path(work, path.name).read_bytes()
+            if not same:
                 yield f"{self.file(path)}: not the counts of these splits"
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path not in files:
+            if path.is_file() and path not in files and path.name not in LEFT_BEHIND:
                 yield f"{self.file(path)}: a split of no run"
+
+    def _of_trained(self) -> Iterator[str]:
+        """Every fold, and whether two have one model."""
+        heads: dict[bytes, str] = {}
+        for one in self.trained:
+            yield from self._of_fold(one, heads)
 
     def _of_fold(self, one: Trained, heads: dict[bytes, str]) -> Iterator[str]:
         """Record, history, model and predictions of a fold against each other."""
@@ -235,7 +281,11 @@ class Records:
             yield f"{place}, micro_batch: larger than the batch"
         folder = self.crate.place / one.folder.relative_to(self.crate.results)
         said = self.crate.trainings.get(str(folder), {})
-        expected = described_training(record, self.crate.place, folder)
+        try:
+            expected = described_training(record, self.crate.place, folder)
+        except (ValueError, OverflowError):
+            yield f"{place}, ended: {record['ended']} is not a moment"
+            return
         yield from _unequal(
             f"the metadata, #{folder}", {key: said.get(key) for key in expected}, expected
         )
@@ -288,8 +338,12 @@ class Records:
         }
         yield from _unequal(place, said, expected)
 
-    def _of_shown(self, study: Study) -> Iterator[str]:
+    def _of_shown(self) -> Iterator[str]:
         """Embeddings, movement and attention against the predictions of their model."""
+        for study in self.crate.studies.values():
+            yield from self._of_study(study)
+
+    def _of_study(self, study: Study) -> Iterator[str]:
         for fold in range(study.folds):
             folder = study.results / study.protocol / study.shown / f"fold{fold}"
             if (folder / EMBEDDINGS).exists():
@@ -301,7 +355,7 @@ class Records:
             yield from self._of_attention(study)
 
     def _of_embeddings(self, folder: Path) -> Iterator[str]:
-        path, figures = folder / EMBEDDINGS, self.crate.config["figures"]
+        path, figures = folder / EMBEDDINGS, self.config["figures"]
         place, found = self.file(path), Embeddings.load(path)
         tested = Predictions.load(folder / PREDICTIONS)
         chosen = sample_per_class(tested.labels, figures["per_class"], figures["seed"])
@@ -324,7 +378,7 @@ class Records:
         path = study.shown_folder / ATTENTION
         found = SegmentAttention.load(path)
         tested = Predictions.load(study.shown_folder / PREDICTIONS)
-        category = self.crate.config["figures"]["category"]
+        category = self.config["figures"]["category"]
         chosen = choose_segment(tested.labels, tested.logits, tested.categories, category)
         person = self.store.trajectories.iloc[tested.trajectory[chosen]]
         probability = softmax(tested.logits[chosen])
@@ -343,19 +397,34 @@ class Records:
 
 
 class Splits(dict[tuple[str, int], list[Split]]):
-    """The splits that a configuration makes of a store, by protocol and segment length."""
+    """The splits that a configuration makes of a store, by protocol and segment length.
 
-    def __init__(self, store: FrameStore, config: Mapping[str, Any]):
+    Args:
+        store: with or without its frames.
+        config: the configuration.
+        folder: of the recorded splits.
+    """
+
+    def __init__(self, store: FrameStore, config: Mapping[str, Any], folder: Path):
         super().__init__()
         self.store = store
         self.config = config
+        self.folder = folder
 
     def __missing__(self, key: tuple[str, int]) -> list[Split]:
         protocol, length = key
-        self[key] = make_splits(
-            self.store, protocol, length, self.config["windows"]["step"],
-            SplitSettings(**self.config["split"]),
-        )  # fmt: skip
+        settings, step = SplitSettings(**self.config["split"]), self.config["windows"]["step"]
+        rows = self.store.rows[self.store.rows >= max(length, settings.minimum_rows)]
+        count = int(((rows - length) // step + 1).sum())
+        path = self.folder / protocol / f"T{length}" / "fold0.parquet"
+        with reading(path, "a split", "bptubeformer split"):
+            recorded = read_metadata(path).num_rows
+        # Before anything is made: a small file may name any number of frames.
+        if recorded != count:
+            raise InputError(
+                f"{path}: {recorded} windows; the configuration makes {count} of the store"
+            )
+        self[key] = make_splits(self.store, protocol, length, step, settings)
         return self[key]
 
 
@@ -408,6 +477,9 @@ def _first_row(found: Split, expected: Split) -> str:
 def _of_history(place: str, one: Trained, record: Mapping[str, Any]) -> Iterator[str]:
     """Yield where a history contradicts its record, the stopping rule or the schedule."""
     history = read_history(one.folder / HISTORY)
+    if len(history) > one.training.max_epochs:
+        yield f"{place}: {len(history)} epochs; the training had ended before by its stopping rule"
+        return
     losses = history["validation_loss"].to_numpy()
     lowest = np.minimum.accumulate(losses)
     best = np.concatenate([[True], losses[1:] < lowest[:-1]])

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from bptubeformer.config import SYNTHETIC, reading_of
@@ -20,6 +21,7 @@ from bptubeformer.data.manifest import Manifest
 from bptubeformer.data.reader import text_of
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.store import FrameStore
+from bptubeformer.data.summary import Summary
 from bptubeformer.data.synthetic import write_synthetic
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.attend import attend_segment
@@ -30,7 +32,9 @@ from bptubeformer.evaluation.movement import BETWEEN_PARTS, TUBELETS, read_movem
 from bptubeformer.evaluation.predict import logits_of
 from bptubeformer.evaluation.predictions import FILE as PREDICTIONS
 from bptubeformer.evaluation.predictions import Predictions
+from bptubeformer.evaluation.tables import read_table
 from bptubeformer.evaluation.trained import TrainedFold
+from bptubeformer.kinds import Gigabytes, Options
 from bptubeformer.models.files import FILE as MODEL
 from bptubeformer.models.files import load_model
 from bptubeformer.progress import words
@@ -43,7 +47,7 @@ from bptubeformer.provenance.records import (
     Records,
     Trained,
 )
-from bptubeformer.reading import read_record
+from bptubeformer.reading import read_record, reading
 from bptubeformer.settings import ReadingSettings
 from bptubeformer.study import STORE
 from bptubeformer.texts import shown
@@ -52,22 +56,22 @@ from bptubeformer.training.forward import evaluate
 from bptubeformer.training.record import read_history
 
 TOLERANCES = {"fp32": 1e-4, "tf32": 2e-2, "bf16": 1e-1}
-"""Largest difference of two numbers, relative to the larger of 1 and the number, by precision.
-On machines of one kind, numbers are the same to the bit."""
+"""Largest difference of two numbers, relative to the larger of the number and the usual size of
+those beside it, by precision. On machines of one kind, numbers are the same to the bit."""
+TINY = 1e-30
+WHICH = ("category", "video", "person", "row", "column", "reason")
+"""Columns of ``rejected.csv`` that are the same wherever the data is."""
 RANKS, FEW = 1e-3, 0.01
 """Rank correlations jump where two attentions are nearly equal: their mean may differ by so much,
-and so large a share of single ones at all."""
+and so large a share of single ones at all. As large a share of predicted classes may differ."""
 
 
-def data_of(
-    records: Records, source: str, labels: Path | None, work: Path, threads: int
-) -> tuple[Path, list[str]]:
+def data_of(records: Records, source: "Source", work: Path, threads: int) -> tuple[Path, list[str]]:
     """Read the dataset of a received run, and compare it with what the run says of it.
 
     Args:
         records: of the run.
-        source: as ``dataset.source``: a folder, an archive, doi:..., an address, or synthetic.
-        labels: the table of labels, where the run has one.
+        source: where the data is.
         work: a folder for what is unpacked and read.
         threads: files that are read at a time.
 
@@ -78,35 +82,33 @@ def data_of(
         InputError: the data cannot be had or read.
     """
     config = records.crate.config
-    dataset = config["dataset"]
     manifest = work / "manifest.json"
-    if source == SYNTHETIC:
+    if source.data == SYNTHETIC:
         made = config.get("synthetic", {})
         write_synthetic(work / "raw", manifest, made.get("seed", 0), made.get("size", 1.0))
     else:
         acquire(
-            source, work / "raw", manifest, dataset["server"], dataset["checksum"],
-            dataset["max_gigabytes"],
-        )  # fmt: skip
+            source.data, work / "raw", manifest, source.server, max_gigabytes=source.max_gigabytes
+        )
     faults = list(_other_files(records, read_record(manifest, Manifest)))
-    reading = reading_of(config)
-    if reading["labels"] is not None:
-        if labels is None:
+    settings = reading_of(config)
+    if settings["labels"] is not None:
+        if source.labels is None:
             raise InputError(
-                f"{records.crate.name}: its labels are in a table, {shown(reading['labels'])}; "
+                f"{records.crate.name}: its labels are in a table, {shown(settings['labels'])}; "
                 "give that with --labels"
             )
-        reading["labels"] = str(labels)
+        settings["labels"] = str(source.labels)
     store = work / "frames.safetensors"
     write_store(
         manifest, store, list(records.store.categories),
-        ReadingSettings(**reading), threads,
+        ReadingSettings(**settings), threads,
     )  # fmt: skip
     place = records.file(records.crate.results / STORE)
     found, made = records.store, FrameStore.load(store)
     if found.fingerprint != made.fingerprint:
         faults.append(
-            f"{place}, fingerprint: {found.fingerprint}; the frames of {shown(source)} make "
+            f"{place}, fingerprint: {found.fingerprint}; the frames of {shown(source.data)} make "
             f"{made.fingerprint}"
         )
     elif (
@@ -115,7 +117,19 @@ def data_of(
         or found.skeleton.table != made.skeleton.table
     ):
         faults.append(f"{place}: its trajectories, classes or joints are not those of the data")
+    data = records.crate.results / "data"
+    if read_record(data / "summary.json", Summary) != read_record(work / "summary.json", Summary):
+        faults.append(f"{records.file(data / 'summary.json')}: not the numbers of the data")
+    if not _rejected(data).equals(_rejected(work)):
+        faults.append(f"{records.file(data / 'rejected.csv')}: not the rejected files of the data")
     return store, faults
+
+
+def _rejected(folder: Path) -> pd.DataFrame:
+    """The list of rejected files, without their places."""
+    path = folder / "rejected.csv"
+    with reading(path, "a list of rejected files", "bptubeformer ingest"):
+        return read_table(path)[list(WHICH)].astype(str)
 
 
 def _other_files(records: Records, manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -125,20 +139,44 @@ def _other_files(records: Records, manifest: Mapping[str, Any]) -> Iterator[str]
     """
     place = records.file(records.crate.results / INPUTS)
 
-    def known(files: Collection[Mapping[str, Any]]) -> Counter[str]:
-        return Counter(str(one["sha256"]) for one in files if not is_archive(Path(one["path"])))
+    def content(one: Mapping[str, Any]) -> tuple[Any, Any]:
+        return one["sha256"], one["bytes"]
+
+    def known(files: Collection[Mapping[str, Any]]) -> Counter[tuple[Any, Any]]:
+        return Counter(content(one) for one in files if not is_archive(Path(one["path"])))
 
     theirs, mine = records.crate.inputs, manifest["files"]
     missing, more = known(theirs) - known(mine), known(mine) - known(theirs)
+    here = {content(one) for one in mine}
+    packed = [one for one in theirs if is_archive(Path(one["path"])) and content(one) not in here]
+    if packed:
+        print(f"not compared: {len(packed)} archives of {place}; only what was in them")
     for digests, files, words_for in (
         (missing, theirs, "is not in the data, or has another content there"),
         (more, mine, "is in the data, and not listed"),
     ):
         for one in files:
-            if digests[str(one["sha256"])]:
+            if digests[content(one)]:
                 name = shown(PurePosixPath(text_of(one["path"])).name)
                 yield f"{place}: {sum(digests.values())} files; the first, {name}, {words_for}"
                 break
+
+
+@dataclass(frozen=True)
+class Source(Options):
+    """The dataset of a received run.
+
+    Args:
+        data: the dataset, as in dataset.source; each model classifies its test segments again.
+        server: the Dataverse installation of a doi: dataset; that of the crate is not asked.
+        max_gigabytes: no more is downloaded or unpacked.
+        labels: the table of labels, where the run has one.
+    """
+
+    data: str = ""
+    server: str = ""
+    max_gigabytes: Gigabytes = 100
+    labels: Path | None = None
 
 
 @dataclass
@@ -149,7 +187,9 @@ class Replay:
     store_file: Path
     machine: Machine
     largest: float = 0.0
-    """Largest difference of two numbers until now, relative to the larger of 1 and the number."""
+    """Largest relative difference of two numbers until now."""
+    changed: int = 0
+    """Predicted classes that differ."""
 
     @cached_property
     def store(self) -> FrameStore:
@@ -169,7 +209,7 @@ class Replay:
         spent: dict[str, list[float]] = {}
         for number, one in enumerate(chosen, start=1):
             began = time.monotonic()
-            yield from self._of_fold(one, device)
+            yield from self.of_fold(one, one.folder / MODEL, device)
             spent.setdefault(one.run, []).append(time.monotonic() - began)
             times = [value for values in spent.values() for value in values]
             left = sum(np.mean(spent.get(later.run, times)) for later in chosen[number:])
@@ -179,9 +219,22 @@ class Replay:
                 flush=True,
             )
 
-    def _of_fold(self, one: Trained, device: torch.device) -> Iterator[str]:
+    def exactness(self) -> str:
+        """Say how nearly the same the results were."""
+        if not self.largest and not self.changed:
+            return "to the bit"
+        return f"within {self.largest:.1e}; {self.changed} predicted classes differ"
+
+    def of_fold(self, one: Trained, model: Path, device: torch.device) -> Iterator[str]:
+        """Yield what a model does not make again of what is recorded for a fold.
+
+        Args:
+            one: the fold.
+            model: the file of its model.
+            device: where it is used.
+        """
         split = self.records.splits[one.splits][one.fold]
-        trained = load_model(one.folder / MODEL)
+        trained = load_model(model)
         fold = TrainedFold.of(self.store, trained, *split.windows("test"), device)
         precision = one.training.precision
         # A processor computes the products of any precision in full.
@@ -195,7 +248,15 @@ class Replay:
             yield f"{self.records.file(one.folder / MODEL)}: {error}"
             return
         names = [f"logit {name}" for name in found.categories]
-        yield from self._compare(place, names, found.logits, logits, tolerance)
+        # What all classes share changes no probability.
+        gaps = logits - logits.max(axis=1, keepdims=True)
+        yield from self._compare(
+            place, names, found.logits, logits, tolerance, size=float(np.median(-gaps.min(axis=1)))
+        )
+        other = found.logits.argmax(axis=1) != logits.argmax(axis=1)
+        self.changed += int(other.sum())
+        if other.mean() > FEW:
+            yield f"{place}: {other.sum()} of {len(other)} predicted classes are not the model's"
         yield from self._of_validation(one, fold, used, tolerance)
         with TemporaryDirectory() as work:
             again = Path(work)
@@ -204,7 +265,7 @@ class Replay:
             if (one.folder / MOVEMENT).exists():
                 yield from self._of_movement(one, fold, again / MOVEMENT, tolerance)
             if (one.folder / ATTENTION).exists():
-                yield from self._of_attention(one, again / ATTENTION, tolerance)
+                yield from self._of_attention(one, model, again / ATTENTION, tolerance)
 
     def _of_validation(
         self, one: Trained, fold: TrainedFold, precision: str, tolerance: float
@@ -218,13 +279,12 @@ class Replay:
         recorded = history.loc[row, ["validation_loss", "validation_accuracy"]].to_numpy(float)
         place = self.records.file(one.folder / HISTORY)
         yield from self._compare(
-            place, ["validation_loss"], recorded[None, :1], np.array([[loss]]), 10 * tolerance, row
+            place, ["validation_loss"], recorded[None, :1], np.array([[loss]]), tolerance, row
         )
-        if abs(recorded[1] - accuracy) > FEW:
-            yield (
-                f"{place}, row {row + 1}, validation_accuracy: {recorded[1]:.4f}; the model makes "
-                f"{accuracy:.4f}"
-            )
+        yield from self._compare(
+            place, ["validation_accuracy"], recorded[None, 1:], np.array([[accuracy]]),
+            tolerance + 1 / len(segments), row,
+        )  # fmt: skip
 
     def _of_embeddings(
         self, one: Trained, fold: TrainedFold, again: Path, tolerance: float
@@ -256,9 +316,11 @@ class Replay:
                 row = int(np.argmax(apart))
                 yield f"{place}, row {row + 1}, {name}: {here[row]}; the model makes {there[row]}"
 
-    def _of_attention(self, one: Trained, again: Path, tolerance: float) -> Iterator[str]:
+    def _of_attention(
+        self, one: Trained, model: Path, again: Path, tolerance: float
+    ) -> Iterator[str]:
         attend_segment(
-            self.store_file, one.folder / MODEL, one.folder / PREDICTIONS, again,
+            self.store_file, model, one.folder / PREDICTIONS, again,
             category=self.records.crate.config["figures"]["category"],
         )  # fmt: skip
         found, made = SegmentAttention.load(one.folder / ATTENTION), SegmentAttention.load(again)
@@ -284,6 +346,7 @@ class Replay:
         made: np.ndarray,
         tolerance: float,
         before: int = 0,
+        size: float | None = None,
     ) -> Iterator[str]:
         """Yield the cell in which two tables (rows, columns) differ most, if by too much.
 
@@ -292,13 +355,18 @@ class Replay:
             columns: their names.
             found: the recorded numbers.
             made: the new numbers.
-            tolerance: largest difference, relative to the larger of 1 and the number.
+            tolerance: largest difference, relative to the larger of the number and ``size``.
             before: rows of the file above those of the tables.
+            size: usual size of the numbers; their median where it is left out.
         """
         if found.shape != made.shape:
             yield f"{place}: {found.shape}; the model makes {made.shape}"
             return
-        apart = np.abs(np.nan_to_num(found - made)) / np.maximum(1, np.abs(np.nan_to_num(made)))
+        known = np.abs(made[~np.isnan(made)])
+        if size is None:
+            size = float(np.median(known)) if len(known) else 0.0
+        scale = np.maximum(max(size, TINY), np.abs(np.nan_to_num(made)))
+        apart = np.abs(np.nan_to_num(found - made)) / scale
         apart[np.isnan(found) != np.isnan(made)] = np.inf
         row, column = np.unravel_index(apart.argmax(), apart.shape)
         self.largest = max(self.largest, float(apart[row, column]))

@@ -1,5 +1,6 @@
 """One training of a received run once more, from its recorded settings, seed and data."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,9 @@ from bptubeformer.training.record import FILE as RECORD
 from bptubeformer.training.record import TrainingRecord, read_history
 
 WITHIN = 3
-"""Standard deviations of the recorded trainings within which another one is expected."""
+"""Standard deviations of the other recorded trainings within which another one is expected."""
+LEAST = 3
+"""Other trainings without which their standard deviation says nothing."""
 
 
 def chosen(records: Records, name: str) -> Trained:
@@ -77,7 +80,7 @@ class Again:
             store, split_file, one.model,
             replace(one.training, seed=one.training.seed - split.seed),
             machine.device if on_gpu else "cpu",
-            machine.threads if on_gpu else record["threads"],
+            machine.threads if on_gpu else min(record["threads"], os.cpu_count() or 1),
             folder,
         )  # fmt: skip
         return cls(records, one, folder)
@@ -92,41 +95,44 @@ class Again:
         """Of the recorded training and of the new one."""
         return self.one.folder, self.folder
 
-    def differences(self, store: Path) -> Iterator[str]:
-        """Yield what differs by more than the recorded trainings differ from each other."""
-        place = self.records.file(self.one.folder)
-        if self.to_the_bit():
-            old, new = (
-                read_history(folder / HISTORY).drop(columns="seconds") for folder in self.folders
-            )
-            for row in np.flatnonzero((old != new).any(axis=1))[:1]:
-                yield (
-                    f"{place}/{HISTORY}, row {row + 1}: {old.iloc[row].to_dict()}; the training "
-                    f"makes {new.iloc[row].to_dict()}"
-                )
-            return
-        old, new = (read_record(folder / RECORD, TrainingRecord) for folder in self.folders)
-        same = all(old[key] == new[key] for key in ("device", "threads", "micro_batch"))
-        if same and old["versions"] == new["versions"] and old["device"] == processor():
+    def exactly(self) -> Iterator[str]:
+        """Yield where the history of the same model is another one."""
+        old, new = (
+            read_history(folder / HISTORY).drop(columns="seconds") for folder in self.folders
+        )
+        for row in np.flatnonzero((old != new).any(axis=1))[:1]:
             yield (
-                f"{place}: on the same kind of processor, with as many threads and the same "
-                "versions, another model comes of its settings and seed"
+                f"{self.records.file(self.one.folder / HISTORY)}, row {row + 1}: "
+                f"{old.iloc[row].to_dict()}; the training makes {new.iloc[row].to_dict()}"
             )
-        recorded = [
+
+    def on_the_same_machine(self) -> bool:
+        """Return True if the record names this processor, as many threads and these versions."""
+        old, new = (read_record(folder / RECORD, TrainingRecord) for folder in self.folders)
+        keys = ("device", "threads", "micro_batch", "versions")
+        return all(old[key] == new[key] for key in keys) and old["device"] == processor()
+
+    @property
+    def others(self) -> list[Path]:
+        """Folders of the other trainings of the run under its protocol."""
+        return [
             one.folder for one in self.records.trained
             if (one.protocol, one.run) == (self.one.protocol, self.one.run)
+            and one.folder != self.one.folder
         ]  # fmt: skip
-        of_fold = [one for one in recorded if one.name.split("-")[0] == f"fold{self.one.fold}"]
-        others = of_fold if len(of_fold) > 1 else recorded
-        curves = [read_history(folder / HISTORY)["validation_loss"] for folder in others]
-        mine, theirs = (
+
+    def by_spread(self, store: Path) -> Iterator[str]:
+        """Yield what differs by more than the other recorded trainings differ from each other."""
+        place = self.records.file(self.one.folder)
+        curves = [read_history(folder / HISTORY)["validation_loss"] for folder in self.others]
+        theirs, mine = (
             read_history(folder / HISTORY)["validation_loss"] for folder in self.folders
         )
         epochs = min(len(mine), len(theirs), *(len(curve) for curve in curves))
         spread = float(np.std([curve[:epochs] for curve in curves], axis=0, ddof=1).mean())
         apart = float((mine[:epochs] - theirs[:epochs]).abs().mean())
         yield from _judged(f"{place}/{HISTORY}, validation_loss", apart, spread)
-        found = [_score(Predictions.load(folder / PREDICTIONS)) for folder in others]
+        found = [_score(Predictions.load(folder / PREDICTIONS)) for folder in self.others]
         apart = abs(_score(Predictions.load(self.one.folder / PREDICTIONS)) - self._score(store))
         yield from _judged(
             f"{place}/{PREDICTIONS}, balanced accuracy", apart, float(np.std(found, ddof=1))
@@ -146,7 +152,7 @@ def _score(predictions: Predictions) -> float:
 
 def _judged(what: str, apart: float, spread: float) -> Iterator[str]:
     """Print a difference beside the spread of the recorded trainings; yield it if it is larger."""
-    text = f"{what}: differs by {apart:.4f}; recorded trainings by {spread:.4f} (sd)"
+    text = f"{what}: differs by {apart:.4f}; the other trainings by {spread:.4f} (sd)"
     print(text)
     if not apart <= WITHIN * spread:
         yield f"{text}; expected at most {WITHIN} sd"

@@ -30,6 +30,9 @@ HISTORY = {
 }  # fmt: skip
 """Columns of ``history.csv``; losses are means over segments, in nats."""
 
+MOST_BYTES = 20_000_000
+"""Of ``history.csv``: a hundred thousand epochs have as many."""
+
 
 class Settings(section_of(TrainingSettings)):  # type: ignore[misc]
     """``training``."""
@@ -106,8 +109,11 @@ def read_history(path: Path) -> pd.DataFrame:
         InputError: the file is not the history of a training.
     """
     with reading(path, "the history of a training", "bptubeformer train"):
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES / 1e6:.0f} MB")
         table = pd.read_csv(path, dtype=HISTORY)
-        if list(table.columns) != list(HISTORY) or not len(table):
+        known = list(table.columns) == list(HISTORY) and isinstance(table.index, pd.RangeIndex)
+        if not known or not len(table):
             raise ValueError(f"expected the columns {', '.join(HISTORY)} and a row an epoch")
         if not np.isfinite(table.drop(columns="best").to_numpy(float)).all():
             raise ValueError("it has values that are not finite numbers")
