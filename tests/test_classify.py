@@ -172,6 +172,15 @@ def test_people_in_another_place_than_in_the_training_are_noticed(people, tmp_pa
         classified(path, people, tmp_path / "another")
 
 
+def test_a_model_without_finite_results_classifies_nothing(people, tmp_path):
+    model = build_model(RUN, len(CLASSES))
+    with torch.no_grad():
+        model.head.weight.fill_(3e38)
+    save_model(tmp_path / "model.safetensors", TrainedModel(model, RUN, CLASSES, FINGERPRINT))
+    with pytest.raises(InputError, match=r"model\.safetensors: gives values that are not finite"):
+        classified(tmp_path / "model.safetensors", people, tmp_path / "out")
+
+
 @pytest.mark.parametrize("kind", ["mp4", "gif"])
 def test_a_film_shows_the_people_with_class_and_attention(kind, people, tmp_path, capsys):
     path, _ = model_file(tmp_path)

@@ -169,6 +169,12 @@ def classify_trajectories(
             "shorter segments"
         )
     segments = Segments.unlabelled(store, starts, length, place)
+    logits = predict(network, segments).cpu().numpy()
+    if not np.isfinite(logits).all():
+        raise InputError(
+            f"{shown(model)}: gives values that are not finite; train it again with: bptubeformer "
+            "train"
+        )
     classified = Classified(
         store=store,
         trajectory=trajectory,
@@ -177,7 +183,7 @@ def classify_trajectories(
             first_frame=store.frame_number[starts],
             last_frame=store.frame_number[starts + length - 1],
         ),
-        logits=predict(network, segments).cpu().numpy(),
+        logits=logits,
         attention=_attention(network, segments),
         parts=network.parts if isinstance(network, BPTubeFormer) else (),
         categories=trained.categories,

@@ -183,6 +183,12 @@ def zeros(arrays: dict, about: dict) -> None:
         values.zero_()
 
 
+def overflowing(arrays: dict, about: dict) -> None:
+    for name, values in arrays.items():
+        if name.startswith("head"):
+            values.fill_(3e38)
+
+
 def noise(arrays: dict, about: dict) -> None:
     generator = torch.Generator().manual_seed(0)
     for values in arrays.values():
@@ -221,6 +227,14 @@ def shown_embeddings(forger: Forger, change: Callable[[dict, dict], Any]) -> Non
 def predicted_true(arrays: dict, about: dict) -> None:
     arrays["predicted"] = arrays["label"].clone()
     arrays["predicted"][0] = (arrays["label"][0] + 1) % len(CLASSES)
+
+
+def shorter(forger: Forger) -> None:
+    def change(arrays: dict, about: dict) -> None:
+        for name in ("segment", "frame_number"):
+            arrays[name] = arrays[name][:-1].clone()
+
+    of_arrays("attention.safetensors", change)(forger)
 
 
 def apart(arrays: dict, about: dict) -> None:
@@ -500,6 +514,14 @@ FORGERIES = (
             r"movement\.parquet, model"),
     Forgery("attention and movement of some segments only", CONSISTENT,
             of_movement(lambda table: table[:-1]), r"movement\.parquet: \d+ rows; expected"),
+    Forgery("a training without a history", CONSISTENT,
+            lambda forger: (forger.fold("tubelets") / "history.csv").unlink(),
+            r"history\.csv: missing"),
+    Forgery("the attention of a shorter segment", CONSISTENT, shorter,
+            "a segment of another length or skeleton"),
+    Forgery("another skeleton in the configuration", CONSISTENT,
+            of_settings(lambda config: config["dataset"].update(skeleton="halpe-26", source="x")),
+            "skeleton: coco-17 is not that of the configuration"),
     Forgery("a file among the results that nothing makes", CONSISTENT,
             lambda forger: (forger.fold("tubelets") / ".notes.json").write_text("{}"),
             r"\.notes\.json: nothing in the configuration makes it"),
@@ -511,6 +533,8 @@ FORGERIES = (
             r"predictions\.parquet, row \d+, logit"),
     Forgery("predictions that are all right, of a model whose classes differ next to nothing",
             REPLAYED, all_right_by_little, r"predictions\.parquet, row \d+, logit"),
+    Forgery("a model that gives values that are not finite", REPLAYED, of_model(overflowing),
+            "gives values that are not finite"),
     Forgery("a model that was changed after it was tested", REPLAYED, of_model(noise),
             r"predictions\.parquet, row \d+, logit"),
     Forgery("class tokens that lie further apart", REPLAYED,
@@ -531,6 +555,14 @@ FORGERIES = (
             r"history\.csv, row \d+, validation_accuracy"),
     Forgery("a video renamed in every record", REPLAYED, renamed_class,
             "its trajectories, classes or joints are not those of the data"),
+    Forgery("other numbers of the data", REPLAYED,
+            lambda forger: forger.json(forger.results / "data" / "summary.json",
+                                       lambda one: one.update(missing_joints=0)),
+            r"summary\.json: not the numbers of the data"),
+    Forgery("another list of rejected files", REPLAYED,
+            lambda forger: (forger.results / "data" / "rejected.csv").write_text(
+                "category,video,person,file,row,column,reason\nAbuse,a,1,a.csv,1,x0,none\n"),
+            r"rejected\.csv: not the rejected files of the data"),
     Forgery("another checksum of an input", REPLAYED,
             of_inputs(lambda files: files[0].update(sha256=CONTENT)),
             "is not in the data, or has another content there"),

@@ -259,6 +259,43 @@ def test_numbers_that_would_take_hours_or_no_sense_are_refused_at_once(change, w
         check_crate(forger.folder)
 
 
+def test_cells_that_belong_to_no_column_are_refused(forger):
+    table = forger.results / "alone" / "tables" / "counts.csv"
+    head, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([head, *(f"0,{row}" for row in rows)]))
+    forger.sign_files()
+    with pytest.raises(InputError, match=r"counts\.csv: .*rows of more cells than columns"):
+        check_crate(forger.folder)
+
+
+def test_movement_that_is_not_numbers_is_refused(forger):
+    forger.table(forger.fold("tubelets") / "movement.parquet",
+                 lambda table: table.assign(**{"speed torso": "fast"}))  # fmt: skip
+    forger.sign_files()
+    with pytest.raises(InputError, match=r"its column .* does not hold numbers|no column"):
+        check_crate(forger.folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda a, _: a.update({"attention torso": a.pop("attention knees")}),
+            "the model has others",
+        ),
+        (
+            lambda a, _: a.update({"attention torso": a["attention torso"][:1].clone()}),
+            "the model makes",
+        ),
+    ],
+)
+def test_attention_of_other_transformers_is_found(forger, change, words):
+    forger.arrays(forger.fold("tubelets") / "attention.safetensors", change)
+    forger.sign_files()
+    with pytest.raises(InputError, match=words):
+        check_crate(forger.folder, source=Source("synthetic"), runs=["tubelets"])
+
+
 def test_metadata_without_end_are_not_read(forger):
     (forger.folder / METADATA).write_text(" " * 21_000_000)
     with pytest.raises(InputError, match=r"not the metadata of a crate \(more than 20 MB"):

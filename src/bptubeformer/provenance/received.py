@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import unquote
 
+from pydantic import ConfigDict
 from rocrate.rocrate import ROCrate
 
 from bptubeformer.config import left_in, studies_of
@@ -19,10 +20,10 @@ from bptubeformer.data.layout import is_folder
 from bptubeformer.data.manifest import MOST_BYTES, File
 from bptubeformer.errors import InputError, refused_by_system
 from bptubeformer.fingerprint import DATA, ROOT, package_fingerprint
-from bptubeformer.kinds import Kind
+from bptubeformer.kinds import Digest, Fingerprint, Kind
 from bptubeformer.provenance.crate import CONFIG, INPUTS, WEIGHTS, with_skeleton
 from bptubeformer.reading import MOST_YAML, read_record, read_yaml, reading
-from bptubeformer.sections import Record
+from bptubeformer.sections import Record, accept
 from bptubeformer.study import STORE, Study
 from bptubeformer.texts import shown
 
@@ -56,6 +57,25 @@ class Weights(Record):
     writer = WRITER
     most_bytes = MOST_BYTES
     models: Annotated[list[File], Kind("a list of one or more files", min_length=1)]
+
+
+class ListedFile(Record):
+    """What the metadata say of a file, of which only this is used."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+    expected = "the metadata of a file"
+    writer = WRITER
+    contentSize: Annotated[str, Kind("a number of bytes as a text", pattern="^[0-9]{1,15}$")]
+    sha256: Digest
+
+
+class ListedCode(Record):
+    """What the metadata say of the package, of which only this is used."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+    expected = "the fingerprint of the code"
+    writer = WRITER
+    value: Fingerprint
 
 
 @dataclass(frozen=True)
@@ -170,8 +190,11 @@ def _listed(folder: Path) -> tuple[Files, str, dict[str, dict[str, Any]]]:
                 raise ValueError(f"its file {path} leads out of it")
             if path in listed:
                 raise ValueError(f"it lists the file {path} twice")
-            listed[path] = (int(entity["contentSize"]), str(entity["sha256"]))
-        code = str(crate.mainEntity["additionalProperty"]["value"])
+            of = f"{folder / METADATA}: {shown(path)}"
+            about = accept(ListedFile, entity.properties(), of)
+            listed[path] = (int(about["contentSize"]), about["sha256"])
+        said = crate.mainEntity["additionalProperty"].properties()
+        code = accept(ListedCode, said, f"{folder / METADATA}: its code")["value"]
         actions = crate.get_by_type("CreateAction")
         return (
             listed,
