@@ -18,9 +18,12 @@ from bptubeformer.provenance import check
 from bptubeformer.provenance.check import check_crate
 from bptubeformer.provenance.crate import write_crate
 from bptubeformer.provenance.received import METADATA
+from bptubeformer.provenance.records import Trained, of_history
 from bptubeformer.provenance.replay import Source
+from bptubeformer.settings import TrainingSettings
 from bptubeformer.skeleton import FOLDER
 from bptubeformer.training.record import HISTORY
+from fakes import RECORD
 from mutations import within_seconds
 from provenance.forgeries import flatter_all, of_training
 from provenance.tiny import RESULTS, Forger, build, config
@@ -238,7 +241,8 @@ def test_other_code_and_another_configuration_are_told(forger, capsys):
          "expected the name of a YAML file"),
         (lambda f: f.settings(lambda settings: settings.update(seeds=list(range(100)))),
          r"config\.json: it asks for \d+ trainings, there are 20"),
-        (lambda f: f.settings(lambda settings: settings["split"].update(folds=1000)),
+        (lambda f: f.settings(lambda settings: (settings["split"].update(folds=1000),
+                                                settings.update(seeds=list(range(100))))),
          r"config\.json: it asks for \d+ trainings, there are 20"),
         (lambda f: long_trajectory(f),
          r"fold0\.parquet: \d+ windows; the configuration makes \d+ of the store"),
@@ -294,6 +298,30 @@ def test_attention_of_other_transformers_is_found(forger, change, words):
     forger.sign_files()
     with pytest.raises(InputError, match=words):
         check_crate(forger.folder, source=Source("synthetic"), runs=["tubelets"])
+
+
+def test_a_history_that_goes_on_after_the_stopping_rule_is_found(tmp_path):
+    settings = TrainingSettings(max_epochs=10, early_stopping_patience=1)
+    one = Trained("video", "mine", 0, 0, tmp_path, {}, settings)
+    rows = [f"{epoch},1,{epoch},0.5,0.001,1,{epoch == 1}" for epoch in (1, 2, 3)]
+    (tmp_path / "history.csv").write_text("\n".join([",".join(HISTORY), *rows]))
+    record = {**RECORD, "epochs": 3, "best_epoch": 1}
+    (fault,) = of_history("history.csv", one, record)
+    assert "3 epochs; the training had ended before by its stopping rule" in fault
+
+
+def test_differences_of_rounding_are_told(forger, capsys):
+    def rounded(table):
+        for name in table:
+            if name.startswith("logit"):
+                table[name] *= np.float32(1 + 1e-6)
+
+    forger.table(forger.fold("twin") / "predictions.parquet", rounded)
+    forger.sign()
+    check_crate(forger.folder, source=Source("synthetic"), runs=["twin"])
+    assert re.search(
+        r"again, within \d\.\de-07; 0 predicted classes differ", capsys.readouterr().out
+    )
 
 
 def test_metadata_without_end_are_not_read(forger):

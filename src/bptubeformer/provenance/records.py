@@ -253,7 +253,7 @@ class Records:
         split = self.splits[one.splits][one.fold]
         record = read_record(one.folder / RECORD, TrainingRecord)
         yield from self._of_record(one, record, split)
-        yield from _of_history(self.file(one.folder / HISTORY), one, record)
+        yield from of_history(self.file(one.folder / HISTORY), one, record)
         if one.folder / MODEL not in self.crate.without:
             yield from self._of_model(one, record, heads)
         yield from self._of_predictions(one, record, split)
@@ -474,8 +474,17 @@ def _first_row(found: Split, expected: Split) -> str:
     return f"row {int(np.argmin(same)) + 1 if not same.all() else count + 1}"
 
 
-def _of_history(place: str, one: Trained, record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield where a history contradicts its record, the stopping rule or the schedule."""
+def of_history(place: str, one: Trained, record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where a history contradicts its record, the stopping rule or the schedule.
+
+    Args:
+        place: its file, for messages.
+        one: the fold.
+        record: ``run.json``.
+
+    Raises:
+        InputError: the file is not a history.
+    """
     history = read_history(one.folder / HISTORY)
     if len(history) > one.training.max_epochs:
         yield f"{place}: {len(history)} epochs; the training had ended before by its stopping rule"
