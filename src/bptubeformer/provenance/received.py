@@ -60,7 +60,7 @@ class Weights(Record):
 
 
 class ListedFile(Record):
-    """What the metadata say of a file, of which only this is used."""
+    """The used entries of a file in the metadata."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
     expected = "the metadata of a file"
@@ -70,7 +70,7 @@ class ListedFile(Record):
 
 
 class ListedCode(Record):
-    """What the metadata say of the package, of which only this is used."""
+    """The used entry of the package in the metadata."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
     expected = "the fingerprint of the code"
