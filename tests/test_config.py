@@ -179,7 +179,7 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"runs": {"TTubeFormer": {"kernel": [5, 6, 2]}}},
          ["runs.TTubeFormer.kernel = [5, 6, 2]", "along rows", "use at most 5"]),
         ({"runs": {"BPT-V2": 5}}, ["runs.BPT-V2 = 5", "a mapping with model"]),
-        ({"seeds": []}, ["seeds = []", "one or more"]),
+        ({"seeds": []}, ["seeds = []", "1 to 100"]),
         ({"seeds": [1, 1]}, ["seeds = [1, 1]", "different"]),
         ({"statistics": {"learned": 1.5}}, ["learned = 1.5", "a number between 0 and 1, or null"]),
         ({"statistics": {"minimum_videos": 1}}, ["minimum_videos = 1", "at least 2"]),
