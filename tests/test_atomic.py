@@ -129,7 +129,7 @@ WRITERS = {
         np.zeros((N, 4), np.float32), NUMBERS, NUMBERS, ("a",), NUMBERS, CONTENT
     ).save(path),
     "attention.safetensors": lambda path: SegmentAttention(
-        np.zeros((N, 34), np.float32), NUMBERS, {}, {}
+        np.zeros((N, 34), np.float32), NUMBERS, {}, {}, CONTENT
     ).save(path),
     "model.safetensors": lambda path: save_model(
         path, TrainedModel(torch.nn.Linear(1000, 1000), {}, ["a"], FINGERPRINT)

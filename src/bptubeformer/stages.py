@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bptubeformer.study import NOTEBOOKS, PROJECTOR, SUMMARY_FILE, Study
+from bptubeformer.study import (
+    ATTENTION,
+    EMBEDDINGS,
+    HISTORY,
+    MOVEMENT,
+    NOTEBOOKS,
+    PREDICTIONS,
+    PROJECTOR,
+    RECORD,
+    SUMMARY_FILE,
+    Study,
+)
 
 STAGES = {
     "acquire": "data.acquire:acquire",
@@ -83,7 +94,7 @@ TABLES = (
             Output("counts"),
         ),
         ("runs", "protocols", "folds", "seeds", "baseline", "learned", "printed"),
-        lambda study: study.files("predictions.parquet"),
+        lambda study: study.files(PREDICTIONS),
     ),
     Result(
         "leakage",
@@ -92,7 +103,7 @@ TABLES = (
         ("leakage", "protocols", "folds", "seeds", "learned"),
         lambda study: [
             path
-            for name in ("predictions.parquet", "history.csv")
+            for name in (PREDICTIONS, HISTORY)
             for path in study.files(name, study.leakage, study.compared_protocols)
         ],
         lambda study: bool(study.leakage),
@@ -115,7 +126,7 @@ TABLES = (
         "Does attention follow movement?",
         (Output("movement", "Does attention follow movement?", pages=True),),
         ("protocols", "folds", "seeds", "shown", "bootstrap"),
-        lambda study: study.files("movement.parquet", [study.shown], [study.protocol]),
+        lambda study: study.files(MOVEMENT, [study.shown], [study.protocol]),
     ),
     Result(
         "silhouettes",
@@ -125,7 +136,7 @@ TABLES = (
             Output("silhouette_counts"),
         ),
         ("protocols", "folds", "shown", "shown_fold", "figures_seed"),
-        lambda study: study.shown_files("embeddings.safetensors"),
+        lambda study: study.shown_files(EMBEDDINGS),
     ),
     Result(
         "verdict",
@@ -140,9 +151,9 @@ TABLES = (
             *made("complexity", study),
             *made("silhouettes", study),
             *made("movement", study),
-            study.shown_folder / "attention.safetensors",
-            study.shown_folder / "predictions.parquet",
-            *study.files("run.json", protocols=[study.protocol]),
+            study.shown_folder / ATTENTION,
+            study.shown_folder / PREDICTIONS,
+            *study.files(RECORD, protocols=[study.protocol]),
             CLAIMS,
             PACKAGE / "verdict" / "page.html.j2",
         ],
@@ -164,7 +175,7 @@ NOTEBOOK_RESULTS = (
         lambda study: [
             study.table("accuracy.csv"),
             study.table("recalls.csv"),
-            *study.files("predictions.parquet", protocols=[study.protocol]),
+            *study.files(PREDICTIONS, protocols=[study.protocol]),
         ],
     ),
     Result(
@@ -172,7 +183,7 @@ NOTEBOOK_RESULTS = (
         "Learning curves",
         (Output("learning_curves", "Learning curves of every run and fold"),),
         ("runs", "protocols", "folds", "seeds"),
-        lambda study: study.files("history.csv", protocols=[study.protocol]),
+        lambda study: study.files(HISTORY, protocols=[study.protocol]),
     ),
     Result(
         "attention",
@@ -184,7 +195,7 @@ NOTEBOOK_RESULTS = (
             Output("attention_skeletons", "Attention on the skeleton", "Fig. 4e"),
         ),
         ("protocols", "shown", "shown_settings", "shown_fold"),
-        lambda study: [study.shown_folder / "attention.safetensors"],
+        lambda study: [study.shown_folder / ATTENTION],
     ),
     Result(
         "movement",
@@ -202,7 +213,7 @@ NOTEBOOK_RESULTS = (
             Output("silhouette_clusters", "Silhouettes by cluster", "Fig. 5b"),
         ),
         ("protocols", "shown", "shown_fold", "perplexity", "figures_seed"),
-        lambda study: [study.shown_folder / "embeddings.safetensors"],
+        lambda study: [study.shown_folder / EMBEDDINGS],
     ),
     Result(
         "pareto",
@@ -225,7 +236,7 @@ SUMMARY = Result(
     ),
     lambda study: [
         *tables_of(study),
-        *study.files("run.json", protocols=[study.protocol]),
+        *study.files(RECORD, protocols=[study.protocol]),
         CLAIMS,
     ],
 )  # fmt: skip

@@ -20,7 +20,8 @@ from bptubeformer.evaluation.learned import (
     threshold,
 )
 from bptubeformer.evaluation.metrics import METRICS
-from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.evaluation.predictions import Predictions
+from bptubeformer.study import PREDICTIONS
 from fakes import CONTENT, FINGERPRINT
 
 RUNS = {
@@ -58,7 +59,7 @@ def write(results, protocol, run, fold, trajectory, predicted):
     logits = np.eye(2, dtype=np.float32)[predicted]
     labels = (trajectory >= 4).astype(np.int64)
     Predictions(trajectory, trajectory, labels, logits, ("c0", "c1"), data, CONTENT).save(
-        folder / FILE
+        folder / PREDICTIONS
     )
     history = {
         "epoch": [1, 2], "train_loss": [0.5, 0.4], "validation_loss": [0.5, 0.4],
@@ -109,7 +110,7 @@ def test_predictions_of_other_data_are_refused(tmp_path, store_file):
     for trajectory, data in (([0, 8], own), ([-1, 4], own), ([4, 0], own), ([0, 4], FINGERPRINT)):
         numbers = np.array(trajectory)
         Predictions(numbers, numbers, np.array([0, 1]), logits, two, data, CONTENT).save(
-            tmp_path / "video" / "BPT-V2" / "fold0" / FILE
+            tmp_path / "video" / "BPT-V2" / "fold0" / PREDICTIONS
         )
         with pytest.raises(InputError, match="predictions for other trajectories than those of"):
             evaluate(tmp_path, store_file, ["BPT-V2"], ["video"], 1, [0])

@@ -23,8 +23,8 @@ ATTENTION = SegmentAttention(
         "probability": "0.9",
         "video": "a",
         "person": "1",
-        "model": CONTENT,
     },
+    model=CONTENT,
 )
 
 

@@ -10,19 +10,21 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from bptubeformer.data.synthetic import write_dataset
 from bptubeformer.errors import InputError
-from bptubeformer.provenance import check
+from bptubeformer.provenance import check, replay
 from bptubeformer.provenance.check import check_crate
 from bptubeformer.provenance.crate import write_crate
+from bptubeformer.provenance.dataset import Source
+from bptubeformer.provenance.expected import Trained
 from bptubeformer.provenance.received import METADATA
-from bptubeformer.provenance.records import Trained, of_history
-from bptubeformer.provenance.replay import Source
+from bptubeformer.provenance.records import of_history
 from bptubeformer.settings import TrainingSettings
 from bptubeformer.skeleton import FOLDER
-from bptubeformer.training.record import HISTORY
+from bptubeformer.training.record import COLUMNS
 from fakes import RECORD
 from mutations import within_seconds
 from provenance.forgeries import flatter_all, of_training
@@ -246,7 +248,7 @@ def test_other_code_and_another_configuration_are_told(forger, capsys):
          r"config\.json: it asks for \d+ trainings, there are 20"),
         (lambda f: long_trajectory(f),
          r"fold0\.parquet: \d+ windows; the configuration makes \d+ of the store"),
-        (lambda f: (f.fold("twin") / "history.csv").write_text(f"{','.join(HISTORY)}\n" + "\n".join(
+        (lambda f: (f.fold("twin") / "history.csv").write_text(f"{','.join(COLUMNS)}\n" + "\n".join(
             f"{n},1,1,1,1,1,True" for n in range(50))), "50 epochs; the training had ended before"),
         (lambda f: (f.fold("twin") / "history.csv").write_text("x" * 21_000_000), "than 20 MB"),
         (lambda f: (f.fold("twin") / "run.json").write_text(" " * 2_000_000), "more than 1 MB"),
@@ -304,7 +306,7 @@ def test_a_history_that_goes_on_after_the_stopping_rule_is_found(tmp_path):
     settings = TrainingSettings(max_epochs=10, early_stopping_patience=1)
     one = Trained("video", "mine", 0, 0, tmp_path, {}, settings)
     rows = [f"{epoch},1,{epoch},0.5,0.001,1,{epoch == 1}" for epoch in (1, 2, 3)]
-    (tmp_path / "history.csv").write_text("\n".join([",".join(HISTORY), *rows]))
+    (tmp_path / "history.csv").write_text("\n".join([",".join(COLUMNS), *rows]))
     record = {**RECORD, "epochs": 3, "best_epoch": 1}
     (fault,) = of_history("history.csv", one, record)
     assert "3 epochs; the training had ended before by its stopping rule" in fault
@@ -322,6 +324,25 @@ def test_differences_of_rounding_are_told(forger, capsys):
     assert re.search(
         r"again, within \d\.\de-07; 0 predicted classes differ", capsys.readouterr().out
     )
+
+
+def test_small_numbers_beside_large_ones_may_be_rounded(forger):
+    """Heads put nearly all attention on one part: the rest is smaller than what rounding leaves."""
+
+    def rounded(arrays, about):
+        arrays["attention body parts"] += 1e-6
+
+    forger.arrays(forger.fold("tubelets") / "attention.safetensors", rounded)
+    forger.sign_files()
+    check_crate(forger.folder, source=Source("synthetic"), runs=["tubelets"])
+
+
+def test_a_training_is_replayed_in_its_precision_where_the_device_has_it(monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    assert replay._usable("bf16", cpu) == "bf16"
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert [replay._usable(one, cpu) for one in ("bf16", "tf32", "fp32")] == ["fp32"] * 3
 
 
 def test_metadata_without_end_are_not_read(forger):

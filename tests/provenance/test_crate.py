@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 from rocrate.rocrate import ROCrate
 
-from bptubeformer.cli import main
+from bptubeformer.cli import main, parser
 from bptubeformer.config import left_in
 from bptubeformer.data.store import FrameStore, read_trajectories
 from bptubeformer.errors import InputError
@@ -99,6 +100,10 @@ def test_a_crate_names_all_that_made_the_results(unpacked):
     assert f"{RESULTS}/video/BPT-V2/fold1/predictions.parquet" in results  # of the leakage table
     training = crate.get(f"#{FOLD}")
     assert training["description"].startswith("bptubeformer train --store=results/small/data/")
+    program, *command = shlex.split(training["description"])
+    options = vars(parser("train").parse_args(command))
+    assert (program, options["folds"]) == ("bptubeformer", "[0]")
+    assert (unpacked / options["splits"] / "fold0.parquet").exists()
     assert training["startTime"] < training["endTime"] <= run["endTime"]
     assert {entity["name"] for entity in training["instrument"]} >= {"torch", "bptubeformer"}
     assert next(entity.id for entity in training["result"]) == f"{FOLD}/model.safetensors"

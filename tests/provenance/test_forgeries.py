@@ -6,7 +6,7 @@ import pytest
 
 from bptubeformer.errors import InputError
 from bptubeformer.provenance.check import check_crate
-from bptubeformer.provenance.replay import Source
+from bptubeformer.provenance.dataset import Source
 from checkout import REPOSITORY
 from provenance.forgeries import CONSISTENT, FORGERIES, REPLAYED, REPRODUCED
 

@@ -3,9 +3,9 @@
 import pytest
 
 from bptubeformer.errors import InputError
-from bptubeformer.training.record import HISTORY, read_history
+from bptubeformer.training.record import COLUMNS, read_history
 
-HEADER = ",".join(HISTORY)
+HEADER = ",".join(COLUMNS)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from bptubeformer.data.store import FrameStore
 from bptubeformer.evaluation.clusters import MEAN, POSITIVE
 from bptubeformer.evaluation.complexity import complexity_tables, ratios_table
 from bptubeformer.evaluation.metrics import METRICS
-from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.skeleton import COCO_17
+from bptubeformer.study import PREDICTIONS
 from bptubeformer.verdict import gate
 from bptubeformer.verdict.evidence import Evidence
 from conftest import REPOSITORY
@@ -145,7 +146,9 @@ def make_world(results: Path, config: dict) -> None:
             (folder / "run.json").write_text(json.dumps(record))
     shown = results / "as-published" / "BPT-V2" / "fold0"
     logits = np.zeros((789, 13), np.float32)
-    Predictions(video, video, label, logits, tuple(names), FINGERPRINT, CONTENT).save(shown / FILE)
+    Predictions(video, video, label, logits, tuple(names), FINGERPRINT, CONTENT).save(
+        shown / PREDICTIONS
+    )
     weights = {"attention body parts": np.zeros((8, 6, 6), np.float32)}
     weights |= {f"attention {part}": np.zeros((8, 12, 12), np.float32) for part in COCO_17.parts}
     save_file(weights, shown / "attention.safetensors")

@@ -15,8 +15,9 @@ from safetensors.numpy import load_file, save_file
 from bptubeformer.claims import load_claims
 from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
-from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.skeleton import COCO_17, Skeleton
+from bptubeformer.study import PREDICTIONS
 from bptubeformer.verdict import gate, model_claims
 from bptubeformer.verdict.judge import (
     CONTRADICTED,
@@ -154,7 +155,7 @@ def wider_frames(evidence, monkeypatch):
 
 
 def wrong_label(evidence, monkeypatch):
-    path = evidence.study.results / "as-published" / "BPT-V2" / "fold0" / FILE
+    path = evidence.study.results / "as-published" / "BPT-V2" / "fold0" / PREDICTIONS
     shown = Predictions.load(path)
     shown.labels[0] = 5
     shown.save(path)

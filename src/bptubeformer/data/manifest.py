@@ -36,7 +36,7 @@ class Manifest(Record):
     most_bytes = MOST_BYTES
     source: Text
     folders: Annotated[list[Text], Kind("a list of one or more folders", min_length=1)]
-    """Where to look for skeletons."""
+    """Folders of skeletons."""
     files: Annotated[list[File], Kind("a list of files")]
 
 

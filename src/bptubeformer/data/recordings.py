@@ -129,7 +129,7 @@ def find_recordings(folders: Sequence[Path], name: str) -> tuple[list[Recording]
     """Return the recordings of a format below folders, and how many other files there are.
 
     Raises:
-        InputError: there are no files of the format.
+        InputError: no file has the format.
     """
     kind, passed_over = format_named(name), Counter[str]()
     groups: dict[tuple[str, ...], list[tuple[int, Path]]] = defaultdict(list)

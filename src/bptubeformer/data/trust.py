@@ -23,8 +23,8 @@ def check_units(store: FrameStore, source: str) -> None:
     """Refuse a dataset that cannot be pixels of people.
 
     Raises:
-        InputError: coordinates are shares of an image or metres, scores stand in place of
-            coordinates, or nobody ever moves.
+        InputError: the coordinates are shares of an image, metres or scores, or no person ever
+            moves.
     """
     step = max(len(store.frames) // SAMPLE, 1)
     joints = np.asarray(store.frames[::step]).reshape(-1, len(store.skeleton.joints), 2)

@@ -13,7 +13,7 @@ from bptubeformer.data.store import read_fingerprint, read_trajectories, videos_
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.learned import judged, marked, notes_of_marks
 from bptubeformer.evaluation.metrics import METRICS, average_by, confusion, scores
-from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.evaluation.tables import (
     ranges,
     render,
@@ -24,7 +24,7 @@ from bptubeformer.evaluation.tables import (
     write_table,
 )
 from bptubeformer.evaluation.uncertainty import SHARE, Counts, Estimate, bounds, by_trajectory
-from bptubeformer.study import Study, fold_folders
+from bptubeformer.study import PREDICTIONS, Study, fold_folders
 
 UNITS = ("segment", "trajectory", "video")
 """What is classified: a segment, or a trajectory or video by the mean logits of its segments."""
@@ -76,9 +76,9 @@ def evaluate(
     for protocol in protocols:
         for run in runs:
             for fold, seed, folder in fold_folders(results, protocol, run, folds, seeds):
-                shown = Predictions.load(folder / FILE)
-                _refuse_foreign(shown, data, video, video_labels, folder / FILE)
-                _refuse_untested(shown, folder / FILE)
+                shown = Predictions.load(folder / PREDICTIONS)
+                _refuse_foreign(shown, data, video, video_labels, folder / PREDICTIONS)
+                _refuse_untested(shown, folder / PREDICTIONS)
                 correct = shown.logits.argmax(axis=1) == shown.labels
                 place = {"run": run, "protocol": protocol, "fold": fold, "seed": seed}
                 counts.append(by_trajectory(place, shown.trajectory, correct, trajectories))

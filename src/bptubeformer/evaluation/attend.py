@@ -4,17 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scipy.special import softmax
 
 from bptubeformer.data.splits import check_windows
 from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inference import attention_of
-from bptubeformer.evaluation.inspection import SegmentAttention, choose_segment
+from bptubeformer.evaluation.inspection import SegmentAttention, choose_segment, described_segment
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.evaluation.trained import check_model
 from bptubeformer.models.files import load_model
-from bptubeformer.texts import shown
 
 
 def attend_segment(
@@ -49,19 +47,12 @@ def attend_segment(
     rows = slice(start, start + length)
     segment = frames.frames[rows]
     person = frames.trajectories.iloc[shown_by.trajectory[chosen]]
-    probability = softmax(shown_by.logits[chosen])
     SegmentAttention(
         segment=segment,
         frame_number=frames.frame_number[rows],
         attention=attention_of(trained.model, torch.tensor(segment)),
-        text={
-            "category": shown(person["category"]),
-            "video": shown(person["video"]),
-            "person": shown(person["person"]),
-            "predicted": categories[int(probability.argmax())],
-            "probability": f"{probability.max():.4f}",
-            "model": trained.content,
-        },
+        text=described_segment(person, shown_by.logits[chosen], categories),
+        model=trained.content,
     ).save(output)
 
 

@@ -21,6 +21,7 @@ from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
 from bptubeformer.kinds import Seed
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.skeleton import Skeleton
+from bptubeformer.study import MOVEMENT
 from bptubeformer.training.forward import INFERENCE_BATCH
 
 
@@ -38,7 +39,7 @@ def write_attention_movement(
         InputError: files do not belong together, or a model has no tubelets of body parts.
     """
     for fold, place in models:
-        write_of_fold(fold, seed, place / "movement.parquet")
+        write_of_fold(fold, seed, place / MOVEMENT)
 
 
 def write_of_fold(fold: TrainedFold, seed: int, output: Path) -> None:

@@ -12,7 +12,7 @@ from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.inspection import Embeddings
 from bptubeformer.evaluation.tables import write_table
 from bptubeformer.evaluation.uncertainty import by_trajectory
-from bptubeformer.study import Study
+from bptubeformer.study import EMBEDDINGS, Study
 
 BY_CLASS, BY_CLUSTER = "true class", "k-means cluster"
 """The two readings of Fig. 5b: the paper does not say what its silhouettes group."""
@@ -112,6 +112,6 @@ def write_silhouettes(study: Study, output: Path) -> None:
     Raises:
         InputError: a file holds no embeddings.
     """
-    folds = [Embeddings.load(path) for path in study.shown_files("embeddings.safetensors")]
+    folds = [Embeddings.load(path) for path in study.shown_files(EMBEDDINGS)]
     write_table(output, silhouettes_table(folds[0], study.figures_seed))
     write_table(output.with_name("silhouette_counts.csv"), silhouette_counts(folds, study.store))

@@ -19,7 +19,7 @@ from bptubeformer.kinds import Count
 from bptubeformer.models import build_model
 from bptubeformer.settings import TrainingSettings
 from bptubeformer.skeleton import COCO_17, Skeleton
-from bptubeformer.study import Study
+from bptubeformer.study import MODEL, Study
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine, name_of
 from bptubeformer.training.forward import predict
 from bptubeformer.training.loop import make_optimiser
@@ -211,7 +211,7 @@ def cost_table(
 def trainings_of(study: Study, run: str) -> list[Path]:
     """Return a path for each training of a run: folds, seeds, protocols, those of leakage too."""
     protocols = [*study.protocols, *(study.compared_protocols if run in study.leakage else ())]
-    return study.files("model.safetensors", [run] if run in study.runs else [], protocols)
+    return study.files(MODEL, [run] if run in study.runs else [], protocols)
 
 
 def cost_markdown(

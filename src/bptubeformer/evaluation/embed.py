@@ -6,6 +6,7 @@ from bptubeformer.evaluation.inference import embed
 from bptubeformer.evaluation.inspection import Embeddings, sample_per_class
 from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
 from bptubeformer.kinds import Count, Seed
+from bptubeformer.study import EMBEDDINGS
 
 
 def embed_folds(
@@ -24,7 +25,7 @@ def embed_folds(
         InputError: files do not belong together, or the device is not there.
     """
     for fold, place in models:
-        embed_fold(fold, per_class, seed, place / "embeddings.safetensors")
+        embed_fold(fold, per_class, seed, place / EMBEDDINGS)
 
 
 def embed_fold(fold: TrainedFold, per_class: int, seed: int, output: Path) -> None:

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from bptubeformer.atomic import replacing
 from bptubeformer.kinds import Digest, Line, Name, Names
 from bptubeformer.metadata import describe, pack
 from bptubeformer.reading import reading
 from bptubeformer.sections import Record
+from bptubeformer.texts import shown
 
 
 class AboutEmbeddings(Record):
@@ -117,8 +119,9 @@ class SegmentAttention:
     """``body parts`` (H, 1 + P, 1 + P), class token first, and each part (H, n, n); rows sum to
     1."""
     text: dict[str, str]
-    """category, predicted, probability (of the predicted class), video, person, and model: the
-    hash of its content."""
+    """category, predicted, probability (of the predicted class), video, person."""
+    model: str
+    """Hash of the content of the model."""
 
     def save(self, path: Path) -> None:
         """Write to one safetensors file."""
@@ -126,7 +129,7 @@ class SegmentAttention:
         arrays |= {f"attention {name}": weights for name, weights in self.attention.items()}
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         with replacing(path) as partial:
-            save_file(arrays, partial, metadata=pack(self.text))
+            save_file(arrays, partial, metadata=pack({**self.text, "model": self.model}))
 
     @classmethod
     def load(cls, path: Path) -> "SegmentAttention":
@@ -140,11 +143,14 @@ class SegmentAttention:
             safe_open(path, framework="np") as file,
         ):
             names = [name for name in file.keys() if name.startswith("attention ")]  # noqa: SIM118
+            text = describe(file.metadata(), AboutAttention, path)
+            model = text.pop("model")
             found = cls(
                 segment=file.get_tensor("segment"),
                 frame_number=file.get_tensor("frame_number"),
                 attention={n.removeprefix("attention "): file.get_tensor(n) for n in names},
-                text=describe(file.metadata(), AboutAttention, path),
+                text=text,
+                model=model,
             )
             found._check()
             return found
@@ -162,6 +168,24 @@ class SegmentAttention:
             tokens = weights.shape[-1]
             if weights.ndim != 3 or weights.shape[1] != tokens or not _sum_to_one(weights):
                 raise ValueError(f"its attention of {name} is not a square of shares for each head")
+
+
+def described_segment(
+    person: pd.Series, logits: np.ndarray, categories: Sequence[str]
+) -> dict[str, str]:
+    """Return what is said of a shown segment: ``SegmentAttention.text``.
+
+    Args:
+        person: row of its trajectory: category, video, person.
+        logits: float32 (classes,).
+        categories: class names.
+    """
+    probability = softmax(logits)
+    return {
+        **{key: shown(person[key]) for key in ("category", "video", "person")},
+        "predicted": categories[int(probability.argmax())],
+        "probability": f"{probability.max():.4f}",
+    }
 
 
 def _sum_to_one(weights: np.ndarray) -> bool:

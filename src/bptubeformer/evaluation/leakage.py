@@ -10,7 +10,7 @@ from bptubeformer.evaluation.accuracy import Evaluation, evaluate, over_folds
 from bptubeformer.evaluation.learned import judged, marked, notes_of_marks
 from bptubeformer.evaluation.tables import ranges, render, signed, spread, write_table
 from bptubeformer.evaluation.uncertainty import SHARE, Counts, Estimate, bounds
-from bptubeformer.study import Study, fold_folders
+from bptubeformer.study import HISTORY, Study, fold_folders
 from bptubeformer.training.record import read_history
 
 REFERENCE = "as-published"
@@ -40,7 +40,7 @@ def leakage_table(
     for protocol, run in sorted(keys, key=_by_run(keys)):
         group = segments[(segments["run"] == run) & (segments["protocol"] == protocol)]
         histories = [
-            read_history(folder / "history.csv")
+            read_history(folder / HISTORY)
             for _, _, folder in fold_folders(results, protocol, run, folds, seeds)
         ]
         best = [history.loc[history["validation_loss"].idxmin()] for history in histories]

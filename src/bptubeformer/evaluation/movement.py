@@ -35,7 +35,7 @@ from bptubeformer.kinds import Digest
 from bptubeformer.reading import read_parquet, reading
 from bptubeformer.sections import Record
 from bptubeformer.skeleton import Skeleton
-from bptubeformer.study import Study
+from bptubeformer.study import MOVEMENT, Study
 
 BETWEEN_PARTS, BODY_PART, TUBELETS = "between parts", "body part", "tubelets"
 ORDERS = ("true", "shuffled")
@@ -171,7 +171,7 @@ def write_movement(study: Study, output: Path) -> None:
     Raises:
         InputError: a file is not a table of attention and movement.
     """
-    files = study.files("movement.parquet", [study.shown], [study.protocol])
+    files = study.files(MOVEMENT, [study.shown], [study.protocol])
     skeleton = read_skeleton_of(study.store)
     folds = [read_movement(path, skeleton) for path in files]
     table = movement_table(folds, study.store, *study.bootstrap)

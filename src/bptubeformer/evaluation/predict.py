@@ -7,9 +7,10 @@ import pandas as pd
 
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.learned import LOOK_AT, folds_differ, has_learned
-from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
 from bptubeformer.kinds import Fraction, Precision
+from bptubeformer.study import PREDICTIONS
 from bptubeformer.training.forward import predict
 from bptubeformer.training.precision import check_precision
 
@@ -31,7 +32,8 @@ def predict_folds(
         InputError: files do not belong together, or the device or precision is not there.
     """
     tested = pd.DataFrame(
-        predict_fold(fold, precision, place / FILE) | {"fold": place.name} for fold, place in models
+        predict_fold(fold, precision, place / PREDICTIONS) | {"fold": place.name}
+        for fold, place in models
     )
     found = ", ".join(f"{100 * value:.1f} %" for value in tested["balanced_accuracy"])
     chance = f"chance: {100 / tested['classes'].max():.1f} %"

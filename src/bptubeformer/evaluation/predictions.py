@@ -11,7 +11,6 @@ from bptubeformer.kinds import Digest, Fingerprint
 from bptubeformer.reading import read_parquet, reading
 from bptubeformer.sections import Record
 
-FILE = "predictions.parquet"
 LOGIT = "logit "
 """Prefix of the columns with logits; the class name follows."""
 

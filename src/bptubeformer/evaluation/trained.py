@@ -15,7 +15,7 @@ from bptubeformer.errors import InputError
 from bptubeformer.kinds import Index, Options
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.files import TrainedModel, load_model
-from bptubeformer.study import of_fold
+from bptubeformer.study import MODEL, of_fold
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine, choose_device
 
 
@@ -139,7 +139,7 @@ class TrainedFolds(Options):
         machine = self.machine
         for fold in self.folds or [0]:
             place = of_fold(self.folder, fold)
-            split, model = self.splits / f"fold{fold}.parquet", place / "model.safetensors"
+            split, model = self.splits / f"fold{fold}.parquet", place / MODEL
             yield (
                 TrainedFold.open(
                     self.store, split, model, self.run,

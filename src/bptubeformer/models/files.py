@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from bptubeformer.models.classifier import Classifier
 
-FILE = "model.safetensors"
-
 
 class About(Record):
     """The entries of the file beside its weights."""

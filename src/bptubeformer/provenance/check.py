@@ -7,12 +7,14 @@ from pathlib import Path
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import package_fingerprint
 from bptubeformer.kinds import Name
-from bptubeformer.models.files import FILE as MODEL
+from bptubeformer.provenance.dataset import Source, fetch, other_data
+from bptubeformer.provenance.expected import Expected
 from bptubeformer.provenance.received import BASE, CHECKOUT, Received, opened, renamed
 from bptubeformer.provenance.recompute import differences, recompute
 from bptubeformer.provenance.records import Records
-from bptubeformer.provenance.replay import Replay, Source, data_of
+from bptubeformer.provenance.replay import Replay
 from bptubeformer.provenance.retrain import LEAST, Again, chosen
+from bptubeformer.study import MODEL
 from bptubeformer.texts import shown
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine
 
@@ -50,22 +52,24 @@ def check_crate(
             "installation (dataset.server in config.yaml)"
         )
     with opened(crate) as received:
-        records = Records(received)
-        _consistent(received, records)
+        expected = Expected(received)
+        _consistent(expected)
         if not source.data:
             print("replayed: not tried; needs the dataset (--data)")
         else:
             with tempfile.TemporaryDirectory() as place, renamed(Path(place), ""):
-                _with_data(records, source, runs, retrain, machine, Path(place))
+                _with_data(expected, source, runs, retrain, machine, Path(place))
         if retrain is None:
             print("reproduced: not tried; trains a fold again (--data ... --retrain <run>/<fold>)")
 
 
-def _consistent(crate: Received, records: Records) -> None:
+def _consistent(expected: Expected) -> None:
     """Level 1: files as written, records that agree, tables that the predictions make."""
+    crate = expected.crate
     _tell_code(crate)
-    _refuse(crate, records.disagreements(), "records that contradict each other")
-    print(f"{len(records.trained)} trainings: all records agree")
+    disagreements = Records(expected).disagreements()
+    _refuse(crate, disagreements, "records that contradict each other")
+    print(f"{len(expected.trained)} trainings: all records agree")
     with (
         tempfile.TemporaryDirectory() as place,
         renamed(Path(place), f"{crate.folder}/results/"),
@@ -100,7 +104,7 @@ def _tell_code(crate: Received) -> None:
 
 
 def _with_data(
-    records: Records,
+    expected: Expected,
     source: Source,
     runs: list[str] | None,
     retrain: str | None,
@@ -108,16 +112,17 @@ def _with_data(
     work: Path,
 ) -> None:
     """Levels 2 and 3."""
-    crate = records.crate
-    known = {one.run for one in records.trained}
+    crate = expected.crate
+    known = {one.run for one in expected.trained}
     for run in ("",) if runs == [] else runs or ():
         if run not in known:
             raise InputError(f"--runs {shown(run)}: no such run; one of {', '.join(sorted(known))}")
-    one = None if retrain is None else chosen(records, retrain)
-    store, faults = data_of(records, source, work, machine.threads)
-    _refuse(crate, faults, "differences between the data and what it says of the data")
-    print(f"the data is that of {crate.name}: {records.store.fingerprint}")
-    replay = Replay(records, store, machine)
+    one = None if retrain is None else chosen(expected, retrain)
+    store = fetch(expected, source, work, machine.threads)
+    differing = other_data(expected, store)
+    _refuse(crate, differing, "differences between the data and what it says of the data")
+    print(f"the data is that of {crate.name}: {expected.store.fingerprint}")
+    replay = Replay(expected, store, machine)
     if crate.without:
         print(f"replayed: not possible, {len(crate.without)} models were left out of the crate")
     else:
@@ -125,7 +130,7 @@ def _with_data(
         of = "all runs" if runs is None else f"the runs {', '.join(runs)}"
         print(f"replayed: the models of {of} make their results again, {replay.exactness()}")
     if one is not None:
-        again = Again.train(records, one, store, work, machine)
+        again = Again.train(expected, one, store, work, machine)
         print(_reproduced(crate, again, replay, store))
 
 
@@ -139,7 +144,7 @@ def _reproduced(crate: Received, again: Again, replay: Replay, store: Path) -> s
         _refuse(crate, found, what)
         return f"reproduced: the training of {name}, to the bit"
     if again.on_the_same_machine():
-        place = replay.records.file(again.one.folder)
+        place = replay.expected.file(again.one.folder)
         words = (
             f"{place}: on the same kind of processor, with as many threads and the same versions, "
             "another model comes of its settings and seed"

@@ -27,16 +27,22 @@ from bptubeformer.data.manifest import Manifest, size_and_digest
 from bptubeformer.data.reader import text_of
 from bptubeformer.data.store import FrameStore, save_without_frames
 from bptubeformer.errors import InputError
-from bptubeformer.evaluation.predictions import FILE
 from bptubeformer.fingerprint import package_fingerprint
 from bptubeformer.kinds import Flag
-from bptubeformer.models.files import FILE as MODEL
 from bptubeformer.reading import read_record
 from bptubeformer.skeleton import known_skeletons
 from bptubeformer.stages import tables_of
-from bptubeformer.study import STORE, SUMMARY_FILE, TABLES, Study
+from bptubeformer.study import (
+    HISTORY,
+    MODEL,
+    PREDICTIONS,
+    RECORD,
+    STORE,
+    SUMMARY_FILE,
+    TABLES,
+    Study,
+)
 from bptubeformer.texts import shown
-from bptubeformer.training.record import FILE as RECORD
 from bptubeformer.training.record import TrainingRecord
 
 CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
@@ -230,7 +236,7 @@ def _add_training(crate: ROCrate, run: Run, files: Mapping[Path, Entity], target
         )
         for name, version in record["versions"].items()
     ]
-    results = [target.with_name(name) for name in (MODEL, "history.csv", RECORD)]
+    results = [target.with_name(name) for name in (MODEL, HISTORY, RECORD)]
     action = crate.add_action(
         software,
         f"#{target.parent}",
@@ -250,9 +256,11 @@ def described_training(record: Mapping[str, Any], place: Path, folder: Path) -> 
         folder: of the fold.
     """
     ended = datetime.fromisoformat(record["ended"])
+    split = Path(record["split"])
     options = {
         "store": place / STORE,
-        "split": record["split"],
+        "splits": split.parent,
+        "folds": f"[{split.stem.removeprefix('fold')}]",
         "run": json.dumps(record["run"]),
         "training": json.dumps(record["training"]),
         "threads": record["threads"],
@@ -313,10 +321,12 @@ def _kept(run: Run) -> Iterator[Path]:
         for path in _below(study.folder):
             if path.parent.name != TABLES or path in wanted:
                 yield path
-        predictions = study.files(FILE) + study.files(FILE, study.leakage, study.compared_protocols)
+        predictions = study.files(PREDICTIONS) + study.files(
+            PREDICTIONS, study.leakage, study.compared_protocols
+        )
         folders |= {path.parent: None for path in predictions}
     for folder in folders:
-        if not (folder / FILE).exists():
+        if not (folder / PREDICTIONS).exists():
             raise InputError(f"{folder}: not trained and tested; finish the run: snakemake")
         yield from _below(folder)
 

@@ -1,6 +1,5 @@
 """A crate that came from somebody: unpacked, its files compared with its list, and nothing run."""
 
-import hashlib
 import json
 import os
 import tempfile
@@ -17,7 +16,7 @@ from rocrate.rocrate import ROCrate
 from bptubeformer.config import left_in, studies_of
 from bptubeformer.data.archives import Budget, is_archive, unpack
 from bptubeformer.data.layout import is_folder
-from bptubeformer.data.manifest import MOST_BYTES, File
+from bptubeformer.data.manifest import MOST_BYTES, File, sha256_of
 from bptubeformer.errors import InputError, refused_by_system
 from bptubeformer.fingerprint import DATA, ROOT, package_fingerprint
 from bptubeformer.kinds import Digest, Fingerprint, Kind
@@ -85,7 +84,7 @@ class Received:
     name: str
     """Of the crate, for messages."""
     folder: Path
-    """Where it was unpacked to."""
+    """The folder of its files."""
     results: Path
     """``results/<dataset>`` in it."""
     config: Mapping[str, Any]
@@ -97,7 +96,7 @@ class Received:
     other_code: tuple[str, ...]
     """Files of its checkout that are not those of this one."""
     trainings: Mapping[str, Mapping[str, Any]] = field(repr=False)
-    """What its metadata say of each training, by the path of its folder."""
+    """The entries of its metadata about each training, by the path of its folder."""
     without: frozenset[Path] = frozenset()
     """Models that are not in it."""
 
@@ -105,6 +104,11 @@ class Received:
     def base(self) -> Path:
         """``config.yaml`` of its checkout."""
         return self.folder / BASE
+
+    @property
+    def data(self) -> Path:
+        """Folder of what is said of the data."""
+        return self.results / "data"
 
     @property
     def place(self) -> Path:
@@ -196,11 +200,8 @@ def _listed(folder: Path) -> tuple[Files, str, dict[str, dict[str, Any]]]:
         said = crate.mainEntity["additionalProperty"].properties()
         code = accept(ListedCode, said, f"{folder / METADATA}: its code")["value"]
         actions = crate.get_by_type("CreateAction")
-        return (
-            listed,
-            code,
-            {unquote(one.id).removeprefix("#"): one.properties() for one in actions},
-        )
+        trainings = {unquote(one.id).removeprefix("#"): one.properties() for one in actions}
+        return listed, code, trainings
 
 
 def _left_out(folder: Path) -> Files:
@@ -229,9 +230,8 @@ def _verify(crate: Path, folder: Path, files: Files, left_out: Files) -> None:
         elif path.stat().st_size != size:
             fault = f"has {path.stat().st_size} bytes; {size} were written"
         else:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() == digest:
-                    continue
+            if sha256_of(path) == digest:
+                continue
             fault = "was changed: its SHA-256 is another"
         raise InputError(f"{shown(crate)}: its file {shown(name)} {fault}; get the crate again")
     foreign = sorted(there - {PurePosixPath(METADATA), *files, *left_out})

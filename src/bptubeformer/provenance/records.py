@@ -6,50 +6,53 @@ that it belongs where it lies. Here every record is compared with all others tha
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from pyarrow.parquet import read_metadata
-from scipy.special import softmax
 
 from bptubeformer.atomic import write_csv
-from bptubeformer.config import categories_of, model_of, training_of
+from bptubeformer.config import categories_of
 from bptubeformer.data.layout import plain
 from bptubeformer.data.recordings import TRAJECTORIES
-from bptubeformer.data.splits import PARTS_OF_SPLIT, Split, make_splits, summarise
-from bptubeformer.data.store import FrameStore
+from bptubeformer.data.splits import PARTS_OF_SPLIT, Split, summarise
 from bptubeformer.data.summary import Summary, of_classes
-from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inspection import (
     Embeddings,
     SegmentAttention,
     choose_segment,
+    described_segment,
     sample_per_class,
 )
 from bptubeformer.evaluation.movement import read_movement
-from bptubeformer.evaluation.predictions import FILE as PREDICTIONS
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.fingerprint import package_fingerprint, stage_fingerprint
-from bptubeformer.models.files import FILE as MODEL
 from bptubeformer.models.files import read_weights
 from bptubeformer.provenance.crate import CONFIG, INPUTS, KEPT, WEIGHTS, described_training
+from bptubeformer.provenance.expected import Expected, Trained
 from bptubeformer.provenance.received import LEFT_BEHIND, Received
-from bptubeformer.reading import read_record, reading
-from bptubeformer.settings import SplitSettings, TrainingSettings
+from bptubeformer.reading import read_record
 from bptubeformer.stages import tables_of
-from bptubeformer.study import FIGURES, NOTEBOOKS, PROJECTOR, STORE, SUMMARY_FILE, Study
+from bptubeformer.study import (
+    ATTENTION,
+    EMBEDDINGS,
+    FIGURES,
+    HISTORY,
+    MODEL,
+    MOVEMENT,
+    NOTEBOOKS,
+    PREDICTIONS,
+    PROJECTOR,
+    RECORD,
+    STORE,
+    SUMMARY_FILE,
+    Study,
+)
 from bptubeformer.texts import shown
 from bptubeformer.training.loop import has_ended, rates_of
-from bptubeformer.training.record import FILE as RECORD
 from bptubeformer.training.record import TrainingRecord, read_history
 
-HISTORY = "history.csv"
-EMBEDDINGS, ATTENTION, MOVEMENT = (
-    "embeddings.safetensors", "attention.safetensors", "movement.parquet",
-)  # fmt: skip
 MOST_TRAININGS = 10_000
 """So many are named one by one."""
 TRAINED = (MODEL, RECORD, HISTORY, PREDICTIONS)
@@ -59,57 +62,19 @@ SLACK = 1.0
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A fold of a run, as the configuration has it."""
-
-    protocol: str
-    run: str
-    fold: int
-    seed: int
-    folder: Path
-    model: dict[str, Any]
-    """Model and hyperparameters."""
-    training: TrainingSettings
-
-    @property
-    def splits(self) -> tuple[str, int]:
-        """Protocol and segment length of its split."""
-        return self.protocol, self.model["segment_length"]
-
-
-@dataclass(frozen=True)
 class Records:
     """The records of a received run."""
 
-    crate: Received
+    expected: Expected
 
-    @cached_property
-    def store(self) -> FrameStore:
-        """The store, with or without its frames."""
-        return FrameStore.outline(self.crate.results / STORE)
-
-    @cached_property
-    def trained(self) -> list[Trained]:
-        """Every fold that the studies of the run are made of, once."""
-        config = self.config
-        found = []
-        (study, *_) = self.crate.studies.values()
-        for protocol, run in dict.fromkeys(self._runs()):
-            settings, model = training_of(config, run), model_of(config, run)
-            splits = self.splits[protocol, model["segment_length"]]
-            for fold, seed, folder in study.fold_folders(protocol, run):
-                training = TrainingSettings(**settings, seed=seed + splits[fold].seed)
-                found.append(Trained(protocol, run, fold, seed, folder, model, training))
-        return found
-
-    @cached_property
-    def splits(self) -> "Splits":
-        """The splits that the configuration makes of the store."""
-        return Splits(self.store, self.config, self.crate.results / "data" / "splits")
+    @property
+    def crate(self) -> Received:
+        """The run."""
+        return self.expected.crate
 
     def file(self, path: Path) -> str:
         """Name a file of the results in a message."""
-        return shown(path.relative_to(self.crate.folder))
+        return self.expected.file(path)
 
     def disagreements(self) -> Iterator[str]:
         """Yield what does not agree, a line each; nothing for a sound run.
@@ -130,8 +95,8 @@ class Records:
         """The trainings that are there against those that the configuration asks for."""
         place = self.file(self.crate.results / CONFIG)
         there = {path.parent for path in self.crate.results.glob(f"*/*/fold*/{RECORD}")}
-        runs, seeds = set(self._runs()), self.config["seeds"]
-        asked = len(runs) * self.config["split"]["folds"] * len(seeds)
+        runs, seeds = self.expected.runs, self.expected.config["seeds"]
+        asked = len(runs) * self.expected.config["split"]["folds"] * len(seeds)
         # Before anything is made of these numbers.
         if asked > max(len(there), MOST_TRAININGS):
             yield f"{place}: it asks for {asked} trainings, there are {len(there)}"
@@ -145,17 +110,6 @@ class Records:
                 f"differs: {first}"
             )
 
-    def _runs(self) -> Iterator[tuple[str, str]]:
-        """Protocol and name of each run that the studies are made of."""
-        for study in self.crate.studies.values():
-            yield from ((protocol, run) for protocol in study.protocols for run in study.runs)
-            yield from ((one, run) for one in study.compared_protocols for run in study.leakage)
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The configuration of the run."""
-        return self.crate.config
-
     def _of_files(self) -> Iterator[str]:
         """Files of the results that the run does not make."""
         results = self.crate.results
@@ -167,7 +121,7 @@ class Records:
             folders |= {study.folder / name for name in (FIGURES, NOTEBOOKS, PROJECTOR)}
             made |= {*study.shown_files(EMBEDDINGS), study.shown_folder / ATTENTION}
             made |= set(study.files(MOVEMENT, [study.shown], [study.protocol]))
-        made |= {one.folder / name for one in self.trained for name in TRAINED}
+        made |= {one.folder / name for one in self.expected.trained for name in TRAINED}
         for path in sorted(results.rglob("*")):
             known = path in made or folders & {path, *path.parents} or path.name in LEFT_BEHIND
             if path.is_file() and not known:
@@ -175,17 +129,18 @@ class Records:
 
     def _of_data(self) -> Iterator[str]:
         """The store against the configuration, the summary and the paths of the inputs."""
-        store, config = self.store, self.config
+        store, config = self.expected.store, self.expected.config
         place = self.file(self.crate.results / STORE)
         wanted = categories_of(config)
         if wanted is not None and list(store.categories) != list(wanted):
             yield f"{place}, categories: not those of the configuration"
         if store.skeleton.name != Path(config["dataset"]["skeleton"]).stem:
             yield f"{place}, skeleton: {store.skeleton.name} is not that of the configuration"
-        summary = read_record(self.crate.results / "data" / "summary.json", Summary)
+        path = self.crate.data / "summary.json"
+        summary = read_record(path, Summary)
         counts = (summary["categories"], summary["frames"])
         if counts != (of_classes(store), int(store.offsets[-1])):
-            yield f"{self.file(self.crate.results / 'data' / 'summary.json')}: not of this store"
+            yield f"{self.file(path)}: not of this store"
         dataset = config["dataset"]
         if summary["format"] != TRAJECTORIES or dataset["labels"] or dataset["group"]:
             return
@@ -205,12 +160,12 @@ class Records:
 
     def _of_splits(self) -> Iterator[str]:
         """Each split against the one that the configuration makes of the store."""
-        folder = self.crate.results / "data" / "splits"
-        wanted = {one.splits for one in self.trained}
+        folder = self.crate.data / "splits"
+        wanted = {one.splits for one in self.expected.trained}
         files = set()
         for protocol, length in sorted(wanted):
             place = folder / protocol / f"T{length}"
-            splits = self.splits[protocol, length]
+            splits = self.expected.splits[protocol, length]
             for fold, expected in enumerate(splits):
                 path = place / f"fold{fold}.parquet"
                 files.add(path)
@@ -229,7 +184,7 @@ class Records:
             path = place / "summary.csv"
             files.add(path)
             with TemporaryDirectory() as work:
-                write_csv(Path(work, path.name), summarise(self.store, splits))
+                write_csv(Path(work, path.name), summarise(self.expected.store, splits))
                 same = path.is_file() and path.read_bytes() == Path(work, path.name).read_bytes()
             if not same:
                 yield f"{self.file(path)}: not the counts of these splits"
@@ -240,7 +195,7 @@ class Records:
     def _of_trained(self) -> Iterator[str]:
         """Every fold, and whether two have one model."""
         heads: dict[bytes, str] = {}
-        for one in self.trained:
+        for one in self.expected.trained:
             yield from self._of_fold(one, heads)
 
     def _of_fold(self, one: Trained, heads: dict[bytes, str]) -> Iterator[str]:
@@ -250,7 +205,7 @@ class Records:
             if not path.exists() and path not in self.crate.without:
                 yield f"{self.file(path)}: missing"
                 return
-        split = self.splits[one.splits][one.fold]
+        split = self.expected.split(one)
         record = read_record(one.folder / RECORD, TrainingRecord)
         yield from self._of_record(one, record, split)
         yield from of_history(self.file(one.folder / HISTORY), one, record)
@@ -261,9 +216,9 @@ class Records:
     def _of_record(self, one: Trained, record: Mapping[str, Any], split: Split) -> Iterator[str]:
         place = self.file(one.folder / RECORD)
         yield from _unequal(f"{place}, run", record["run"], one.model)
-        yield from _unequal(f"{place}, training", record["training"], _settings(one.training))
+        yield from _unequal(f"{place}, training", record["training"], one.settings)
         expected = {
-            "data": self.store.fingerprint,
+            "data": self.expected.store.fingerprint,
             "split": split.fingerprint,
             "code": record["fingerprints"]["code"],
             "model": record["fingerprints"]["model"],
@@ -298,10 +253,10 @@ class Records:
         about, weights = read_weights(path)
         expected = {
             "run": one.model,
-            "categories": list(self.store.categories),
-            "data": self.store.fingerprint,
-            "skeleton": self.store.skeleton.metadata,
-            "training": _settings(one.training),
+            "categories": list(self.expected.store.categories),
+            "data": self.expected.store.fingerprint,
+            "skeleton": self.expected.store.skeleton.metadata,
+            "training": one.settings,
             "split": record["fingerprints"]["split"],
             "content": record["fingerprints"]["model"],
         }
@@ -327,14 +282,14 @@ class Records:
         for key, here, expected in (
             ("window_start", found.starts, starts),
             ("trajectory", found.trajectory, trajectory),
-            ("label", found.labels, self.store.labels[trajectory]),
+            ("label", found.labels, self.expected.store.labels[trajectory]),
         ):
             yield from _rows_differ(place, key, here, expected)
         said = {"model": found.model, "data": found.data, "categories": list(found.categories)}
         expected = {
             "model": record["fingerprints"]["model"],
-            "data": self.store.fingerprint,
-            "categories": list(self.store.categories),
+            "data": self.expected.store.fingerprint,
+            "categories": list(self.expected.store.categories),
         }
         yield from _unequal(place, said, expected)
 
@@ -355,7 +310,7 @@ class Records:
             yield from self._of_attention(study)
 
     def _of_embeddings(self, folder: Path) -> Iterator[str]:
-        path, figures = folder / EMBEDDINGS, self.config["figures"]
+        path, figures = folder / EMBEDDINGS, self.expected.config["figures"]
         place, found = self.file(path), Embeddings.load(path)
         tested = Predictions.load(folder / PREDICTIONS)
         chosen = sample_per_class(tested.labels, figures["per_class"], figures["seed"])
@@ -368,7 +323,7 @@ class Records:
         yield from _unequal(place, said, expected)
 
     def _of_movement(self, path: Path) -> Iterator[str]:
-        place, found = self.file(path), read_movement(path, self.store.skeleton)
+        place, found = self.file(path), read_movement(path, self.expected.store.skeleton)
         tested = Predictions.load(path.with_name(PREDICTIONS))
         for key, expected in (("window_start", tested.starts), ("trajectory", tested.trajectory)):
             yield from _rows_differ(place, key, found[key].to_numpy(), expected)
@@ -378,62 +333,17 @@ class Records:
         path = study.shown_folder / ATTENTION
         found = SegmentAttention.load(path)
         tested = Predictions.load(study.shown_folder / PREDICTIONS)
-        category = self.config["figures"]["category"]
+        category = self.expected.config["figures"]["category"]
         chosen = choose_segment(tested.labels, tested.logits, tested.categories, category)
-        person = self.store.trajectories.iloc[tested.trajectory[chosen]]
-        probability = softmax(tested.logits[chosen])
-        expected = {
-            "category": shown(person["category"]),
-            "video": shown(person["video"]),
-            "person": shown(person["person"]),
-            "predicted": tested.categories[int(probability.argmax())],
-            "probability": f"{probability.max():.4f}",
-            "model": tested.model,
-        }
-        yield from _unequal(self.file(path), found.text, expected)
+        person = self.expected.store.trajectories.iloc[tested.trajectory[chosen]]
+        expected = described_segment(person, tested.logits[chosen], tested.categories)
+        yield from _unequal(
+            self.file(path), {**found.text, "model": found.model},
+            {**expected, "model": tested.model},
+        )  # fmt: skip
         length = study.runs[study.shown]["segment_length"]
-        if found.segment.shape != (length, self.store.skeleton.values):
+        if found.segment.shape != (length, self.expected.store.skeleton.values):
             yield f"{self.file(path)}: a segment of another length or skeleton"
-
-
-class Splits(dict[tuple[str, int], list[Split]]):
-    """The splits that a configuration makes of a store, by protocol and segment length.
-
-    Args:
-        store: with or without its frames.
-        config: the configuration.
-        folder: of the recorded splits.
-    """
-
-    def __init__(self, store: FrameStore, config: Mapping[str, Any], folder: Path):
-        super().__init__()
-        self.store = store
-        self.config = config
-        self.folder = folder
-
-    def __missing__(self, key: tuple[str, int]) -> list[Split]:
-        protocol, length = key
-        settings, step = SplitSettings(**self.config["split"]), self.config["windows"]["step"]
-        rows = self.store.rows[self.store.rows >= max(length, settings.minimum_rows)]
-        count = int(((rows - length) // step + 1).sum())
-        path = self.folder / protocol / f"T{length}" / "fold0.parquet"
-        with reading(path, "a split", "bptubeformer split"):
-            recorded = read_metadata(path).num_rows
-        # Before anything is made: a small file may name any number of frames.
-        if recorded != count:
-            raise InputError(
-                f"{path}: {recorded} windows; the configuration makes {count} of the store"
-            )
-        self[key] = make_splits(self.store, protocol, length, step, settings)
-        return self[key]
-
-
-def _settings(training: TrainingSettings) -> dict[str, Any]:
-    """Settings as JSON has them."""
-    return {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in vars(training).items()
-    }
 
 
 def _unequal(place: str, found: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[str]:

@@ -12,17 +12,15 @@ from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.metrics import scores
 from bptubeformer.evaluation.predict import logits_of
-from bptubeformer.evaluation.predictions import FILE as PREDICTIONS
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.evaluation.trained import TrainedFold
-from bptubeformer.models.files import FILE as MODEL
 from bptubeformer.models.files import load_model
-from bptubeformer.provenance.records import HISTORY, Records, Trained
+from bptubeformer.provenance.expected import Expected, Trained
 from bptubeformer.reading import read_record
+from bptubeformer.study import HISTORY, MODEL, PREDICTIONS, RECORD
 from bptubeformer.texts import shown
 from bptubeformer.training.device import Machine, processor
 from bptubeformer.training.job import train_fold
-from bptubeformer.training.record import FILE as RECORD
 from bptubeformer.training.record import TrainingRecord, read_history
 
 WITHIN = 3
@@ -31,17 +29,17 @@ LEAST = 3
 """Other trainings without which their standard deviation says nothing."""
 
 
-def chosen(records: Records, name: str) -> Trained:
+def chosen(expected: Expected, name: str) -> Trained:
     """Return the training of a name such as ``BPT-V2/fold0`` or ``video/BPT-V2/fold0-seed1``.
 
     Raises:
         InputError: there is no such training.
     """
     wanted = Path(name).parts
-    for one in records.trained:
+    for one in expected.trained:
         if one.folder.parts[-len(wanted) :] == wanted and len(wanted) > 1:
             return one
-    first = "/".join(records.trained[0].folder.parts[-3:])
+    first = "/".join(expected.trained[0].folder.parts[-3:])
     raise InputError(f"--retrain {shown(name)}: no such training; give one such as {first}")
 
 
@@ -49,19 +47,19 @@ def chosen(records: Records, name: str) -> Trained:
 class Again:
     """A training of a received run, and the same once more."""
 
-    records: Records
+    expected: Expected
     one: Trained
     folder: Path
     """Of the new training."""
 
     @classmethod
     def train(
-        cls, records: Records, one: Trained, store: Path, work: Path, machine: Machine
+        cls, expected: Expected, one: Trained, store: Path, work: Path, machine: Machine
     ) -> "Again":
         """Split the data and train a fold as its record says.
 
         Args:
-            records: of the run.
+            expected: of the run.
             one: the training.
             store: the frame store.
             work: a folder for the split and the results.
@@ -72,7 +70,7 @@ class Again:
         """
         record = read_record(one.folder / RECORD, TrainingRecord)
         split_file = work / f"fold{one.fold}.parquet"
-        split = records.splits[one.splits][one.fold]
+        split = expected.split(one)
         split.save(split_file)
         on_gpu = "device_allocated" in record["peak_memory_mb"]
         folder = work / one.protocol / one.run / one.folder.name
@@ -83,7 +81,7 @@ class Again:
             machine.threads if on_gpu else min(record["threads"], os.cpu_count() or 1),
             folder,
         )  # fmt: skip
-        return cls(records, one, folder)
+        return cls(expected, one, folder)
 
     def to_the_bit(self) -> bool:
         """Return True if the new model is the recorded one."""
@@ -102,7 +100,7 @@ class Again:
         )
         for row in np.flatnonzero((old != new).any(axis=1))[:1]:
             yield (
-                f"{self.records.file(self.one.folder / HISTORY)}, row {row + 1}: "
+                f"{self.expected.file(self.one.folder / HISTORY)}, row {row + 1}: "
                 f"{old.iloc[row].to_dict()}; the training makes {new.iloc[row].to_dict()}"
             )
 
@@ -116,14 +114,14 @@ class Again:
     def others(self) -> list[Path]:
         """Folders of the other trainings of the run under its protocol."""
         return [
-            one.folder for one in self.records.trained
+            one.folder for one in self.expected.trained
             if (one.protocol, one.run) == (self.one.protocol, self.one.run)
             and one.folder != self.one.folder
         ]  # fmt: skip
 
     def by_spread(self, store: Path) -> Iterator[str]:
         """Yield what differs by more than the other recorded trainings differ from each other."""
-        place = self.records.file(self.one.folder)
+        place = self.expected.file(self.one.folder)
         curves = [read_history(folder / HISTORY)["validation_loss"] for folder in self.others]
         theirs, mine = (
             read_history(folder / HISTORY)["validation_loss"] for folder in self.folders
@@ -141,7 +139,7 @@ class Again:
     def _score(self, store: Path) -> float:
         """Balanced accuracy of the new model on the test segments."""
         trained = load_model(self.folder / MODEL)
-        windows = self.records.splits[self.one.splits][self.one.fold].windows("test")
+        windows = self.expected.split(self.one).windows("test")
         fold = TrainedFold.of(FrameStore.load(store), trained, *windows, torch.device("cpu"))
         return scores(fold.labels, logits_of(fold, "fp32"))["balanced_accuracy"]
 

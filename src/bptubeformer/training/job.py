@@ -26,16 +26,14 @@ from bptubeformer.kinds import Index
 from bptubeformer.locks import alone_in
 from bptubeformer.models import build_model
 from bptubeformer.models.classifier import Classifier
-from bptubeformer.models.files import FILE as MODEL_FILE
 from bptubeformer.models.files import TrainedModel, read_content, save_model
 from bptubeformer.settings import DEFAULT_TRAINING, TrainingSettings
 from bptubeformer.skeleton import COCO_17, Skeleton
-from bptubeformer.study import of_fold
+from bptubeformer.study import HISTORY, MODEL, RECORD, of_fold
 from bptubeformer.training.checkpoint import FILE, Checkpoint
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine, choose_device, name_of
 from bptubeformer.training.loop import Epoch, seed_everything, train
 from bptubeformer.training.precision import check_precision
-from bptubeformer.training.record import FILE as RECORD_FILE
 from bptubeformer.training.scalars import Scalars
 
 
@@ -186,7 +184,7 @@ def train_fold(
         )
         model.load_state_dict(training.weights)
         save_model(
-            output / MODEL_FILE,
+            output / MODEL,
             TrainedModel(
                 model=model,
                 run=dict(run),
@@ -198,8 +196,8 @@ def train_fold(
                 split=split.fingerprint,
             ),
         )
-        fingerprints["model"] = read_content(output / MODEL_FILE)
-        write_csv(output / "history.csv", pd.DataFrame(training.rows()))
+        fingerprints["model"] = read_content(output / MODEL)
+        write_csv(output / HISTORY, pd.DataFrame(training.rows()))
         # What earlier processes trained counts as far as it was kept.
         kept = training.resumed_after[-1] if training.resumed_after else 0
         earlier = sum(epoch.seconds for epoch in training.history[:kept])
@@ -228,7 +226,7 @@ def train_fold(
                 "numpy": np.__version__,
             },
         }
-        write_text(output / RECORD_FILE, json.dumps(record, indent=1) + "\n")
+        write_text(output / RECORD, json.dumps(record, indent=1) + "\n")
         if scalars:
             scalars.close()
         if final:

@@ -23,8 +23,7 @@ from bptubeformer.schema import section_of
 from bptubeformer.sections import Record, Section
 from bptubeformer.settings import TrainingSettings
 
-FILE = "run.json"
-HISTORY = {
+COLUMNS = {
     "epoch": int, "train_loss": float, "validation_loss": float, "validation_accuracy": float,
     "learning_rate": float, "seconds": float, "best": bool,
 }  # fmt: skip
@@ -103,7 +102,7 @@ class TrainingRecord(Record):
 
 
 def read_history(path: Path) -> pd.DataFrame:
-    """Read ``history.csv``: a row an epoch, with the columns of ``HISTORY``.
+    """Read ``history.csv``: a row an epoch, with the columns of ``COLUMNS``.
 
     Raises:
         InputError: the file is not the history of a training.
@@ -111,10 +110,10 @@ def read_history(path: Path) -> pd.DataFrame:
     with reading(path, "the history of a training", "bptubeformer train"):
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"more than {MOST_BYTES / 1e6:.0f} MB")
-        table = pd.read_csv(path, dtype=HISTORY)
-        known = list(table.columns) == list(HISTORY) and isinstance(table.index, pd.RangeIndex)
+        table = pd.read_csv(path, dtype=COLUMNS)
+        known = list(table.columns) == list(COLUMNS) and isinstance(table.index, pd.RangeIndex)
         if not known or not len(table):
-            raise ValueError(f"expected the columns {', '.join(HISTORY)} and a row an epoch")
+            raise ValueError(f"expected the columns {', '.join(COLUMNS)} and a row an epoch")
         if not np.isfinite(table.drop(columns="best").to_numpy(float)).all():
             raise ValueError("it has values that are not finite numbers")
         return table

@@ -12,6 +12,7 @@ from bptubeformer.evaluation.clusters import ALL, BY_CLASS, BY_CLUSTER, MEAN, PO
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.evaluation.uncertainty import Counts, Estimate
 from bptubeformer.reading import reading
+from bptubeformer.study import ATTENTION
 from bptubeformer.verdict.accuracy_claims import interval_text
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
@@ -153,7 +154,7 @@ def movement_here(claim: Claim, evidence: Evidence) -> Outcome:
 def _shapes(claim: Claim, evidence: Evidence) -> tuple[dict[str, list[int]], str]:
     """Shapes of the attention of one segment, by transformer, and the file that holds it."""
     evidence.check_shown(claim.arguments["run"])
-    file = evidence.shown_fold / "attention.safetensors"
+    file = evidence.shown_fold / ATTENTION
     path = evidence.file(file)
     kind = "the attention of a segment"
     with reading(path, kind, "bptubeformer attend"), safe_open(path, framework="np") as saved:

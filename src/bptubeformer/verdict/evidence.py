@@ -15,8 +15,8 @@ from bptubeformer.evaluation.tables import read_table
 from bptubeformer.evaluation.uncertainty import Counts
 from bptubeformer.reading import read_record
 from bptubeformer.skeleton import Skeleton
-from bptubeformer.study import STORE, TABLES, Study
-from bptubeformer.training.record import FILE, TrainingRecord
+from bptubeformer.study import RECORD, STORE, TABLES, Study
+from bptubeformer.training.record import TrainingRecord
 from bptubeformer.verdict import gate
 from bptubeformer.verdict.rules import Rules
 
@@ -168,7 +168,7 @@ class Evidence:
     def folds_of(self, run: str) -> list[Path]:
         """Folders of the folds of a run that was trained."""
         places = self.study.fold_folders(self.protocol, run)
-        folders = [folder for _, _, folder in places if (folder / FILE).exists()]
+        folders = [folder for _, _, folder in places if (folder / RECORD).exists()]
         if not folders:
             raise NotRun(f"{run} was not trained")
         return folders
@@ -176,7 +176,7 @@ class Evidence:
     def records_of(self, runs: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
         """``run.json`` of every fold, by run."""
         return {
-            run: [read_record(folder / FILE, TrainingRecord) for folder in self.folds_of(run)]
+            run: [read_record(folder / RECORD, TrainingRecord) for folder in self.folds_of(run)]
             for run in runs
         }
 

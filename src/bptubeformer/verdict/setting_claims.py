@@ -7,9 +7,10 @@ from bptubeformer.claims import Claim
 from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.accuracy import title_of
 from bptubeformer.evaluation.metrics import METRICS
-from bptubeformer.evaluation.predictions import FILE, Predictions
+from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.reading import reading
 from bptubeformer.skeleton import COCO_17
+from bptubeformer.study import PREDICTIONS
 from bptubeformer.verdict.evidence import ACCURACY, METRICS_TABLE, RECALLS, Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
 
@@ -63,7 +64,7 @@ def imbalanced(claim: Claim, evidence: Evidence) -> Outcome:
 def segment_labels(claim: Claim, evidence: Evidence) -> Outcome:
     """Every tested segment has the category of its video for a label."""
     run = claim.arguments["run"]
-    file = evidence.folds_of(run)[0].relative_to(evidence.study.results) / FILE
+    file = evidence.folds_of(run)[0].relative_to(evidence.study.results) / PREDICTIONS
     shown = Predictions.load(evidence.file(file))
     table, _ = read_trajectories(evidence.file("data/frames.safetensors"))
     names = np.array(shown.categories)[shown.labels]
