@@ -179,6 +179,16 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"runs": {"TTubeFormer": {"kernel": [5, 6, 2]}}},
          ["runs.TTubeFormer.kernel = [5, 6, 2]", "along rows", "use at most 5"]),
         ({"runs": {"BPT-V2": 5}}, ["runs.BPT-V2 = 5", "a mapping with model"]),
+        ({"runs": {"BPT-V2": {"coordinates": "metres"}}},
+         ["runs.BPT-V2.coordinates = metres", "expected pixels, frame or box"]),
+        ({"runs": {"BPT-V2": {"coordinates": "frame"}}},
+         ["runs.BPT-V2.coordinates = frame", "set dataset.image_size to its width and height"]),
+        ({"architecture": {"coordinates": "frame"}},
+         ["architecture.coordinates = frame", "set dataset.image_size"]),
+        ({"architecture": {"image_size": [320, 240]}}, ["architecture.image_size", "unknown key"]),
+        ({"runs": {"BPT-V2": {"image_size": [320, 240]}}},
+         ["runs.BPT-V2.image_size = [320, 240]", "no such key"]),
+        ({"training": {"warmup_epochs": 0.5}}, ["training.warmup_epochs = 0.5", "whole number"]),
         ({"seeds": []}, ["seeds = []", "1 to 100"]),
         ({"seeds": [1, 1]}, ["seeds = [1, 1]", "different"]),
         ({"statistics": {"learned": 1.5}}, ["learned = 1.5", "a number between 0 and 1, or null"]),
@@ -346,6 +356,14 @@ def test_a_run_takes_from_architecture_what_its_model_has(config):
     assert "experiment" not in model_of(config, "BPT-V2")
     assert model_of(config, "BPT-V2")["body_part_width"] is None
     assert model_of(config, "BPT-V2-w384")["body_part_width"] == 384
+
+
+def test_the_size_of_the_frame_is_that_of_the_dataset(config):
+    config["dataset"]["image_size"] = [320, 240]
+    config["runs"]["BPT-V2"]["coordinates"] = "frame"
+    checked = check_config(config)
+    assert model_of(checked, "BPT-V2")["image_size"] == [320, 240]
+    assert "image_size" not in model_of(checked, "BPT-V3")
 
 
 def test_a_run_may_change_the_training_of_all(config):

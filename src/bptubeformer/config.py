@@ -34,6 +34,8 @@ SYNTHETIC = "synthetic"
 REMOTE = ("doi:", "http://", "https://")
 NOT_OF_THE_MODEL = ("model", "experiment", "training")
 """Keys of a run that are not hyperparameters of its model."""
+OF_THE_DATASET = ("image_size",)
+"""Hyperparameters whose values the dataset has."""
 WITHOUT_EFFECT = ("checkpoint_seconds", "folds_together")
 """Settings of ``training`` that change no result."""
 TAKEN = (
@@ -226,6 +228,8 @@ def _with_shared(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[st
     shared = {key: value for key, value in config["architecture"].items() if key in known}
     own = {key: value for key, value in entry.items() if key not in NOT_OF_THE_MODEL}
     model = {"model": entry["model"], **shared, **own}
+    if model.get("coordinates") == "frame":
+        model |= {key: config["dataset"][key] for key in OF_THE_DATASET}
     side = side_of(entry["model"], skeleton_of(config))
     for axes in ("kernel", "stride"):
         if axes in model and side is not None:
@@ -393,7 +397,7 @@ def _shared_hyperparameters(given: Mapping[str, Any]) -> dict[str, Any]:
     """Check ``architecture``: each key by the first model that has it."""
     known = {key: model for model in reversed(available()) for key in hyperparameters(model)}
     for key, value in given.items():
-        if key not in known:
+        if key not in known or key in OF_THE_DATASET:
             raise _wrong(f"architecture.{key}", value, f"unknown key; {nearest(key, known)}")
     return {key: _hyperparameter(known[key], "architecture", key, v) for key, v in given.items()}
 
@@ -413,7 +417,8 @@ def _checked_run(
         raise _wrong(
             f"{key}.model", entry["model"], f"no such model; one of {', '.join(available())}"
         )
-    known = [*hyperparameters(entry["model"]), *NOT_OF_THE_MODEL]
+    of_model = [k for k in hyperparameters(entry["model"]) if k not in OF_THE_DATASET]
+    known = [*of_model, *NOT_OF_THE_MODEL]
     for unknown in set(entry) - set(known):
         raise _wrong(
             f"{key}.{unknown}", entry[unknown],
@@ -435,6 +440,14 @@ def _checked_run(
         model = _with_shared(config, checked)
     except ValueError as error:
         raise _wrong(f"{key}.kernel", checked.get("kernel"), str(error)) from None
+    for name in OF_THE_DATASET:
+        if name in model and model[name] is None:
+            place = key if "coordinates" in entry else "architecture"
+            raise _wrong(
+                f"{place}.coordinates", model["coordinates"],
+                f"the size of a frame is not known; set dataset.{name} to its width and height, "
+                "such as [1920, 1080]",
+            )  # fmt: skip
     side = side_of(entry["model"], skeleton)
     if "kernel" in model and side is not None:
         try:

@@ -181,6 +181,7 @@ Camera = Annotated[
 Identity = Annotated[Literal["tracked", "given"], Kind("tracked or given")]
 FilmKind = Annotated[Literal["mp4", "gif"], Kind("mp4 or gif")]
 Padding = Annotated[Literal["constant", "replicate"], Kind("constant or replicate")]
+Coordinates = Annotated[Literal["pixels", "frame", "box"], Kind("pixels, frame or box")]
 Betas = Annotated[
     Sequence[Annotated[float, Kind("a number from 0 to below 1", ge=0, le=1 - 2**-24)]],
     Kind("two numbers from 0 to below 1", min_length=2, max_length=2),

@@ -34,7 +34,8 @@ class ReadingSettings(Checked):
     format: FormatName = "auto"
     """What wrote the files; ``auto``: told from their content."""
     image_size: ImageSize | None = None
-    """Width and height in pixels, where coordinates are shares of the image."""
+    """Width and height in pixels: where files have shares of the image, and for runs whose
+    coordinates are those of the frame."""
     camera: Camera = (571.26, 320, 240)
     """Focal length and centre in pixels, for joints in metres; of the first Kinect."""
     identity: Identity = "tracked"
@@ -68,6 +69,8 @@ class TrainingSettings(Checked):
     """Settings of a training; docs/fidelity.md lists those that the paper leaves open."""
 
     learning_rate: Positive = 0.001
+    warmup_epochs: Index = 0
+    """Epochs in which the learning rate rises, step by step, to its full value."""
     batch_size: Count = 1000
     max_epochs: Count = 100
     early_stopping_patience: Count = 3

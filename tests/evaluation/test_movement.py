@@ -124,7 +124,7 @@ def test_a_model_that_looks_at_single_poses_correlates_as_much_in_the_control(st
     """Frames keep their speed when shuffled, so attention by pose alone finds it again."""
 
     class ByPose(BPTubeFormer):
-        def embed(self, segments, attention=None):
+        def encode(self, segments, attention=None):
             attention["body parts"] = [torch.zeros(len(segments), 8, 6, 6)]
             for part in COCO_17.parts:
                 # Every tubelet attends to a frame by where its first joint stands.

@@ -72,7 +72,7 @@ class Every(Classifier):
         self.given = (rate, flag, offset, mode, list(widths), limit, title)
         self.head = nn.Linear(34, classes)
 
-    def embed(self, segments: Tensor, attention=None) -> Tensor:
+    def encode(self, segments: Tensor, attention=None) -> Tensor:
         return segments.mean(1)
 """
 CHECK = """
@@ -134,6 +134,7 @@ def test_a_new_model_is_one_file_and_one_entry(tmp_path, given, expected):
 def test_keys_of_a_run_are_the_arguments_of_its_model():
     assert hyperparameters("sttran") == [
         "segment_length", "token_width", "depth", "heads", "mlp_ratio", "dropout",
+        "coordinates", "image_size",
     ]  # fmt: skip
     assert set(hyperparameters("sttran")) < set(hyperparameters("bptubeformer"))
 

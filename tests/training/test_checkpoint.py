@@ -20,7 +20,7 @@ from bptubeformer.training.job import train_fold
 RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
 EPOCHS = 24
 SETTINGS = {"batch_size": 64, "max_epochs": EPOCHS, "early_stopping_patience": EPOCHS,
-            "plateau_patience": 0, "learning_rate": 0.003}  # fmt: skip
+            "plateau_patience": 0, "learning_rate": 0.003, "warmup_epochs": 5}  # fmt: skip
 SAME = ["epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate", "best"]
 
 

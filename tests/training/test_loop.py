@@ -14,7 +14,8 @@ from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
 from bptubeformer.settings import TrainingSettings
 from bptubeformer.training.forward import predict
-from bptubeformer.training.loop import make_optimiser, seed_everything, train
+from bptubeformer.training.loop import make_optimiser, rates_of, seed_everything, train
+from bptubeformer.training.optimiser import Adam
 from conftest import REPOSITORY
 
 RUN = {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1}
@@ -155,6 +156,30 @@ def test_the_learning_rate_falls_on_a_plateau():
     rates = [epoch.learning_rate for epoch in training.history]
     assert rates[:5] == [0.001] * 5
     assert rates[5] == pytest.approx(0.0001)
+
+
+def test_the_learning_rate_rises_in_equal_steps_during_the_warm_up(monkeypatch):
+    rates, take = [], Adam.step
+
+    def step(self):
+        rates.append(self.param_groups[0]["lr"])
+        take(self)
+
+    monkeypatch.setattr(Adam, "step", step)
+    settings = TrainingSettings(batch_size=20, max_epochs=3, warmup_epochs=2)
+    _, training = trained(settings)
+    assert rates == pytest.approx([0.001 * min(step / 6, 1) for step in range(1, 10)])
+    found = [epoch.learning_rate for epoch in training.history]
+    assert found == [0.0005, 0.001, 0.001]
+    assert found == rates_of([epoch.validation_loss for epoch in training.history], settings)
+
+
+def test_the_warm_up_ends_at_the_rate_of_the_schedule():
+    """A plateau that begins in the warm-up lowers the rate that it rises to."""
+    losses = [0.5] * 7
+    training = scripted(losses, early_stopping_patience=9, plateau_patience=1, warmup_epochs=4)
+    rates = [epoch.learning_rate for epoch in training.history]
+    assert rates == pytest.approx([2.5e-4, 5e-4, 7.5e-4, 1e-4, 1e-4, 1e-5, 1e-5])
 
 
 def test_a_loss_that_is_not_finite_stops_the_training():

@@ -5,6 +5,7 @@ A model file exports one class by ``__all__``. Its constructor takes keyword arg
 keys of a run.
 Their annotations (``kinds.py``, ``bool``, ``int``, ``float``, ``str``, ``Literal``, lists of them,
 ``| None``) say which values a run may give.
+Every run may also have ``coordinates`` and ``image_size``, for ``coordinates.normalised``.
 Every model is a ``classifier.Classifier``: it says how segments are embedded (the class token,
 where there is one), and which of its modules are the ``tokeniser``, the ``first transformer`` and
 the ``second transformer``, so that costs of different models can be compared stage by stage.
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 OF_THE_DATA = ("classes", "skeleton")
 """Arguments of a constructor that are not hyperparameters."""
+OF_EVERY_MODEL = {"coordinates": kinds.Coordinates, "image_size": kinds.ImageSize}
+"""Hyperparameters that no constructor has to take."""
 PLAIN = {"bool": kinds.Flag, "int": kinds.Whole, "float": kinds.Number, "str": kinds.Text}
 """Kinds of the types that are not kinds themselves."""
 
@@ -43,7 +46,7 @@ def available() -> list[str]:
 
 
 def hyperparameters(model: str) -> list[str]:
-    """Return the keys of a model's runs: the arguments of its constructor but ``OF_THE_DATA``."""
+    """Return the keys of a model's runs: arguments of its constructor, and ``OF_EVERY_MODEL``."""
     return list(kinds_of(model))
 
 
@@ -51,9 +54,8 @@ def hyperparameters(model: str) -> list[str]:
 def kinds_of(model: str) -> dict[str, TypeAdapter[Any]]:
     """Return what validates each hyperparameter of a model, by its name."""
     annotations = _constructor(HERE / f"{model}.py") or {}
-    return {
-        key: TypeAdapter(_kind(node)) for key, node in annotations.items() if key not in OF_THE_DATA
-    }
+    own = {key: _kind(node) for key, node in annotations.items() if key not in OF_THE_DATA}
+    return {key: TypeAdapter(kind) for key, kind in {**own, **OF_EVERY_MODEL}.items()}
 
 
 def check_hyperparameter(model: str, key: str, value: Any) -> Any:
@@ -111,11 +113,14 @@ def build_model(run: Mapping[str, Any], classes: int, skeleton: Skeleton = COCO_
     check_run(run)
     module = importlib.import_module(f"bptubeformer.models.{run['model']}")
     (name,) = module.__all__
-    arguments = {key: value for key, value in run.items() if key != "model"}
+    arguments = {k: value for k, value in run.items() if k not in ("model", *OF_EVERY_MODEL)}
     # A model that looks at no joint by itself needs no skeleton.
     if "skeleton" in (_constructor(HERE / f"{run['model']}.py") or ()):
         arguments["skeleton"] = skeleton
-    return getattr(module, name)(classes=classes, **arguments)
+    model = getattr(module, name)(classes=classes, **arguments)
+    for key in OF_EVERY_MODEL:
+        setattr(model, key, run.get(key, getattr(model, key)))
+    return model
 
 
 def check_run(run: Mapping[str, Any]) -> None:

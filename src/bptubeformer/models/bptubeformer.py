@@ -93,11 +93,11 @@ class BPTubeFormer(Classifier):
         self.head = nn.Linear(width, classes)
         initialise(self, self.head)
 
-    def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
+    def encode(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
         """Class-token embedding of segments.
 
         Args:
-            segments: float32 (B, T, V), pixels.
+            segments: float32 (B, T, V), in the coordinates of the run.
             attention: a dict to be filled with one list a transformer, one weight tensor a
                 block: ``body parts`` (B, H, 1 + P, 1 + P) over class token and parts, and each part
                 of the skeleton (B, H, n, n) over its tubelets.

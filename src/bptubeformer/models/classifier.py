@@ -1,27 +1,37 @@
 """The base of all models: segments to an embedding, and the embedding to logits."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
 
+from bptubeformer.models.coordinates import normalised
+
 
 class Classifier(nn.Module):
-    """A model of segments; a model is a subclass that says how they are embedded."""
+    """A model of segments; a model is a subclass that says how they are embedded.
+
+    ``build_model`` sets ``coordinates`` and ``image_size``, which any run may have.
+    """
 
     stages: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Modules of each stage, by the stage's name: where in the model its MACs arise."""
     head: nn.Linear
     """From an embedding to logits."""
+    coordinates: str = "pixels"
+    """What the segments are turned to first; see ``coordinates.normalised``."""
+    image_size: Sequence[int] | None = None
+    """Width and height of a frame in pixels."""
 
     def adapt(self, batches: Iterable[Tensor]) -> None:
-        """Take from the training data what the model has to know of its scale; by default nothing.
+        """Take from the training data what the model has to know of its scale.
 
         Called once, before training. What is kept has to be a buffer: it is saved with the weights.
 
         Args:
             batches: training segments float32 (B, T, V), pixels, batch by batch.
         """
+        self.measure(self._seen(batch) for batch in batches)
 
     def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
         """Embedding (B, D) of segments float32 (B, T, V), pixels.
@@ -30,8 +40,27 @@ class Classifier(nn.Module):
             segments: of the model's length.
             attention: a dict to be filled with one list a transformer, one weight tensor a block.
         """
-        raise NotImplementedError
+        return self.encode(self._seen(segments), attention)
 
     def forward(self, segments: Tensor) -> Tensor:
         """Logits (B, classes) of segments (B, T, V)."""
         return self.head(self.embed(segments))
+
+    def measure(self, batches: Iterable[Tensor]) -> None:
+        """Do the model's part of ``adapt``; by default nothing.
+
+        Args:
+            batches: as for ``adapt``, in the coordinates of the run.
+        """
+
+    def encode(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
+        """Do the model's part of ``embed``.
+
+        Args:
+            segments: float32 (B, T, V), in the coordinates of the run.
+            attention: as for ``embed``.
+        """
+        raise NotImplementedError
+
+    def _seen(self, segments: Tensor) -> Tensor:
+        return normalised(segments, self.coordinates, self.image_size)

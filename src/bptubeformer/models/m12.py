@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from bptubeformer.kinds import Count
 from bptubeformer.models.classifier import Classifier
+from bptubeformer.models.coordinates import box_of
 from bptubeformer.models.layers import initialise
 from bptubeformer.skeleton import COCO_17, Skeleton
 
@@ -56,17 +57,17 @@ class M12(Classifier):
         self.head = nn.Linear(global_width + local_width, classes)
         initialise(self, self.head)
 
-    def adapt(self, batches: Iterable[Tensor]) -> None:
+    def measure(self, batches: Iterable[Tensor]) -> None:
         """Take the largest x and y of the training data as the unit of the bounding boxes."""
         for segments in batches:
             largest = segments.unflatten(-1, (-1, 2)).amax(dim=(0, 1, 2))
             self.extent.copy_(torch.maximum(self.extent, largest))
 
-    def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
+    def encode(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
         """Last states of both encoders, float32 (B, global_width + local_width).
 
         Args:
-            segments: float32 (B, T, V), pixels.
+            segments: float32 (B, T, V), in the coordinates of the run.
             attention: stays empty: the model has none.
         """
         boxes, joints = boxes_and_joints(segments)
@@ -86,21 +87,19 @@ def boxes_and_joints(segments: Tensor) -> tuple[Tensor, Tensor]:
     """Split a frame into where the body is and its pose.
 
     Args:
-        segments: float32 (B, T, V), pixels; a joint at 0, 0 is missing.
+        segments: float32 (B, T, V); a joint at 0, 0 is missing.
 
     Returns:
-        Bounding boxes float32 (B, T, 4): centre x and y, width and height, in pixels, of the
-        joints that are there; zeros where none is. And joints float32 (B, T, V) relative to
-        the centre, in units of the box, from -0.5 to 0.5; 0 for a missing joint.
+        Bounding boxes float32 (B, T, 4): centre x and y, width and height, of the joints that are
+        there; zeros where none is. And joints float32 (B, T, V) relative to the centre, in
+        units of the box, from -0.5 to 0.5; 0 for a missing joint.
     """
     # (B, T, V) -> (B, T, J, 2)
     joints = segments.unflatten(-1, (-1, 2))
     missing = (joints == 0).all(dim=-1, keepdim=True)
-    low = joints.masked_fill(missing, torch.inf).amin(dim=-2)
-    high = joints.masked_fill(missing, -torch.inf).amax(dim=-2)
-    nobody = missing.all(dim=-2)
-    low, high = low.masked_fill(nobody, 0), high.masked_fill(nobody, 0)
+    low, high = box_of(joints, missing, (-2,))
     centre, size = (low + high) / 2, high - low
     # A body whose joints stand in one line, or one joint alone, has no extent to divide by.
-    within = (joints - centre.unsqueeze(-2)) / size.clamp(min=1).unsqueeze(-2)
-    return torch.cat([centre, size], dim=-1), within.masked_fill(missing, 0).flatten(-2)
+    within = (joints - centre) / size.masked_fill(size == 0, 1)
+    box = torch.cat([centre, size], dim=-1).squeeze(-2)
+    return box, within.masked_fill(missing, 0).flatten(-2)

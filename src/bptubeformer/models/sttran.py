@@ -77,11 +77,11 @@ class STTran(Classifier):
         self.head = nn.Linear(width, classes)
         initialise(self, self.head)
 
-    def embed(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
+    def encode(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
         """Class-token embedding of segments.
 
         Args:
-            segments: float32 (B, T, V), pixels.
+            segments: float32 (B, T, V), in the coordinates of the run.
             attention: a dict to be filled with one weight tensor a block: ``joints``
                 (B * T, H, J, J) and ``frames`` (B, H, T + 1, T + 1), class token first.
 

@@ -109,6 +109,7 @@ class Trainer:
         """
         began = time.perf_counter()
         number, settings = len(self.training.history) + 1, self.settings
+        rate = self.rate
         train_loss = self._train(number)
         validation_loss, accuracy = evaluate(self.model, validation_segments, settings.precision)
         if not np.isfinite(validation_loss):
@@ -122,22 +123,39 @@ class Trainer:
             train_loss=train_loss,
             validation_loss=validation_loss,
             validation_accuracy=accuracy,
-            learning_rate=float(self.optimiser.param_groups[0]["lr"]),
+            learning_rate=self.rate,
             seconds=time.perf_counter() - began,
             best=best,
         )
         history.append(epoch)
+        self.rate = rate
         self.schedule.step(validation_loss)
         return epoch
 
+    @property
+    def rate(self) -> float:
+        """Learning rate of the next step."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    @rate.setter
+    def rate(self, value: float) -> None:
+        set_rate(self.optimiser, value)
+
     def _train(self, number: int) -> float:
-        losses, sizes = train_epoch(self.step, self.order)
+        losses, sizes = train_epoch(self.step, self.order, self._warm_up(number))
         unsound = np.flatnonzero(~np.isfinite(losses))
         if len(unsound):
             batch = unsound[0]
             where = f"epoch {number}, batch {batch + 1} of {len(losses)}: the training loss"
             raise not_finite(where, losses[batch], self.settings)
         return float((losses * sizes).sum() / sizes.sum())
+
+    def _warm_up(self, number: int) -> Callable[[float], None] | None:
+        """Return what sets the learning rate at a share of an epoch; None after the warm-up."""
+        epochs, full = self.settings.warmup_epochs, self.rate
+        if number > epochs:
+            return None
+        return lambda share: set_rate(self.optimiser, full * warmed_up(number - 1 + share, epochs))
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that the epochs to come depend on: tensors, and the rest as JSON has it."""
@@ -155,7 +173,7 @@ class Trainer:
             "history": self.training.rows(),
             "resumed_after": self.training.resumed_after,
             "schedule": {name: getattr(self.schedule, name) for name in SCHEDULE_STATE},
-            "learning_rate": float(self.optimiser.param_groups[0]["lr"]),
+            "learning_rate": self.rate,
             "micro_batch": self.step.micro_batch,
         }
 
@@ -183,11 +201,8 @@ class Trainer:
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
         self.schedule.load_state_dict(state["schedule"])
         self.step.micro_batch = state["micro_batch"]
-        if isinstance(rate, Tensor):
-            rate = rate.fill_(state["learning_rate"])
-        else:
-            rate = state["learning_rate"]
         self.optimiser.param_groups[0]["lr"] = rate
+        self.rate = state["learning_rate"]
         self.order.set_state(tensors["generator.order"])
         torch.set_rng_state(tensors["generator.cpu"])
         if device.type == "cuda":
@@ -260,6 +275,20 @@ def make_optimiser(model: nn.Module, settings: TrainingSettings) -> Adam:
     )
 
 
+def set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
+    """Set the learning rate; where a captured step reads it, in place."""
+    (group,) = optimiser.param_groups
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(value)
+    else:
+        group["lr"] = value
+
+
+def warmed_up(epochs: float, warmup_epochs: int) -> float:
+    """Share of the full learning rate after so many epochs."""
+    return min(epochs / warmup_epochs, 1.0) if warmup_epochs else 1.0
+
+
 def make_schedule(
     optimiser: torch.optim.Optimizer, settings: TrainingSettings
 ) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
@@ -283,16 +312,24 @@ def rates_of(validation_losses: Sequence[float], settings: TrainingSettings) -> 
     optimiser = make_optimiser(nn.Linear(1, 1), settings)
     schedule = make_schedule(optimiser, settings)
     rates = []
-    for loss in validation_losses:
-        rates.append(float(optimiser.param_groups[0]["lr"]))
+    for epoch, loss in enumerate(validation_losses, start=1):
+        full = float(optimiser.param_groups[0]["lr"])
+        rates.append(full * warmed_up(epoch, settings.warmup_epochs))
         schedule.step(loss)
     return rates
 
 
-def train_epoch(step: Step, order: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
+def train_epoch(
+    step: Step, order: torch.Generator, begin: Callable[[float], None] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """One pass over the training segments, in an order drawn from a generator.
 
     The device is waited for once, at the end.
+
+    Args:
+        step: of the training.
+        order: the generator.
+        begin: called before each step with the share of the epoch that ends with it.
 
     Returns:
         Mean loss of each batch before its step, float64 (batches,), and its segments int64
@@ -304,5 +341,7 @@ def train_epoch(step: Step, order: torch.Generator) -> tuple[np.ndarray, np.ndar
     )
     losses = torch.zeros(len(batches), dtype=torch.float64, device=order.device)
     for number, index in enumerate(batches):
+        if begin:
+            begin((number + 1) / len(batches))
         losses[number] = step(index)
     return losses.cpu().numpy(), np.array([len(index) for index in batches])
