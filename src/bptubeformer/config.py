@@ -19,7 +19,7 @@ from bptubeformer.data.addresses import refuse_secrets
 from bptubeformer.data.layout import is_file, is_folder, plain
 from bptubeformer.errors import InputError
 from bptubeformer.kinds import PROTOCOLS
-from bptubeformer.models import available, check_hyperparameter, hyperparameters
+from bptubeformer.models import available, check_hyperparameter, hyperparameters, lacking
 from bptubeformer.models.geometry import check_heads, extents, side_of, tubelet_grid
 from bptubeformer.schema import Configuration, Training
 from bptubeformer.sections import accept, nearest, wrong
@@ -417,6 +417,12 @@ def _checked_run(
         raise _wrong(
             f"{key}.model", entry["model"], f"no such model; one of {', '.join(available())}"
         )
+    if missing := lacking(entry["model"], skeleton):
+        raise _wrong(
+            f"{key}.model", entry["model"],
+            f"it needs joints that {skeleton.name} does not have: {', '.join(missing)}; leave the "
+            "run out",
+        )  # fmt: skip
     of_model = [k for k in hyperparameters(entry["model"]) if k not in OF_THE_DATASET]
     known = [*of_model, *NOT_OF_THE_MODEL]
     for unknown in set(entry) - set(known):

@@ -302,3 +302,5 @@ def read_skeleton(about: Any) -> Skeleton:
 
 COCO_17 = load_skeleton("coco-17")
 """The paper's: the 17 COCO keypoints."""
+CocoSkeleton = Skeleton
+"""The type of a model's skeleton where it knows the joints of COCO by name."""

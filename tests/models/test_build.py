@@ -6,22 +6,32 @@ import sys
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
+from bptubeformer.config import studies_of
 from bptubeformer.errors import InputError
-from bptubeformer.models import _kind, available, build_model, hyperparameters
+from bptubeformer.evaluation.complexity import complexity
+from bptubeformer.models import _kind, available, build_model, hyperparameters, lacking
 from bptubeformer.models.files import TrainedModel, load_model, save_model
 from bptubeformer.models.layers import Stacked
+from bptubeformer.skeleton import load_skeleton
 from conftest import REPOSITORY
 from fakes import CONTENT, FINGERPRINT
 
+SIZES = {"token_width": 8, "width": 32, "depth": 1}
 SMALL = {
-    name: {"model": name, "segment_length": 6}
-    | {key: n for key, n in {"token_width": 8, "depth": 1}.items() if key in hyperparameters(name)}
+    name: {"model": name, "segment_length": 24}
+    | {key: size for key, size in SIZES.items() if key in hyperparameters(name)}
     for name in available()
 }
 DROPS_OUT = [name for name in SMALL if "dropout" in hyperparameters(name)]
+WITH_HEADS = [name for name in SMALL if "heads" in hyperparameters(name)]
+CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+OF_THE_PAPER = {run["model"] for run in studies_of(CONFIG)["controls"].runs.values()}
+COUNTED = sorted(set(SMALL) - OF_THE_PAPER)
 CLASSES = ["a", "b", "c"]
+NTU = load_skeleton("ntu-25")
 
 
 @pytest.fixture(params=sorted(SMALL))
@@ -43,7 +53,7 @@ def model(run):
 
 @pytest.fixture
 def segments():
-    return 100 * torch.rand(5, 6, 34, generator=torch.Generator().manual_seed(0))
+    return 100 * torch.rand(5, 24, 34, generator=torch.Generator().manual_seed(0))
 
 
 NEW_MODEL = """
@@ -140,6 +150,11 @@ def test_keys_of_a_run_are_the_arguments_of_its_model():
 
 
 def test_logits_are_finite_and_every_parameter_gets_a_gradient(model, segments):
+    """Also those behind a factor that begins at 0."""
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=random)
     logits = model(segments)
     assert logits.shape == (5, len(CLASSES))
     logits.square().sum().backward()
@@ -173,6 +188,35 @@ def test_segments_of_a_batch_do_not_see_each_other(model, segments):
     torch.testing.assert_close(model(segments), alone, rtol=1e-4, atol=1e-5)
 
 
+def test_a_batch_of_segments_can_be_learned_by_heart(model, segments):
+    labels = torch.arange(len(segments)) % len(CLASSES)
+    model.coordinates = "box"
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.003)
+    for _ in range(200):
+        optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(segments), labels)
+        loss.backward()
+        optimiser.step()
+        if loss < 0.1:
+            break
+    assert loss < 0.1
+
+
+@pytest.mark.parametrize("run", COUNTED, indirect=True)
+def test_parameters_and_macs_are_those_that_the_model_states(run):
+    """At 13 classes, COCO's joints and the sizes of its source; one segment."""
+    counted = complexity({"model": run["model"], "segment_length": 24}, 13, 1)
+    found = {"params": counted.params_trainable, "macs": counted.macs_thop}
+    with torch.device("meta"):
+        assert found == build_model({"model": run["model"], "segment_length": 24}, 13).counted
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if lacking(name, NTU)])
+def test_a_model_that_knows_joints_by_name_says_which_are_missing(name):
+    with pytest.raises(ValueError, match=f"{name} needs joints that ntu-25 does not have: nose, "):
+        build_model(SMALL[name], 3, NTU)
+
+
 @pytest.mark.parametrize("run", DROPS_OUT, indirect=True)
 def test_dropout_is_off_in_evaluation(model, segments):
     model.train()
@@ -181,6 +225,7 @@ def test_dropout_is_off_in_evaluation(model, segments):
     assert torch.equal(model(segments), model(segments))
 
 
+@pytest.mark.parametrize("run", sorted(OF_THE_PAPER), indirect=True)
 def test_every_matrix_is_initialised_within_its_xavier_bound(model):
     for name, parameter in model.named_parameters():
         stacked = isinstance(model.get_submodule(name.rpartition(".")[0]), Stacked)
@@ -212,8 +257,8 @@ def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(InputError, match="not a model"):
         load_model(path)
-    width = "token_width" if "token_width" in run else "local_width"
-    save(path, model, {**run, width: 16})
+    width = next(key for key in hyperparameters(run["model"]) if "width" in key)
+    save(path, model, {**run, width: 2 * run.get(width, 8)})
     with pytest.raises(InputError, match=r"its weight \S+ is F32 of .*, that of the \w+ it"):
         load_model(path)
     save(path, model, run, [*CLASSES, "d"])
@@ -222,7 +267,7 @@ def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
 
 
 def test_only_models_of_this_package_are_built(model, run, tmp_path):
-    with pytest.raises(ValueError, match="'layers' is not one of bptubeformer, m12, sttran"):
+    with pytest.raises(ValueError, match="'layers' is not one of bptubeformer, ctrgcn, "):
         build_model({"model": "layers"}, 3)
     save(tmp_path / "model.safetensors", model, {**run, "model": "os"})
     with pytest.raises(InputError, match="'os' is not one of"):
@@ -293,7 +338,7 @@ def test_a_file_that_names_no_architecture_is_refused(tmp_path, about):
         load_model(path)
 
 
-@pytest.mark.parametrize("run", DROPS_OUT, indirect=True)
+@pytest.mark.parametrize("run", WITH_HEADS, indirect=True)
 def test_heads_must_divide_the_width(run):
     with pytest.raises(ValueError, match="8 heads; use 8 or 16"):
         build_model({**run, "token_width": 12}, 3)

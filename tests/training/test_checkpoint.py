@@ -201,8 +201,8 @@ def interrupted(fold_files, tmp_path, monkeypatch):
 
     real, calls = loop.train_epoch, []
 
-    def broken(step, order):
-        losses, sizes = real(step, order)
+    def broken(step, order, begin):
+        losses, sizes = real(step, order, begin)
         calls.append(1)
         if len(calls) == 3:
             losses[1] = float("nan")

@@ -91,6 +91,15 @@ def short_of_memory_above(most, monkeypatch):
     monkeypatch.setattr(Classifier, "forward", forward)
 
 
+def test_where_memory_is_short_batch_normalisation_takes_no_smaller_batch(
+    fold_files, tmp_path, monkeypatch
+):
+    run = {"model": "stgcn", "segment_length": RUN["segment_length"], "width": 8}
+    short_of_memory_above(110, monkeypatch)
+    with pytest.raises(InputError, match="too little memory to train on 200 segments at a time"):
+        train_fold(*fold_files, run, TrainingSettings(batch_size=200), "cpu", 1, tmp_path / "short")
+
+
 def test_where_memory_is_short_the_batch_stays_and_the_micro_batch_is_recorded(
     fold_files, tmp_path, monkeypatch, capsys
 ):
@@ -110,11 +119,11 @@ def test_a_training_in_smaller_micro_batches_goes_on_in_them(fold_files, tmp_pat
     settings = TrainingSettings(batch_size=200, max_epochs=5, early_stopping_patience=5)
     real, epochs = loop.train_epoch, []
 
-    def epoch(step, order):
+    def epoch(step, order, begin):
         epochs.append(step.micro_batch)
         if len(epochs) == kill_at:
             raise KeyboardInterrupt
-        return real(step, order)
+        return real(step, order, begin)
 
     monkeypatch.setattr(loop, "train_epoch", epoch)
     kill_at = None

@@ -55,6 +55,16 @@ def test_a_micro_batch_keeps_no_more_than_it_may(monkeypatch):
         assert step.micro_batch == expected
 
 
+def test_a_model_with_batch_normalisation_is_given_whole_batches(monkeypatch):
+    """Smaller ones would be normalised by means of their own."""
+    monkeypatch.setattr("bptubeformer.training.step.MICRO_BATCH_BYTES", 1)
+    model = build_model({"model": "ctrgcn", "segment_length": 6, "width": 8}, 3)
+    whole, segments = copy.deepcopy(model), segments_on("cpu")
+    step = Step(model, make_optimiser(model, SETTINGS), segments, 40, "fp32")
+    index = torch.randperm(100)[:40]
+    assert_whole_batch(step(index), model, whole, *segments[index])
+
+
 def test_a_step_takes_batches_of_any_size_up_to_the_full_one():
     model = build_model(RUN, 3)
     step = Step(model, make_optimiser(model, SETTINGS), segments_on("cpu"), 40, "fp32")

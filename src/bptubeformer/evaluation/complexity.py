@@ -20,6 +20,7 @@ from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import (
     ClassToken,
     Encoder,
+    Product,
     ScaledDotProduct,
     StackedLayerNorm,
     StackedLinear,
@@ -39,9 +40,9 @@ class Complexity:
     """Cost of one forward pass over a batch."""
 
     macs_thop: float
-    """Multiply-accumulates as thop counts them: layers, not the matrix products of attention."""
+    """Multiply-accumulates as thop counts them: layers, not products of two tensors."""
     macs_with_attention: float
-    """The same, and the two matrix products of every attention."""
+    """The same, and the matrix products of attention and graphs."""
     params_thop: float
     """Parameters as thop counts them: of layers, not tokens and positions. The paper's number."""
     params_trainable: float
@@ -73,18 +74,18 @@ def complexity(
     counted = dict(_flatten(info))
     leaves = {name: m for name, m in model.named_modules() if not list(m.children())}
     layers = {name: counted.get(name, 0.0) for name in leaves}
-    attention = {name for name, leaf in leaves.items() if isinstance(leaf, ScaledDotProduct)}
+    products = {name for name, leaf in leaves.items() if isinstance(leaf, PRODUCTS)}
     stages = [
         {
             "stage": stage,
             "modules": _kinds(model, names),
-            "macs_thop": sum(layers[name] for name in names if name not in attention),
+            "macs_thop": sum(layers[name] for name in names if name not in products),
             "macs_with_attention": sum(layers[name] for name in names),
         }
         for stage, names in _by_stage(model, layers).items()
     ]
     return Complexity(
-        macs_thop=macs - sum(layers[name] for name in attention),
+        macs_thop=macs - sum(layers[name] for name in products),
         macs_with_attention=macs,
         params_thop=params,
         params_trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -176,13 +177,21 @@ def _count_attention(module: nn.Module, inputs: tuple[Any, ...], output: Tensor)
     _count(module, 2 * query.numel() * key.shape[-2])
 
 
+def _count_product(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+    """A matrix product takes one MAC an element of the output and term of its sum."""
+    _count(module, output.numel() * inputs[0].shape[-1])
+
+
+PRODUCTS = (ScaledDotProduct, Product)
+"""Products of tensors, which thop does not count."""
 OWN_LAYERS = {
     TubeletConvolution: _count_products,
     StackedLinear: _count_products,
     StackedLayerNorm: _count_norm,
     ScaledDotProduct: _count_attention,
+    Product: _count_product,
 }
-"""Counters of this package's layers: MACs of torch's layers that they replace, and attention."""
+"""Counters of this package's layers: MACs of torch's layers that they replace, and products."""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,13 @@ def hyperparameters(model: str) -> list[str]:
     return list(kinds_of(model))
 
 
+def lacking(model: str, skeleton: Skeleton) -> list[str]:
+    """Return the joints of COCO that a skeleton does not have and a model knows by name."""
+    annotation = (_constructor(HERE / f"{model}.py") or {}).get("skeleton")
+    by_name = isinstance(annotation, ast.Name) and annotation.id == "CocoSkeleton"
+    return [joint for joint in COCO_17.joints if by_name and joint not in skeleton.joints]
+
+
 @cache
 def kinds_of(model: str) -> dict[str, TypeAdapter[Any]]:
     """Return what validates each hyperparameter of a model, by its name."""
@@ -117,6 +124,10 @@ def build_model(run: Mapping[str, Any], classes: int, skeleton: Skeleton = COCO_
     # A model that looks at no joint by itself needs no skeleton.
     if "skeleton" in (_constructor(HERE / f"{run['model']}.py") or ()):
         arguments["skeleton"] = skeleton
+    if missing := lacking(run["model"], skeleton):
+        raise ValueError(
+            f"{run['model']} needs joints that {skeleton.name} does not have: {', '.join(missing)}"
+        )
     model = getattr(module, name)(classes=classes, **arguments)
     for key in OF_EVERY_MODEL:
         setattr(model, key, run.get(key, getattr(model, key)))

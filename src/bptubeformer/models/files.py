@@ -153,12 +153,21 @@ def _check_weights(
         model = build_model(run, len(about["categories"]), read_skeleton(about["skeleton"]))
     expected = model.state_dict()
     for name in [*expected, *found]:
-        wanted = _form(tuple(expected[name].shape), "F32") if name in expected else "none"
+        wanted = (
+            _form(tuple(expected[name].shape), _kind(expected[name]))
+            if name in expected
+            else "none"
+        )
         here = _form(*found[name]) if name in found else "none"
         if wanted != here:
             raise ValueError(
                 f"its weight {name} is {here}, that of the {run['model']} it names is {wanted}"
             )
+
+
+def _kind(weight: "Tensor") -> str:
+    """Return a weight's type as its file has it: floating-point numbers, or a count."""
+    return "F32" if weight.is_floating_point() else "I64"
 
 
 def _form(shape: tuple[int, ...], kind: str) -> str:

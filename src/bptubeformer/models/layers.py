@@ -117,6 +117,14 @@ class ScaledDotProduct(nn.Module):
         return (v.transpose(-2, -1) @ by_key).transpose(-2, -1)
 
 
+class Product(nn.Module):
+    """A matrix product of two tensors; a module of its own so that its MACs can be counted."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """(..., N, K) and (..., K, M) -> (..., N, M)."""
+        return x @ y
+
+
 class Attention(nn.Module):
     """Multi-head self-attention with bias in q, k and v."""
 
@@ -239,6 +247,14 @@ class ClassToken(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, 1 + N, D)."""
         return torch.cat([self.token.expand(len(x), 1, -1), x], dim=1) + self.positions
+
+
+def two_layers(inputs: int, width: int, dropout: float) -> nn.Sequential:
+    """Return a perceptron of two hidden layers, with dropout after each."""
+    return nn.Sequential(
+        nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout),
+        nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout),
+    )  # fmt: skip
 
 
 def initialise(model: nn.Module, head: nn.Linear) -> None:

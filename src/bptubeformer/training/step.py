@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError, is_out_of_memory
@@ -34,7 +35,8 @@ class Step:
 
     The gradients of a batch are sums over micro-batches: on a CPU as large as its caches hold, on a
     GPU the whole batch. Where memory is too short, the micro-batch is halved; the batch, a setting
-    of the paper, never changes.
+    of the paper, never changes. A model with batch normalisation is given whole batches: smaller
+    ones have other means.
 
     On a GPU, a step over a batch of one size is captured as a CUDA graph once it has run a few
     times, and replayed from then on: the kernels are the same, the CPU no longer launches each. The
@@ -69,7 +71,8 @@ class Step:
         self.report = report
         self.device = segments.frames.device
         self.micro_batch = batch_size
-        if self.device.type == "cpu" and len(segments) > 1:
+        self.whole = any(isinstance(module, _BatchNorm) for module in model.modules())
+        if self.device.type == "cpu" and len(segments) > 1 and not self.whole:
             each = bytes_of_segment(model, segments)
             self.micro_batch = int(min(max(MICRO_BATCH_BYTES // each, 1), batch_size))
         self.graphs = graphs_on(self.device) if captured else None
@@ -111,9 +114,10 @@ class Step:
             self.optimiser.zero_grad(set_to_none=True)
             release_memory()
             size = min(self.micro_batch, len(index))
-            if size == 1:
+            if size == 1 or self.whole:
+                these = "one segment" if size == 1 else f"{size} segments"
                 raise InputError(
-                    "too little memory to train on one segment at a time; let fewer jobs share the "
+                    f"too little memory to train on {these} at a time; let fewer jobs share the "
                     "device (slots_per_gpu, --cores), or use a device with more memory"
                 )
             self.micro_batch = -(-size // 2)

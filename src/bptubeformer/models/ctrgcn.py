@@ -1,0 +1,163 @@
+"""CTR-GCN: graph convolutions whose graph is refined for each channel and segment.
+
+Chen et al., ICCV 2021; widths and initialisation from the authors' code. Letters: B segments,
+C channels, T frames, J joints.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from bptubeformer.kinds import Count
+from bptubeformer.models.classifier import Classifier
+from bptubeformer.models.graph import adjacency
+from bptubeformer.models.graph_layers import PLAN, CoordinateNorm, over_time, residual
+from bptubeformer.models.layers import Product
+from bptubeformer.skeleton import COCO_17, CocoSkeleton
+
+__all__ = ["CTRGCN"]
+
+REDUCTION, LEAST_RELATION = 8, 8
+"""Channels over those of the relations between joints, and relations of the coordinates."""
+FIRST_SCALE = 1e-6
+"""Of the normalisation after a graph convolution: a block begins as its residual."""
+
+
+class CTRGCN(Classifier):
+    """Channel-wise topology refinement graph convolutional network.
+
+    Args:
+        classes: number of classes.
+        skeleton: whose joints a frame has; with the joints of COCO.
+        segment_length: frames of a segment, T; any.
+        width: channels of the first blocks, a multiple of 4; the last have four times as many.
+        kernel_frames: frames that a convolution over time sees.
+
+    Raises:
+        ValueError: 4 does not divide the width.
+    """
+
+    stages: ClassVar = {
+        "tokeniser": ("norm",),
+        "first transformer": (),
+        "second transformer": (),
+    }
+    counted: ClassVar = {"params": 1_423_977, "macs": 238_343_872}
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        skeleton: CocoSkeleton = COCO_17,
+        segment_length: Count = 24,
+        width: Count = 64,
+        kernel_frames: Count = 5,
+    ):
+        super().__init__()
+        if width % 4:
+            raise ValueError(f"width {width} is not a multiple of 4, one for each branch over time")
+        graph = torch.tensor(adjacency(skeleton))
+        self.norm = CoordinateNorm(skeleton)
+        channels = [2, *(width * factor for factor, _ in PLAN)]
+        self.blocks = nn.Sequential(
+            *(
+                _Block(channels[i], channels[i + 1], stride, graph, kernel_frames, i > 0)
+                for i, (_, stride) in enumerate(PLAN)
+            )
+        )
+        self.head = nn.Linear(channels[-1], classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, _RefinedGraph):
+                nn.init.constant_(module.norm.weight, FIRST_SCALE)
+        nn.init.normal_(self.head.weight, 0, (2 / classes) ** 0.5)
+
+    def encode(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
+        """Mean over frames and joints of the last block, float32 (B, 4 width).
+
+        Args:
+            segments: float32 (B, T, V), in the coordinates of the run.
+            attention: stays empty: the model has none.
+        """
+        return self.blocks(self.norm(segments)).mean(dim=(2, 3))
+
+
+class _Block(nn.Module):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int,
+        graph: Tensor,
+        kernel_frames: int,
+        with_residual: bool,
+    ):
+        super().__init__()
+        self.graph = _RefinedGraph(inputs, outputs, graph)
+        self.time = _Scales(outputs, kernel_frames, stride)
+        self.residual = residual(inputs, outputs, stride) if with_residual else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, J) -> (B, outputs, T / stride, J)."""
+        y = self.time(self.graph(x))
+        return torch.relu(y if self.residual is None else y + self.residual(x))
+
+
+class _RefinedGraph(nn.Module):
+    """One learned graph a subset, and what relations of the joints add to it in each channel."""
+
+    def __init__(self, inputs: int, outputs: int, graph: Tensor):
+        super().__init__()
+        relations = inputs // REDUCTION or LEAST_RELATION
+        self.graph = nn.Parameter(graph.clone())
+        self.share = nn.Parameter(torch.zeros(1))
+        subsets = range(len(graph))
+        self.here, self.there = (
+            nn.ModuleList(nn.Conv2d(inputs, relations, 1) for _ in subsets) for _ in range(2)
+        )
+        self.values = nn.ModuleList(nn.Conv2d(inputs, outputs, 1) for _ in subsets)
+        self.refinement = nn.ModuleList(nn.Conv2d(relations, outputs, 1) for _ in subsets)
+        self.product = Product()
+        self.norm = nn.BatchNorm2d(outputs)
+        self.residual = residual(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, J) -> (B, outputs, T, J)."""
+        total = torch.zeros((), device=x.device)
+        for subset, graph in enumerate(self.graph):
+            here, there = self.here[subset](x).mean(2), self.there[subset](x).mean(2)
+            # (B, r, J) twice -> (B, r, J, J) -> (B, outputs, J, J), from column to row
+            relations = torch.tanh(here.unsqueeze(-1) - there.unsqueeze(-2))
+            refined = graph + self.share * self.refinement[subset](relations)
+            total = total + self.product(self.values[subset](x), refined.transpose(-2, -1))
+        return torch.relu(self.norm(total) + self.residual(x))
+
+
+class _Scales(nn.Module):
+    """Four branches over time, with a quarter of the channels each."""
+
+    def __init__(self, width: int, frames: int, stride: int):
+        super().__init__()
+        quarter = width // 4
+
+        def narrowed(*then: nn.Module) -> nn.Sequential:
+            return nn.Sequential(
+                over_time(width, quarter, 1), nn.BatchNorm2d(quarter), nn.ReLU(),
+                *then, nn.BatchNorm2d(quarter),
+            )  # fmt: skip
+
+        self.branches = nn.ModuleList(
+            [
+                narrowed(over_time(quarter, quarter, frames, stride)),
+                narrowed(over_time(quarter, quarter, frames, stride, dilation=2)),
+                narrowed(nn.MaxPool2d((3, 1), (stride, 1), (1, 0))),
+                nn.Sequential(over_time(width, quarter, 1, stride), nn.BatchNorm2d(quarter)),
+            ]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, J) -> (B, C, T / stride, J)."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)

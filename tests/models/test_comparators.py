@@ -1,0 +1,129 @@
+"""Models of other sources, against what their source says in words."""
+
+import numpy as np
+import pytest
+import torch
+
+from bptubeformer.models.augmentation import noisy, rotated, without_a_part
+from bptubeformer.models.graph import CENTRE, INWARD, adjacency
+from bptubeformer.models.limbcnn import LimbCNN
+from bptubeformer.models.skateformer import PARTS, SkateFormer, _in_partitions, _joints_of
+from bptubeformer.skeleton import COCO_17, load_skeleton
+
+JOINTS = {joint: number for number, joint in enumerate(COCO_17.joints)}
+
+
+def test_every_joint_of_the_graph_leads_to_the_centre():
+    assert {*INWARD, CENTRE} == set(COCO_17.joints)
+    for joint in COCO_17.joints:
+        for _ in COCO_17.joints:
+            joint = INWARD.get(joint, joint)
+        assert joint == CENTRE
+
+
+def test_the_subsets_are_a_joint_itself_inward_and_outward():
+    itself, inward, outward = adjacency(COCO_17)
+    assert np.array_equal(itself, np.eye(17))
+    assert inward[JOINTS["left knee"], JOINTS["left ankle"]] == 1
+    assert inward[JOINTS["left ankle"], JOINTS["left knee"]] == 0
+    # The nose passes on to both eyes and both shoulders, a quarter each.
+    assert outward[JOINTS["left eye"], JOINTS["nose"]] == 0.25
+    assert np.array_equal(inward > 0, outward.T > 0)
+    for subset in (inward, outward):
+        assert set(subset.sum(axis=0)) == {0, 1}
+
+
+def test_joints_that_coco_does_not_have_are_their_own_neighbours_only():
+    halpe = load_skeleton("halpe-26")
+    others = [joint not in JOINTS for joint in halpe.joints]
+    assert any(others)
+    itself, *directed = adjacency(halpe)
+    assert np.array_equal(itself, np.eye(26))
+    assert not any(subset[others].any() or subset[:, others].any() for subset in directed)
+
+
+def test_twenty_joints_are_made_of_seventeen():
+    shares = _joints_of(COCO_17)
+    joints = torch.arange(34.0).view(17, 2)
+    made = (joints.T @ shares).T.view(len(PARTS), 4, 2)
+    neck = (joints[JOINTS["left shoulder"]] + joints[JOINTS["right shoulder"]]) / 2
+    for part, (chain, place) in enumerate(zip(PARTS, [0, 0, None, None, 1], strict=True)):
+        if place is not None:
+            assert torch.equal(made[part, place], neck)
+        for number, joint in enumerate(chain):
+            if joint in JOINTS:
+                assert torch.equal(made[part, number], joints[JOINTS[joint]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "frames", "joints"),
+    [(0, [3, 4, 5], [4, 5, 6, 7]), (1, [3, 4, 5], [1, 5, 9, 13, 17]),
+     (2, [1, 5, 9], [4, 5, 6, 7]), (3, [1, 5, 9], [1, 5, 9, 13, 17])],
+)  # fmt: skip
+def test_a_partition_holds_near_or_far_frames_of_one_part_or_one_place(kind, frames, joints):
+    """Twelve frames in partitions of three: the one with frame 5 and joint 5."""
+    frame, joint = torch.meshgrid(torch.arange(12), torch.arange(20), indexing="ij")
+    tokens = torch.stack([frame, joint], dim=-1)[None]
+    seen = []
+
+    def attention(x):
+        seen.extend(x.tolist())
+        return x
+
+    assert torch.equal(_in_partitions(attention, tokens, 3, kind), tokens)
+    expected = [[f, j] for f in frames for j in joints]
+    assert [5, 5] in expected
+    assert expected in seen
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [({"segment_length": 60}, "segment_length 60 is not a multiple of 24"),
+     ({"width": 80}, "width 80 is not a multiple of 32 heads")],
+)  # fmt: skip
+def test_sizes_that_skateformer_cannot_divide_are_refused(sizes, words):
+    with pytest.raises(ValueError, match=words):
+        SkateFormer(classes=3, **sizes)
+
+
+def test_layers_that_take_more_frames_than_there_are_are_refused():
+    with pytest.raises(ValueError, match="4 layers of 5 frames take more than the 16 frames"):
+        LimbCNN(classes=3, segment_length=16)
+
+
+@pytest.mark.parametrize(("branches", "joints"), [("limbs", 17), ("parts", 17)])
+def test_every_joint_is_in_one_branch(branches, joints):
+    model = LimbCNN(classes=3, branches=branches)
+    assert sorted(joint for members in model.members for joint in members) == list(range(joints))
+
+
+def test_noise_has_its_deviation():
+    added = noisy(torch.zeros(20, 24, 34), 0.01)
+    assert added.std().item() == pytest.approx(0.01, rel=0.05)
+
+
+def test_a_rotation_keeps_distances_the_mean_and_missing_joints():
+    torch.manual_seed(0)
+    joints = 100 * torch.rand(4, 6, 17, 2, dtype=torch.float64)
+    joints[:, 2, 3] = 0
+    turned = rotated(joints.flatten(-2), 30).unflatten(-1, (-1, 2))
+    assert (turned[:, 2, 3] == 0).all()
+    there = torch.ones(6 * 17, dtype=torch.bool)
+    there[2 * 17 + 3] = False
+    before, after = joints.flatten(1, 2)[:, there], turned.flatten(1, 2)[:, there]
+    torch.testing.assert_close(torch.cdist(after, after), torch.cdist(before, before),
+                               rtol=1e-5, atol=1e-4)  # fmt: skip
+    torch.testing.assert_close(after.mean(1), before.mean(1), rtol=1e-5, atol=1e-4)
+    assert (after - before).abs().max() > 1
+
+
+def test_a_share_of_the_segments_misses_one_part():
+    torch.manual_seed(0)
+    joints = without_a_part(torch.ones(1000, 2, 34), COCO_17, 0.5).unflatten(-1, (-1, 2))
+    missing = (joints == 0).all(dim=(1, 3))
+    cut = missing.any(dim=1)
+    assert 430 < cut.sum() < 570
+    parts = [set(members) for members in COCO_17.members.values()]
+    found = [set(row.nonzero().flatten().tolist()) for row in missing[cut]]
+    assert all(row in parts for row in found)
+    assert all(part in found for part in parts)
