@@ -36,6 +36,7 @@ from bptubeformer.config import (
     SYNTHETIC,
     categories_of,
     check_config,
+    check_fits,
     model_of,
     reading_of,
     resolve_overlays,
@@ -87,18 +88,21 @@ include: "workflow/rules/leftovers.smk"
 rule all:
     default_target: True
     input:
-        OVERVIEW,
-        products(next(iter(STUDIES.values()))),
+        results_of(next(iter(STUDIES))),
 
 
-for NAME, STUDY in STUDIES.items():
+for NAME in STUDIES:
 
     rule:
         name:
             NAME
         input:
-            OVERVIEW,
-            products(STUDY),
+            results_of(NAME),
+
+
+rule studies:
+    input:
+        [results_of(NAME) for NAME in STUDIES],
 
 
 onsuccess:

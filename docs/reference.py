@@ -16,6 +16,7 @@ from typing import Any
 import networkx
 import yaml
 
+from bptubeformer.config import OF_THE_DATASET
 from bptubeformer.models import available, kinds_of
 from bptubeformer.schema import Configuration
 from bptubeformer.stages import TABLES
@@ -30,6 +31,8 @@ STAGES = {
 }  # fmt: skip
 """Colour of the rules of each file of workflow/rules, in the picture."""
 FIGURES = "draw_figures"
+ASKING = "comparators"
+"""A study with findings."""
 MODELS = CHECKOUT / "src" / "bptubeformer" / "models"
 INTRODUCTION = """\
 # The configuration, key by key
@@ -56,6 +59,7 @@ All runs by name; `studies` says for what they are trained. `null` leaves a run 
 | `model` | {models} |
 | `experiment` | the name, in tables and figures, of the setting that it varies |
 | `segment_length` | frames of a segment |
+| `coordinates` | the coordinates that its model is given; left out: those of `architecture` |
 | `training` | settings of `training` that it changes |
 
 and the hyperparameters of its model. Missing ones come from `architecture`, if the model has them.
@@ -107,6 +111,7 @@ def json_schema() -> dict[str, Any]:
         key: kind.json_schema()
         for model in reversed(available())
         for key, kind in kinds_of(model).items()
+        if key not in OF_THE_DATASET
     }
     for section in ("Architecture", "Run"):
         described = schema["$defs"][section]
@@ -183,13 +188,16 @@ def _hyperparameters(path: Path) -> Iterator[tuple[str, str]]:
 def rules() -> networkx.DiGraph:
     """Rules as nodes, with an edge where one needs another, unless a longer way says so.
 
-    The rules of all notebooks are one node.
+    The rules of all notebooks are one node; so are the targets of studies.
     """
-    command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--", "all",
+    command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--", "all", ASKING,
                "cost", "crate"]  # fmt: skip
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     labels = re.findall(r"(\d+)\[label = \"(\w+)\"", done.stdout)
-    names = {number: re.sub("^draw_.*", FIGURES, label) for number, label in labels}
+    names = {
+        number: "all" if label == ASKING else re.sub("^draw_.*", FIGURES, label)
+        for number, label in labels
+    }
     edges = re.findall(r"(\d+) -> (\d+)", done.stdout)
     graph = networkx.DiGraph((names[a], names[b]) for a, b in edges)
     return networkx.transitive_reduction(graph)

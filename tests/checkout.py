@@ -58,9 +58,10 @@ def copy_checkout(target: Path) -> Path:
     clone(target)
     config = yaml.safe_load((target / "config.yaml").read_text())
     config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2", "BPT-V2-T12")}
-    papers, controls, _ = config["studies"].values()
+    papers, controls = (config["studies"][name] for name in ("paper", "controls"))
     papers |= {"runs": ["ST-Tran", "BPT-V2"], "counted": ["BPT-V2-T12"], "leakage": ["BPT-V2"]}
     controls |= {"runs": ["paper", "BPT-V2-T12"], "counted": []}
+    controls["findings"] = {"Is BPT-V2 better than ST-Tran?": ["BPT-V2", "ST-Tran"]}
     config["studies"] = {"paper": papers, "controls": controls}
     (target / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     (target / "small.yaml").write_text(yaml.safe_dump(SMALL))

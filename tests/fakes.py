@@ -10,6 +10,7 @@ RECORD: dict[str, Any] = {
         "learning_rate": 0.001, "batch_size": 1000, "max_epochs": 100,
         "early_stopping_patience": 3, "betas": [0.9, 0.98], "epsilon": 1e-9,
         "plateau_patience": 3, "plateau_factor": 0.1, "precision": "fp32", "seed": 0,
+        "warmup_epochs": 0,
     },
     "micro_batch": 1000, "cuda_graphs": False, "split": "fold0.parquet",
     "segments": {"train": 10, "validation": 5}, "epochs": 10, "best_epoch": 7,

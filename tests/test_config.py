@@ -13,6 +13,7 @@ from bptubeformer.cli import settings_of
 from bptubeformer.config import (
     categories_of,
     check_config,
+    check_fits,
     model_of,
     portable,
     resolve_overlays,
@@ -131,9 +132,6 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"runs": {"BPT-V2": {"kernl": [2, 3, 3]}}}, ["runs.BPT-V2.kernl", "did you mean kernel"]),
         ({"runs": {"X": {"model": "cnn", "experiment": "x", "segment_length": 24}}},
          ["runs.X.model = cnn", "no such model; one of bptubeformer, ", ", ttran, ttubeformer"]),
-        ({"dataset": {"skeleton": "ntu-25", "source": "."},
-          "runs": {"X": {"model": "stgcn", "experiment": "x", "segment_length": 24}}},
-         ["runs.X.model = stgcn", "needs joints that ntu-25 does not have: nose", "leave the run"]),
         ({"runs": {"X": {"model": "sttran", "experiment": "x"}}},
          ["runs.X.segment_length is missing"]),
         ({"runs": {"a b": {"model": "sttran", "experiment": "x", "segment_length": 24}}},
@@ -175,6 +173,10 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"studies": {"quick": {"runs": []}}}, ["studies.quick.runs = []", "no run is left"]),
         ({"studies": {"quick": {"leakage": ["ST-Tran"]}}},
          ["studies.quick.leakage.0 = ST-Tran", "no such run; one of ST-Tran-T24, BPT-V2"]),
+        ({"studies": {"quick": {"findings": {"Is it?": ["BPT-V2", "ST-Tran"]}}}},
+         ["studies.quick.findings.Is it? = ST-Tran", "no such run; one of ST-Tran-T24, BPT-V2"]),
+        ({"studies": {"quick": {"findings": {"Is it?": ["BPT-V2"]}}}},
+         ["studies.quick.findings.Is it? = [BPT-V2]", "the names of two runs"]),
         ({"studies": {"quick": {"protocols": []}}}, ["studies.quick.protocols = []"]),
         ({"studies": {"quick": {"question": "a\nb"}}}, ["studies.quick.question", "one line"]),
         ({"runs": {"BPT-V2-w384": {"body_part_width": 380}}},
@@ -248,8 +250,19 @@ def test_an_overlay_leaves_a_study_out_with_null_and_adds_a_run_to_the_first(con
     merged = overlay(config, {"studies": {"quick": None}, "runs": {"mine": RUN}})
     merged.update(resolve_overlays(merged, BASE))
     studies = studies_of(check_config(merged))
-    assert list(studies) == ["paper", "controls"]
+    assert list(studies) == ["paper", "controls", "comparators"]
     assert list(studies["paper"].runs)[-1] == "mine"
+
+
+def test_a_question_about_a_run_that_is_left_out_is_not_asked(config):
+    merged = overlay(config, {
+        "runs": {"LSTM": None},
+        "studies": {"comparators": {"findings": {"Does the box help BPT-V2?": None}}},
+    })  # fmt: skip
+    merged.update(resolve_overlays(merged, BASE))
+    asked = studies_of(check_config(merged))["comparators"].findings
+    given = config["studies"]["comparators"]["findings"]
+    assert set(given) - set(asked) == {"Is LSTM better than BPT-V2?", "Does the box help BPT-V2?"}
 
 
 def test_a_study_that_is_left_out_gives_its_runs_to_no_other(config):
@@ -315,6 +328,15 @@ def test_a_skeleton_is_looked_up_before_any_job(config, tmp_path):
     config["dataset"]["skeleton"] = "coco-18"
     with pytest.raises(InputError, match=r"config: dataset.skeleton: coco-18: no such skeleton"):
         check_config(config)
+
+
+def test_a_study_whose_models_know_other_joints_is_refused_and_no_other(config):
+    config["dataset"] |= {"skeleton": "ntu-25", "source": "."}
+    checked = check_config(config)
+    check_fits(checked, "paper")
+    words = r"studies\.comparators\.runs = ST-GCN: it needs joints that ntu-25 does not have: nose"
+    with pytest.raises(InputError, match=words):
+        check_fits(checked, "comparators")
 
 
 def test_a_table_of_labels_must_be_there(config, tmp_path):

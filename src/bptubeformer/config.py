@@ -40,7 +40,7 @@ WITHOUT_EFFECT = ("checkpoint_seconds", "folds_together")
 """Settings of ``training`` that change no result."""
 TAKEN = (
     *STAGES, *(f"draw_{notebook.name}" for notebook in NOTEBOOK_RESULTS), *PROTOCOLS,
-    "all", "data", "logs", "benchmarks", "tensorboard",
+    "all", "studies", "data", "logs", "benchmarks", "tensorboard",
 )  # fmt: skip
 """Rules, and folders below ``results/<dataset>``."""
 _wrong = partial(wrong, "config")
@@ -133,6 +133,13 @@ def _check_study(
         run = study["leakage"][int(key.partition(".")[2])] if "." in key else study[key]
         if run not in members:
             raise _wrong(f"studies.{name}.{key}", run, f"no such run; one of {', '.join(members)}")
+    for question, pair in study.get("findings", {}).items():
+        for run in pair or ():
+            if run not in members:
+                raise _wrong(
+                    f"studies.{name}.findings.{question}", run,
+                    f"no such run; one of {', '.join(members)}",
+                )  # fmt: skip
     if runs[study["shown"]]["model"] != "bptubeformer":
         raise _wrong(
             f"studies.{name}.shown", study["shown"],
@@ -206,12 +213,33 @@ def studies_of(config: Mapping[str, Any], root: Path = Path("results")) -> dict[
             protocols=study.get("protocols", config["protocols"]),
             baseline=study["baseline"],
             leakage=study.get("leakage", []),
+            findings={q: pair for q, pair in study.get("findings", {}).items() if pair},
             shown=shown,
             shown_settings=run_columns(config, [shown])[shown],
             claims=study.get("claims", False),
             **shared,
         )
     return found
+
+
+def check_fits(config: Mapping[str, Any], study: str) -> None:
+    """Refuse a study with a model that knows joints by name which the skeleton does not have.
+
+    Args:
+        config: as ``check_config`` returns it.
+        study: name of the study.
+
+    Raises:
+        InputError: names the run and the joints.
+    """
+    skeleton = skeleton_of(config)
+    for run in members_of(config, study):
+        if missing := lacking(config["runs"][run]["model"], skeleton):
+            raise _wrong(
+                f"studies.{study}.runs", run,
+                f"it needs joints that {skeleton.name} does not have: {', '.join(missing)}; leave "
+                "the run out",
+            )  # fmt: skip
 
 
 def model_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -324,11 +352,17 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
                 f"studies.{name}.baseline", study.get("baseline"),
                 f"no such run; known: {', '.join(known)}",
             )  # fmt: skip
-        left = {
+        left: dict[str, Any] = {
             key: [run for run in study[key] if str(run) not in left_out]
             for key in ("runs", "counted", "leakage")
             if isinstance(study.get(key), list)
         }
+        if isinstance(study.get("findings"), Mapping):
+            left["findings"] = {
+                question: pair
+                for question, pair in study["findings"].items()
+                if not isinstance(pair, list) or not left_out.intersection(map(str, pair))
+            }
         if number == 0:
             left["runs"] += [run for run in settled["runs"] if run not in in_a_study]
         settled["studies"][name] = {**study, **left}
@@ -417,12 +451,6 @@ def _checked_run(
         raise _wrong(
             f"{key}.model", entry["model"], f"no such model; one of {', '.join(available())}"
         )
-    if missing := lacking(entry["model"], skeleton):
-        raise _wrong(
-            f"{key}.model", entry["model"],
-            f"it needs joints that {skeleton.name} does not have: {', '.join(missing)}; leave the "
-            "run out",
-        )  # fmt: skip
     of_model = [k for k in hyperparameters(entry["model"]) if k not in OF_THE_DATASET]
     known = [*of_model, *NOT_OF_THE_MODEL]
     for unknown in set(entry) - set(known):

@@ -141,11 +141,19 @@ class Architecture(Section):
     expected = "a mapping of hyperparameters that all runs share"
 
 
+Question = Annotated[str, Kind("a question in one line", pattern=line(), max_length=LONGEST)]
+Pair = Annotated[
+    list[RunName],
+    Kind("the names of two runs: is the first better than the second?", min_length=2, max_length=2,
+         different=True),
+]  # fmt: skip
+
+
 class StudySettings(Section):
     """An entry of ``studies``."""
 
     expected = "a mapping with question, runs, baseline and shown"
-    question: Annotated[str, Kind("a question in one line", pattern=line(), max_length=LONGEST)]
+    question: Question
     runs: Members
     counted: Members = Field([])
     protocols: Protocols = Field([])
@@ -155,6 +163,9 @@ class StudySettings(Section):
         list[RunName],
         Kind("a list of names of runs; an empty one leaves the table out", different=True),
     ] = Field([])
+    findings: Annotated[
+        dict[Question, Pair | None], Kind("a mapping of questions to two runs, or null")
+    ] = Field({})
     claims: Flag = False
 
 

@@ -37,6 +37,7 @@ STAGES = {
     "complexity": "evaluation.complexity:write_complexity",
     "movement": "evaluation.movement:write_movement",
     "silhouettes": "evaluation.clusters:write_silhouettes",
+    "findings": "verdict.findings:write_findings",
     "verdict": "verdict.page:write_verdict",
     "summary": "verdict.summary:write_summary",
     "notebook": "figures.execute:execute_notebook",
@@ -139,6 +140,14 @@ TABLES = (
         lambda study: study.shown_files(EMBEDDINGS),
     ),
     Result(
+        "findings",
+        "Answers to the questions of the study",
+        (Output("findings", "Findings", pages=True),),
+        ("question", "findings", "protocols", "margin", "minimum_videos"),
+        lambda study: made("accuracy", study),
+        lambda study: bool(study.findings),
+    ),
+    Result(
         "verdict",
         "A verdict on every claim of the paper",
         (Output("verdict", "Every claim of the paper", pages=True),),
@@ -231,8 +240,8 @@ SUMMARY = Result(
     "All tables on one page",
     (),
     (
-        "question", "runs", "training", "protocols", "folds", "seeds", "leakage", "shown",
-        "shown_fold", "margin", "minimum_videos", "claims", "config",
+        "question", "runs", "training", "protocols", "folds", "seeds", "leakage", "findings",
+        "shown", "shown_fold", "margin", "minimum_videos", "claims", "config",
     ),
     lambda study: [
         *tables_of(study),

@@ -50,6 +50,8 @@ class Study:
     """Each fold is trained with each."""
     baseline: str = ABSENT
     """The run that the others are compared with."""
+    findings: Mapping[str, Sequence[str]] = ABSENT
+    """Questions, each with two runs: is the first better than the second?"""
     leakage: Sequence[str] = ABSENT
     """Runs that are trained under every protocol."""
     shown: str = ABSENT

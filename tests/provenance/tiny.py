@@ -61,7 +61,8 @@ def config(**dataset: Any) -> dict[str, Any]:
         "plain": {"model": "ttran", "experiment": "x", "segment_length": 12},
     }
     study = {"question": "Does it hold?", "runs": list(runs), "baseline": "plain",
-             "shown": "tubelets", "leakage": ["plain"]}  # fmt: skip
+             "shown": "tubelets", "leakage": ["plain"],
+             "findings": {"Is one better?": ["tubelets", "plain"]}}  # fmt: skip
     whole["dataset"] |= {"name": "tiny", "source": "synthetic", **dataset}
     whole["training"] |= {"batch_size": 32, "max_epochs": 3, "early_stopping_patience": 2}
     whole["architecture"] |= {"token_width": 8, "depth": 1, "heads": 2}

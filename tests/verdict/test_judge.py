@@ -400,6 +400,7 @@ def test_choices_show_the_configuration(evidence):
     assert "runs.M1.2.local_width = 128" in judge(CLAIMS["G13"], evidence)["here"]
     del evidence.config["runs"]["M1.2"]
     evidence.config["studies"]["paper"]["runs"].remove("M1.2")
+    del evidence.config["studies"]["comparators"]
     evidence = again(evidence)
     assert "runs.M1.2.local_width = left out" in judge(CLAIMS["G13"], evidence)["here"]
 
@@ -616,7 +617,7 @@ def test_a_run_that_the_configuration_left_out_decides_nothing(evidence):
         del evidence.config["runs"][run]
         evidence.config["studies"]["paper"]["runs"].remove(run)
     evidence.config["studies"]["paper"] |= {"shown": "BPT-V1", "leakage": []}
-    for study in ("controls", "quick"):
+    for study in ("controls", "quick", "comparators"):
         del evidence.config["studies"][study]
     evidence.config["studies"]["paper"]["counted"] = []
     evidence = again(evidence)

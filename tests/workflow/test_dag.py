@@ -151,7 +151,26 @@ def test_the_controls_are_built_by_their_target_and_retrain_nothing(with_control
     assert table["run"].tolist() == ["ST-Tran", "BPT-V2", "BPT-V2-T12"]
     assert (checkout / RESULTS / "controls" / "figures" / "pareto.svg").exists()
     assert (checkout / RESULTS / "controls" / "tables" / "verdict.html").exists()
+    findings = read_table(checkout / RESULTS / "controls" / "tables" / "findings.csv")
+    assert findings["question"].tolist() == ["Is BPT-V2 better than ST-Tran?"]
+    assert "# Findings: " in (checkout / RESULTS / "controls" / "summary.md").read_text()
     assert planned() == {}
+
+
+def test_a_study_whose_models_know_other_joints_is_refused_before_any_job(finished, tmp_path):
+    checkout, _ = finished
+    run = {"model": "stgcn", "experiment": "x", "segment_length": 24}
+    study = {"question": "?", "runs": ["G", "BPT-V2"], "baseline": "G", "shown": "BPT-V2"}
+    overlay = {
+        "dataset": {"name": "kinect", "source": ".", "skeleton": "kinect-20"},
+        "runs": {"G": run}, "studies": {"graphs": study},
+    }  # fmt: skip
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    settings = ("-n", "--configfile", "small.yaml", str(tmp_path / "overlay.yaml"), "--")
+    assert snakemake(checkout, *settings, "paper").returncode == 0
+    done = snakemake(checkout, *settings, "graphs")
+    assert done.returncode == 1
+    assert "config: studies.graphs.runs = G: it needs joints that kinect-20" in done.stderr
 
 
 def test_the_cost_is_known_before_any_training(finished, tmp_path):
@@ -282,7 +301,13 @@ def test_one_output_and_one_rule_can_be_asked_for(with_controls):
         path, _, rule, *_ = line.split("\t")
         outputs.setdefault(rule, path)
     rules = snakemake(checkout, "--configfile", "small.yaml", "--list-rules").stdout.split()
-    assert outputs.keys() == set(rules) - {"all", "paper", "controls", "remove_leftovers"}
+    assert outputs.keys() == set(rules) - {
+        "all",
+        "paper",
+        "controls",
+        "studies",
+        "remove_leftovers",
+    }
 
     def forced(rule: str) -> dict[str, int]:
         forcing = ["--forcerun", rule, "--", outputs[rule]]

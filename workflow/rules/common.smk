@@ -154,6 +154,29 @@ def notebook_fingerprint(notebook):
     return fingerprint(path) + code_of("notebook")
 
 
+def results_of(study):
+    """All results of a study, once its models are known to fit the skeleton."""
+
+    def found(wildcards):
+        try:
+            check_fits(config, study)
+        except InputError as error:
+            raise WorkflowError(shown(str(error))) from None
+        return [OVERVIEW, *map(str, products(STUDIES[study]))]
+
+    return found
+
+
+def code_of_table(table):
+    """Fingerprint of a table's stage, and of the models that it builds."""
+    if table.name != "complexity":
+        return code_of(table.name)
+    return lambda wildcards: code_of(
+        table.name,
+        *sorted({run["model"] for run in STUDIES[wildcards.study].counted.values()}),
+    )
+
+
 def shell_commands():
     """Shell command of each rule, by the rule's name."""
     return {rule.name: rule.shellcmd for rule in workflow.rules if rule.shellcmd}
@@ -164,7 +187,11 @@ def print_results():
     targets = workflow.dag_settings.targets or ["all"]
     for study in STUDIES.values():
         first = study.name == next(iter(STUDIES))
-        if study.name not in targets and not (first and "all" in targets):
+        if (
+            study.name not in targets
+            and not (first and "all" in targets)
+            and "studies" not in targets
+        ):
             continue
         for name in ("accuracy", "leakage", "complexity"):
             path = study.table(f"{name}.md")

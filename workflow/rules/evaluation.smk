@@ -93,10 +93,6 @@ rule attention_movement:
         "2>&1 | tee {log:q}"
 
 
-MODELS_COUNTED = sorted(
-    {run["model"] for study in STUDIES.values() for run in study.counted.values()}
-)
-
 for TABLE in TABLES:
 
     rule:
@@ -117,9 +113,7 @@ for TABLE in TABLES:
             stage=TABLE.name,  # the command is put together when TABLE is another one
             table=lambda wildcards, output: output[0],
             study=part_of(TABLE),
-            code=code_of(
-                TABLE.name, *(MODELS_COUNTED if TABLE.name == "complexity" else ())
-            ),
+            code=code_of_table(TABLE),
         message:
             f"{TABLE.message} ({{wildcards.study}})"
         shell:
