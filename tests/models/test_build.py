@@ -26,7 +26,7 @@ SMALL = {
     for name in available()
 }
 DROPS_OUT = [name for name in SMALL if "dropout" in hyperparameters(name)]
-WITH_HEADS = [name for name in SMALL if "heads" in hyperparameters(name)]
+WITH_HEADS = [name for name in SMALL if {"heads", "token_width"} <= set(hyperparameters(name))]
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
 OF_THE_PAPER = {run["model"] for run in studies_of(CONFIG)["controls"].runs.values()}
 COUNTED = sorted(set(SMALL) - OF_THE_PAPER)
@@ -267,7 +267,7 @@ def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
 
 
 def test_only_models_of_this_package_are_built(model, run, tmp_path):
-    with pytest.raises(ValueError, match="'layers' is not one of bptubeformer, ctrgcn, "):
+    with pytest.raises(ValueError, match="'layers' is not one of bptse, bptubeformer, "):
         build_model({"model": "layers"}, 3)
     save(tmp_path / "model.safetensors", model, {**run, "model": "os"})
     with pytest.raises(InputError, match="'os' is not one of"):

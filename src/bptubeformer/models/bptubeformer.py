@@ -116,7 +116,11 @@ class BPTubeFormer(Classifier):
                     w.unflatten(0, (len(self.parts), -1))[part] for w in tubelet_weights
                 ]
         # (P, B, n, e) -> (B, P, n * e) -> (B, P, D) -> (B, 1 + P, D)
-        parts = tubelets.flatten(2).transpose(0, 1)
+        parts = self.weigh(tubelets).flatten(2).transpose(0, 1)
         tokens = self.class_token(self.projection(parts))
         tokens = self.body_part_transformer(tokens, weights_of(attention, "body parts"))
         return self.norm(tokens)[:, 0]
+
+    def weigh(self, tubelets: Tensor) -> Tensor:
+        """Return the encoded tubelets (P, B, n, e) as the body-part transformer is given them."""
+        return tubelets

@@ -11,7 +11,8 @@ PART = "part"
 
 def side_of(model: str, skeleton: Skeleton) -> int | None:
     """Return the rows, and columns, of the grids that a model's kernel slides over."""
-    return {"bptubeformer": skeleton.part_side, "ttubeformer": skeleton.side}.get(model)
+    of_parts = dict.fromkeys(("bptubeformer", "bptse"), skeleton.part_side)
+    return {**of_parts, "ttubeformer": skeleton.side}.get(model)
 
 
 def extents(kernel: Sequence[int | str], side: int) -> list[int]:

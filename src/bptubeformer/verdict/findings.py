@@ -142,7 +142,7 @@ def findings_markdown(table: pd.DataFrame, evidence: Evidence) -> str:
             "Compared with": [f"{run}{marks[run]}" for run in table["baseline"]],
             "Difference": table["difference"].map(signed),
             "Interval": ranges(table["difference_low"], table["difference_high"], "+.4f"),
-            "Confidence": table["confidence"].map("{:.2%}".format),
+            "Confidence": (100 * table["confidence"]).map("{:.2f} %".format),
             "Resolvable": table["resolvable"].map(_or_dash),
         }
     )
