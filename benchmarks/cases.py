@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 import yaml
 
-from bptubeformer.config import model_of
+from bptubeformer.config import members_of, model_of
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.reader import ingest
 from bptubeformer.data.segments import Segments
@@ -120,7 +120,7 @@ def training(device: torch.device = CPU) -> Iterator[Row]:
     torch.set_num_threads(THREADS)
     peak = matmul_peak(torch.float32)
     yield Row("peak", "matrix product 4096 x 4096, fp32", peak, "", "GFLOP/s")
-    for name in CONFIG["runs"]:
+    for name in members_of(CONFIG, "controls"):
         run = model_of(CONFIG, name)
         batch, count = CPU_SEGMENTS.get(name, (200, 600))
         segments = random_segments(run, count, device)

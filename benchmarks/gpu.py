@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from bptubeformer.config import model_of
+from bptubeformer.config import members_of, model_of
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import make_splits
 from bptubeformer.data.windows import window_starts
@@ -50,7 +50,7 @@ def gpu() -> Iterator[Row]:
             yield Row("gpu", f"{kind}: not measured", float("nan"), "", "", note=str(error))
             continue
         total = 0.0
-        for name in CONFIG["runs"]:
+        for name in members_of(CONFIG, "controls"):
             run, settings = model_of(CONFIG, name), TrainingSettings(precision=kind)
             length = run["segment_length"]
             windows_of = Segments.of(store, *window_starts(store.offsets, length), length, device)
@@ -70,7 +70,7 @@ def gpu() -> Iterator[Row]:
 def gpu_graphs() -> Iterator[Row]:
     """Compare captured steps with eager ones and with a plain loop over five encoders a part."""
     device = torch.device("cuda")
-    for name in CONFIG["runs"]:
+    for name in members_of(CONFIG, "controls"):
         run, count = model_of(CONFIG, name), 5 * BATCH
         segments = random_segments(run, count, device)
         ways = {

@@ -161,6 +161,10 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"studies": {"paper": {"shown": "BPT-V9"}}},
          ["studies.paper.shown = BPT-V9", "no such run; one of ST-Tran"]),
         ({"studies": {"paper": {"shown": "ST-Tran"}}}, ["studies.paper.shown = ST-Tran", "parts"]),
+        ({"studies": {"partition": {"shown": "BPT-V2-limbs"}}},
+         ["studies.partition.shown = BPT-V2-limbs", "tubelets of the skeleton's body parts"]),
+        ({"runs": {"BPT-V2-limbs": {"partition": "arms"}}},
+         ["runs.BPT-V2-limbs.partition = arms", "skeleton, limbs, halves, sides or random"]),
         ({"studies": {"paper": {"shown": "TTubeFormer"}}}, ["paper.shown = TTubeFormer", "parts"]),
         ({"runs": {"BPT-V9": {"training": {"max_epochs": 1}}}},
          ["runs.BPT-V9", "no such run; known: ST-Tran, M1.2", "a new one needs model"]),
@@ -252,7 +256,7 @@ def test_an_overlay_leaves_a_study_out_with_null_and_adds_a_run_to_the_first(con
     merged = overlay(config, {"studies": {"quick": None}, "runs": {"mine": RUN}})
     merged.update(resolve_overlays(merged, BASE))
     studies = studies_of(check_config(merged))
-    assert list(studies) == ["paper", "controls", "comparators"]
+    assert list(studies) == ["paper", "controls", "comparators", "partition"]
     assert list(studies["paper"].runs)[-1] == "mine"
 
 
@@ -339,6 +343,11 @@ def test_a_study_whose_models_know_other_joints_is_refused_and_no_other(config):
     words = r"studies\.comparators\.runs = ST-GCN: it needs joints that ntu-25 does not have: nose"
     with pytest.raises(InputError, match=words):
         check_fits(checked, "comparators")
+    words = (
+        r"partition\.runs = BPT-V2-limbs: the partition limbs is of the joints of coco-17; ntu-25"
+    )
+    with pytest.raises(InputError, match=words):
+        check_fits(checked, "partition")
 
 
 def test_a_table_of_labels_must_be_there(config, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import torch
 import yaml
 
-from bptubeformer.config import model_of
+from bptubeformer.config import members_of, model_of
 from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
 from bptubeformer.models.plain import PLAIN
@@ -85,7 +85,7 @@ def test_every_joint_reaches_the_output_of_every_run(name):
     """But of TTubeFormer, whose stride leaves the last row and column over (docs/fidelity.md)."""
     skeleton = load_skeleton(name)
     config = {**CONFIG, "dataset": {**CONFIG["dataset"], "skeleton": name}}
-    for run in CONFIG["runs"]:
+    for run in members_of(CONFIG, "controls"):
         torch.manual_seed(0)
         settings = model_of(config, run)
         small = {"depth": 1, "dropout": 0.0} if "depth" in settings else {}
@@ -108,7 +108,7 @@ def test_every_joint_reaches_the_output_of_every_run(name):
 def test_the_plain_models_agree_on_every_skeleton(name):
     skeleton = load_skeleton(name)
     config = {**CONFIG, "dataset": {**CONFIG["dataset"], "skeleton": name}}
-    for run in ("BPT-V2", "BPT-8-V1", "ST-Tran-T24", "TTubeFormer"):
+    for run in ("BPT-V2", "BPT-8-V1", "BPT-V2-random-0", "ST-Tran-T24", "TTubeFormer"):
         settings = {**model_of(config, run), "depth": 1}
         model = build_model(settings, 3, skeleton)
         plain = PLAIN[settings["model"]](settings, 3, skeleton)

@@ -195,7 +195,8 @@ def classify_trajectories(
     if video is not None:
         for name, actors in islice(films_of(classified, length), SHOWN):
             film = output / "films" / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', shown(name))}.{video}"
-            write_film(film, skeleton, actors)
+            of_model = network.skeleton if isinstance(network, BPTubeFormer) else skeleton
+            write_film(film, of_model, actors)
             print(f"drawn: {film}")
     for one in videos.head(SHOWN).itertuples():
         text = one.predicted if one.segments else f"nobody is seen for {length} rows"

@@ -21,6 +21,7 @@ from bptubeformer.errors import InputError
 from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.models import available, check_hyperparameter, hyperparameters, lacking
 from bptubeformer.models.geometry import check_heads, extents, side_of, tubelet_grid
+from bptubeformer.partition import AS_IT_IS
 from bptubeformer.schema import Configuration, Training
 from bptubeformer.sections import accept, nearest, wrong
 from bptubeformer.settings import ReadingSettings
@@ -140,11 +141,12 @@ def _check_study(
                     f"studies.{name}.findings.{question}", run,
                     f"no such run; one of {', '.join(members)}",
                 )  # fmt: skip
-    if runs[study["shown"]]["model"] != "bptubeformer":
+    of_shown = runs[study["shown"]]
+    if of_shown["model"] != "bptubeformer" or of_shown.get("partition", AS_IT_IS) != AS_IT_IS:
         raise _wrong(
             f"studies.{name}.shown", study["shown"],
-            "the attention figures need tubelets of body parts; give a run of the model "
-            "bptubeformer",
+            "the attention figures need tubelets of the skeleton's body parts; give a run of the "
+            "model bptubeformer",
         )  # fmt: skip
 
 
@@ -234,12 +236,15 @@ def check_fits(config: Mapping[str, Any], study: str) -> None:
     """
     skeleton = skeleton_of(config)
     for run in members_of(config, study):
-        if missing := lacking(config["runs"][run]["model"], skeleton):
-            raise _wrong(
-                f"studies.{study}.runs", run,
-                f"it needs joints that {skeleton.name} does not have: {', '.join(missing)}; leave "
-                "the run out",
-            )  # fmt: skip
+        entry = config["runs"][run]
+        missing = lacking(entry["model"], skeleton)
+        reason = f"it needs joints that {skeleton.name} does not have: {', '.join(missing)}"
+        try:
+            side_of(entry, skeleton)
+        except ValueError as error:
+            missing, reason = [run], f"{error}; {skeleton.name} has others"
+        if missing:
+            raise _wrong(f"studies.{study}.runs", run, f"{reason}; leave the run out")
 
 
 def model_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -258,11 +263,19 @@ def _with_shared(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[st
     model = {"model": entry["model"], **shared, **own}
     if model.get("coordinates") == "frame":
         model |= {key: config["dataset"][key] for key in OF_THE_DATASET}
-    side = side_of(entry["model"], skeleton_of(config))
+    side = _side_of(model, skeleton_of(config))
     for axes in ("kernel", "stride"):
         if axes in model and side is not None:
             model[axes] = extents(model[axes], side)
     return model
+
+
+def _side_of(model: Mapping[str, Any], skeleton: Skeleton) -> int | None:
+    """Return the side of a run's grids; where ``check_fits`` refuses its partition, of another."""
+    try:
+        return side_of(model, skeleton)
+    except ValueError:
+        return side_of({"model": model["model"]}, skeleton)
 
 
 def run_columns(config: Mapping[str, Any], runs: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -482,7 +495,7 @@ def _checked_run(
                 f"the size of a frame is not known; set dataset.{name} to its width and height, "
                 "such as [1920, 1080]",
             )  # fmt: skip
-    side = side_of(entry["model"], skeleton)
+    side = _side_of(model, skeleton)
     if "kernel" in model and side is not None:
         try:
             tubelet_grid(model["segment_length"], model["kernel"], model["stride"], side)

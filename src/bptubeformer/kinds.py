@@ -181,6 +181,14 @@ Camera = Annotated[
 Identity = Annotated[Literal["tracked", "given"], Kind("tracked or given")]
 FilmKind = Annotated[Literal["mp4", "gif"], Kind("mp4 or gif")]
 Padding = Annotated[Literal["constant", "replicate"], Kind("constant or replicate")]
+Partition = Annotated[
+    str,
+    Kind(
+        "skeleton, limbs, halves, sides or random-<seed>",
+        pattern=r"^(skeleton|limbs|halves|sides|random-\d{1,4})$",
+    ),
+]
+"""Of the joints into parts; ``partition.py`` describes them."""
 Coordinates = Annotated[Literal["pixels", "frame", "box"], Kind("pixels, frame or box")]
 Betas = Annotated[
     Sequence[Annotated[float, Kind("a number from 0 to below 1", ge=0, le=1 - 2**-24)]],

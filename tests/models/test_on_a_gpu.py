@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 import yaml
 
-from bptubeformer.config import model_of
+from bptubeformer.config import members_of, model_of
 from bptubeformer.models import build_model
 from bptubeformer.training.precision import products_in
 from conftest import REPOSITORY
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on
 
 
 @pytest.mark.parametrize("count", [40, 37])
-@pytest.mark.parametrize("name", CONFIG["runs"])
+@pytest.mark.parametrize("name", members_of(CONFIG, "controls"))
 def test_logits_and_gradients_are_those_of_a_cpu_in_double_precision(name, count):
     run = model_of(CONFIG, name)
     torch.manual_seed(0)

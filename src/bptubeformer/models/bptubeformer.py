@@ -9,10 +9,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from bptubeformer.kinds import Count, Depth, Padding, Share, Tubelet
+from bptubeformer.kinds import Count, Depth, Padding, Partition, Share, Tubelet
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
 from bptubeformer.models.tubelets import TubeletConvolution, TubeletEmbedding
+from bptubeformer.partition import AS_IT_IS, partitioned
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["BPTubeFormer"]
@@ -37,11 +38,16 @@ class BPTubeFormer(Classifier):
         body_part_width: D, width of a body-part token. None: the concatenated tubelets of a part
             as they are, n * e, as in the paper. A number: they are projected to it, so that
             runs of different kernels have body-part transformers of one size (not in the paper).
+        partition: of the joints into parts; ``skeleton``, as in the paper, or another (not in the
+            paper; see ``partition.partitioned``).
 
     Raises:
-        ValueError: the kernel does not fit the segment, or the heads do not divide a width.
+        ValueError: the kernel does not fit the segment, the heads do not divide a width, or the
+            partition is of other joints.
     """
 
+    skeleton: Skeleton
+    """With the parts of the model."""
     stages: ClassVar = {
         "tokeniser": ("tubelet_embedding",),
         "first transformer": ("tubelet_transformers",),
@@ -63,8 +69,10 @@ class BPTubeFormer(Classifier):
         mlp_ratio: Count = 2,
         dropout: Share = 0.1,
         body_part_width: Count | None = None,
+        partition: Partition = AS_IT_IS,
     ):
         super().__init__()
+        self.skeleton = skeleton = partitioned(skeleton, partition)
         parts = skeleton.part_grids(padding)
         self.parts = tuple(skeleton.parts)
 

@@ -1,7 +1,9 @@
 """Shapes of tubelet embeddings; without torch, so that the configuration can be checked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from bptubeformer.partition import AS_IT_IS, partitioned
 from bptubeformer.skeleton import Skeleton
 
 AXES = ("time", "rows", "columns")
@@ -9,10 +11,24 @@ PART = "part"
 """In a kernel or stride, in place of rows or columns: all those of the grid."""
 
 
-def side_of(model: str, skeleton: Skeleton) -> int | None:
-    """Return the rows, and columns, of the grids that a model's kernel slides over."""
-    of_parts = dict.fromkeys(("bptubeformer", "bptse"), skeleton.part_side)
-    return {**of_parts, "ttubeformer": skeleton.side}.get(model)
+def side_of(run: Mapping[str, Any], skeleton: Skeleton) -> int | None:
+    """Return the rows, and columns, of the grids that a run's kernel slides over.
+
+    Args:
+        run: model and hyperparameters.
+        skeleton: whose joints a frame has.
+
+    Returns:
+        None for a model without a kernel.
+
+    Raises:
+        ValueError: the run's partition is of other joints.
+    """
+    if run["model"] == "ttubeformer":
+        return skeleton.side
+    if run["model"] in ("bptubeformer", "bptse"):
+        return partitioned(skeleton, run.get("partition", AS_IT_IS)).part_side
+    return None
 
 
 def extents(kernel: Sequence[int | str], side: int) -> list[int]:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bptubeformer.partition import AS_IT_IS, partitioned
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 
@@ -67,6 +68,7 @@ class PlainBPTubeFormer(nn.Module):
 
     def __init__(self, run: Mapping[str, Any], classes: int, skeleton: Skeleton = COCO_17):
         super().__init__()
+        skeleton = partitioned(skeleton, run.get("partition", AS_IT_IS))
         width, length = run["token_width"], run["segment_length"]
         kernel, stride = tuple(run["kernel"]), tuple(run["stride"])
         self.parts = tuple(torch.tensor(grid) for grid in skeleton.parts.values())
