@@ -30,6 +30,8 @@ from bptubeformer.skeleton import COCO_17, Skeleton
 from bptubeformer.study import Study
 
 GIGA, MEGA = 1e9, 1e6
+MILLIJOULES = 4.6e-9
+"""Of a multiply-accumulate in 45 nm: 4.6 pJ; from the ICPR 2024 volume (docs/fidelity.md)."""
 TRANSFORMER = ["transformer", "tokens", "class_token", "width", "heads", "depth"]
 REST = "other layers"
 """Stage of the modules that a model counts to no other."""
@@ -238,6 +240,7 @@ def complexity_tables(
                 "params_trainable": counted.params_trainable / MEGA,
                 "paper_macs": paper.get("macs", np.nan),
                 "paper_params": paper.get("params", np.nan),
+                "energy_mj": counted.macs_with_attention / batch_size * MILLIJOULES,
             }
         )
         scaled = counted.stages[["macs_thop", "macs_with_attention"]] / GIGA
@@ -318,11 +321,14 @@ def complexity_markdown(tables: ComplexityTables, ratios: pd.DataFrame) -> str:
             "Parameters": table["params"].map("{:.1f}".format),
             "Parameters, paper": table["paper_params"].map(_blank_or("{:.1f}")),
             "All parameters": table["params_trainable"].map("{:.2f}".format),
+            "Energy": table["energy_mj"].map("{:.3g}".format),
         }
     )
     notes = [
         f"MACs in 10^9 for {batch_size} segments, parameters in millions, both as thop counts "
-        "them: without the matrix products of attention, and without tokens and positions."
+        "them: without the matrix products of attention and of graphs, and without tokens and "
+        "positions. MACs with attention have both kinds of products. Energy in millijoules a "
+        "segment: these MACs at 4.6 pJ each, in 45 nm; memory is not counted."
     ]
     pages = [render("Table 2: complexity", shown, notes)]
     if len(ratios):
