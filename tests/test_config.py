@@ -237,10 +237,12 @@ def test_numbers_are_read_as_people_write_them(config, written, expected):
 
 
 def test_a_valid_configuration_stays_as_it_is(config):
+    """But for its arms, which have whole entries after all runs."""
     checked = check_config(config)
-    assert checked == config
+    runs = {name: run for name, run in checked["runs"].items() if "@" not in name}
+    assert {**checked, "runs": runs} == config
     assert json.dumps(checked) == json.dumps(check_config(checked))
-    assert list(checked["runs"]) == list(config["runs"])
+    assert list(checked["runs"])[: len(runs)] == list(config["runs"])
 
 
 def test_an_overlay_leaves_a_run_out_with_null(config):
@@ -402,6 +404,51 @@ def test_the_size_of_the_frame_is_that_of_the_dataset(config):
     assert "image_size" not in model_of(checked, "BPT-V3")
 
 
+def test_an_arm_is_a_run_with_changes_and_an_entry_of_its_own_changes_more(config):
+    changes = {
+        "arms": {"slow": {"training": {"learning_rate": "1e-4", "batch_size": 7}}},
+        "runs": {"BPT-V2@slow": {"depth": 2, "training": {"batch_size": 5}}},
+    }
+    merged = overlay(config, changes)
+    merged.update(resolve_overlays(merged, BASE))
+    checked = check_config(merged)
+    assert model_of(checked, "BPT-V2@slow") == {**model_of(checked, "BPT-V2"), "depth": 2}
+    training = training_of(checked, "BPT-V2@slow")
+    assert (training["learning_rate"], training["batch_size"]) == (0.0001, 5)
+    assert "BPT-V2@slow" in studies_of(checked)["paper"].runs
+    assert model_of(checked, "ST-GCN@box")["coordinates"] == "box"
+
+
+def test_an_arm_stays_where_its_run_is_left_out_and_goes_where_it_is_itself(config):
+    merged = overlay(config, {"runs": {"LSTM": None, "ST-GCN@box": None}})
+    merged.update(resolve_overlays(merged, BASE))
+    study = studies_of(check_config(merged))["comparators"]
+    assert {"LSTM@box", "ST-GCN"} <= set(study.runs)
+    assert not {"LSTM", "ST-GCN@box"} & set(study.runs)
+    assert "Is ST-GCN better than BPT-V2, both in the box?" not in study.findings
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"runs": {"BPT-V2@slow": {}}}, ["runs.BPT-V2@slow = {}", "no arm slow", "box"]),
+        ({"runs": {"BPT-V9@box": {}}}, ["runs.BPT-V9@box = {}", "no such run; known"]),
+        ({"arms": {"box": {"coordinates": "metres"}}},
+         ["runs.BPT-V2@box.coordinates = metres", "pixels, frame or box"]),
+        ({"arms": {"box": 3}}, ["no arm box"]),
+        ({"studies": {"quick": {"runs": ["BPT-V2@fast"]}}}, ["runs.BPT-V2@fast", "no arm fast"]),
+    ],
+)  # fmt: skip
+def test_an_arm_that_does_not_exist_is_refused(config, changes, words):
+    for resolve in (False, True):
+        merged = overlay(config, changes)
+        with pytest.raises(InputError) as refusal:
+            if resolve:
+                merged.update(resolve_overlays(merged, BASE))
+            check_config(merged)
+        assert all(word in str(refusal.value) for word in words), refusal.value
+
+
 def test_a_run_may_change_the_training_of_all(config):
     config["runs"]["BPT-V2"]["training"] = {"batch_size": 500}
     assert training_of(config, "BPT-V2")["batch_size"] == 500
@@ -419,7 +466,7 @@ def test_runs_stand_in_the_order_of_the_paper_whatever_an_overlay_touches(config
     names = list(config["runs"])
     touched = {"new": {"model": "m12"}, **dict(reversed(config["runs"].items()))}
     settled = resolve_overlays({**config, "runs": touched}, BASE)
-    assert list(settled["runs"]) == [*names, "new"]
+    assert [name for name in settled["runs"] if "@" not in name] == [*names, "new"]
 
 
 NAMES = ["$(touch owned)", "a;b", "a b", "../a", "..", ".hidden", "-n", "a/b", "a\n", "a'b", "é",

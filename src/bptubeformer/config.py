@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from bptubeformer.arms import with_arms
 from bptubeformer.claims import printed_table
 from bptubeformer.data.addresses import refuse_secrets
 from bptubeformer.data.layout import is_file, is_folder, plain
@@ -58,6 +59,8 @@ def check_config(config: Mapping[str, Any], data_elsewhere: bool = False) -> dic
     Raises:
         InputError: one line: the key, its value, and what to do.
     """
+    if isinstance(config.get("runs"), Mapping):
+        config = {**config, "runs": with_arms(config)}
     _check_names(config)
     checked = accept(Configuration, config, "config")
     skeleton = skeleton_of(checked)
@@ -185,6 +188,7 @@ def studies_of(config: Mapping[str, Any], root: Path = Path("results")) -> dict[
         config: as ``check_config`` returns it.
         root: the folder of all results.
     """
+    config = {**config, "runs": with_arms(config)}
     statistics, figures = config["statistics"], config["figures"]
     shared = {
         "results": Path(root, config["dataset"]["name"]),
@@ -337,11 +341,14 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
     listed = yaml.safe_load(Path(base).read_text(encoding="utf-8"))
     settled: dict[str, Any] = {}
     for section in ("runs", "studies"):
-        given = config.get(section)
-        if not isinstance(given, Mapping):
-            raise _wrong(section, given, "expected a mapping")
+        if not isinstance(config.get(section), Mapping):
+            raise _wrong(section, config.get(section), "expected a mapping")
+    config = {**config, "runs": with_arms(config, listed["runs"])}
+    for section in ("runs", "studies"):
+        given = config[section]
         names = [*(n for n in listed[section] if n in given), *given]
         settled[section] = {n: given[n] for n in names if given[n] is not None}
+    listed["runs"] = with_arms(listed)
     known = list(dict.fromkeys([*listed["runs"], *settled["runs"]]))
     for name, run in config["runs"].items():
         if run is None and name not in known:

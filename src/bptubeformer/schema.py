@@ -27,15 +27,14 @@ from bptubeformer.kinds import (
 from bptubeformer.sections import Section
 from bptubeformer.settings import ReadingSettings, SplitSettings, TrainingSettings
 
-NAME = {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "max_length": 100}
-Name = Annotated[
+PART_OF_A_PATH = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+NAME = "a name of at most 100 letters, digits, dots, underscores and hyphens (it becomes a folder)"
+Name = Annotated[str, Kind(NAME, pattern=f"^{PART_OF_A_PATH}$", max_length=100)]
+RunName = Annotated[
     str,
-    Kind(
-        "a name of at most 100 letters, digits, dots, underscores and hyphens (it becomes a "
-        "folder)",
-        **NAME,
-    ),
-]
+    Kind(f"{NAME}, or <run>@<arm>", pattern=f"^{PART_OF_A_PATH}(@{PART_OF_A_PATH})?$",
+         max_length=100),
+]  # fmt: skip
 Category = Annotated[
     str,
     Kind(
@@ -43,7 +42,6 @@ Category = Annotated[
         pattern=line("/"), max_length=255,
     ),
 ]  # fmt: skip
-RunName = Annotated[str, Kind("the name of a run", **NAME)]
 
 
 def section_of(settings: type[Checked], *left_out: str) -> type[Section]:
@@ -221,7 +219,10 @@ class Configuration(Section):
     ]
     slots_per_gpu: Count
     architecture: Architecture
-    runs: Annotated[dict[Name, Run], Kind("a mapping of run names to runs", min_length=1)]
+    arms: Annotated[
+        dict[Name, dict[str, Any]], Kind("a mapping of names to what each changes of a run")
+    ] = Field({})
+    runs: Annotated[dict[RunName, Run], Kind("a mapping of run names to runs", min_length=1)]
     studies: Annotated[
         dict[Name, StudySettings], Kind("a mapping of names to studies", min_length=1)
     ]

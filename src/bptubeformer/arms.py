@@ -1,0 +1,63 @@
+"""Arms: ``<run>@<arm>`` is a run with what the arm changes, such as its coordinates."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from bptubeformer.sections import nearest, wrong
+
+AT = "@"
+
+
+def with_arms(
+    config: Mapping[str, Any], bases: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return the runs of a configuration, with a whole entry for each arm that is named.
+
+    An arm is named by a study, or by an entry of its own that changes more.
+
+    Args:
+        config: with ``runs``, ``studies`` and ``arms``; of any kind, as somebody wrote them.
+        bases: more runs that may have arms: those that an overlay leaves out.
+
+    Raises:
+        InputError: an arm does not exist.
+    """
+    runs, arms = dict(config["runs"]), config.get("arms", {})
+    if not isinstance(arms, Mapping):
+        return runs
+    for name in dict.fromkeys([*runs, *named_by_studies(config)]):
+        own = runs.get(name, {})
+        if not isinstance(name, str) or AT not in name or not isinstance(own, Mapping):
+            continue
+        base, _, arm = name.partition(AT)
+        whole = runs.get(base) or bases.get(base)
+        # Whoever looks for a run that does not exist says so.
+        if "model" in own or not isinstance(whole, Mapping):
+            continue
+        if not isinstance(arms.get(arm), Mapping):
+            raise wrong("config", f"runs.{name}", own, f"no arm {arm}; {nearest(arm, [*arms])}")
+        runs[name] = _changed(_changed(whole, arms[arm]), own)
+    return runs
+
+
+def named_by_studies(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of runs and studies that the studies of a configuration have."""
+    studies = config.get("studies")
+    for study in studies.values() if isinstance(studies, Mapping) else ():
+        if not isinstance(study, Mapping):
+            continue
+        findings = study.get("findings")
+        pairs = findings.values() if isinstance(findings, Mapping) else ()
+        lists = [*(study.get(key) for key in ("runs", "counted", "leakage")), *pairs]
+        for names in lists:
+            yield from names if isinstance(names, list) else ()
+        yield from (study[key] for key in ("baseline", "shown") if key in study)
+
+
+def _changed(run: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run with changes; of ``training``, with those of its keys that they have."""
+    before, after = run.get("training"), changes.get("training")
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        changes = {**changes, "training": {**before, **after}}
+    return {**run, **changes}
