@@ -20,6 +20,7 @@ from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.rules import Rules, largest_resolvable
 
 YES, NO, CANNOT = "yes", "no", "cannot tell"
+UNDECIDED = "the interval holds 0"
 
 
 def write_findings(study: Study, output: Path) -> None:
@@ -125,7 +126,7 @@ def answered(estimate: Estimate, confidence: float, rules: Rules) -> tuple[str, 
         return NO, "worse"
     if -rules.margin <= low and high <= rules.margin:
         return NO, f"within {rules.margin:g} of each other"
-    return CANNOT, "the interval holds 0"
+    return CANNOT, UNDECIDED
 
 
 def findings_markdown(table: pd.DataFrame, evidence: Evidence) -> str:
@@ -136,8 +137,10 @@ def findings_markdown(table: pd.DataFrame, evidence: Evidence) -> str:
     shown = pd.DataFrame(
         {
             "Question": table["question"],
-            "Answer": table["answer"],
-            "Reason": table["reason"],
+            "Answer": [
+                answer if reason == UNDECIDED else f"{answer}: {reason}"
+                for answer, reason in zip(table["answer"], table["reason"], strict=True)
+            ],
             "Run": [f"{run}{marks[run]}" for run in table["run"]],
             "Compared with": [f"{run}{marks[run]}" for run in table["baseline"]],
             "Difference": table["difference"].map(signed),
@@ -150,8 +153,8 @@ def findings_markdown(table: pd.DataFrame, evidence: Evidence) -> str:
         f"On {study.dataset} under {study.protocol}: difference of the balanced accuracy of two "
         "runs on the trajectories that both test, and its interval, which counts test videos and "
         "trainings. Yes: the interval is above 0. No: it is below 0, or within "
-        f"{study.margin:g}. Resolvable: the smallest true difference that one question alone would "
-        "find in 80 % of repetitions.",
+        f"{study.margin:g}. Cannot tell: it holds 0. Resolvable: the smallest true difference that "
+        "one question alone would find in 80 % of repetitions.",
         f"Questions whose intervals are corrected together (Holm): {table['corrected_for'].max()}. "
         "Where no run is better than another, one study in twenty finds one that is.",
     ]
