@@ -190,6 +190,8 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"runs": {"TTubeFormer": {"kernel": [5, 6, 2]}}},
          ["runs.TTubeFormer.kernel = [5, 6, 2]", "along rows", "use at most 5"]),
         ({"runs": {"BPT-V2": 5}}, ["runs.BPT-V2 = 5", "a mapping with model"]),
+        ({"runs": {"SkateFormer": {"segment_length": 60}}},
+         ["runs.SkateFormer = ", "segment_length % (8 * partition_length) == 0; segment_l"]),
         ({"runs": {"BPT-V2": {"coordinates": "metres"}}},
          ["runs.BPT-V2.coordinates = metres", "expected pixels, frame or box"]),
         ({"runs": {"BPT-V2": {"coordinates": "frame"}}},

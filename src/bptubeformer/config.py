@@ -20,7 +20,13 @@ from bptubeformer.data.addresses import refuse_secrets
 from bptubeformer.data.layout import is_file, is_folder, plain
 from bptubeformer.errors import InputError
 from bptubeformer.kinds import PROTOCOLS
-from bptubeformer.models import available, check_hyperparameter, hyperparameters, lacking
+from bptubeformer.models import (
+    available,
+    check_hyperparameter,
+    check_requirements,
+    hyperparameters,
+    lacking,
+)
 from bptubeformer.models.geometry import check_heads, extents, side_of, tubelet_grid
 from bptubeformer.partition import AS_IT_IS
 from bptubeformer.schema import Configuration, Training
@@ -502,6 +508,10 @@ def _checked_run(
                 f"the size of a frame is not known; set dataset.{name} to its width and height, "
                 "such as [1920, 1080]",
             )  # fmt: skip
+    try:
+        check_requirements(model)
+    except ValueError as error:
+        raise _wrong(key, entry, str(error)) from None
     side = _side_of(model, skeleton)
     if "kernel" in model and side is not None:
         try:

@@ -1,13 +1,16 @@
 """Models of other sources, against what their source says in words."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
+from bptubeformer.models import build_model
 from bptubeformer.models.augmentation import noisy, rotated, without_a_part
 from bptubeformer.models.graph import CENTRE, INWARD, adjacency
 from bptubeformer.models.limbcnn import LimbCNN
-from bptubeformer.models.skateformer import PARTS, SkateFormer, _in_partitions, _joints_of
+from bptubeformer.models.skateformer import PARTS, _in_partitions, _joints_of
 from bptubeformer.skeleton import COCO_17, load_skeleton
 
 JOINTS = {joint: number for number, joint in enumerate(COCO_17.joints)}
@@ -77,18 +80,23 @@ def test_a_partition_holds_near_or_far_frames_of_one_part_or_one_place(kind, fra
 
 
 @pytest.mark.parametrize(
-    ("sizes", "words"),
-    [({"segment_length": 60}, "segment_length 60 is not a multiple of 24"),
-     ({"width": 80}, "width 80 is not a multiple of 32 heads")],
+    ("run", "words"),
+    [
+        ({"model": "skateformer", "segment_length": 60},
+         "skateformer needs segment_length % (8 * partition_length) == 0; segment_length is 60, "
+         "partition_length is 3"),
+        ({"model": "skateformer", "segment_length": 24, "width": 80}, "width % 32 == 0"),
+        ({"model": "ctrgcn", "segment_length": 24, "width": 30}, "width % 4 == 0; width is 30"),
+        ({"model": "limbcnn", "segment_length": 16}, "segment_length > depth * (kernel_fra"),
+        ({"model": "lighthart", "segment_length": 25}, "segment_length % patch_frames == 0"),
+        ({"model": "lighthart", "segment_length": 24, "channels": 12}, "channels % heads == 0"),
+        ({"model": "inertialconv", "segment_length": 6}, "segment_length >= 7"),
+        ({"model": "uniformer", "segment_length": 1}, "segment_length >= frames"),
+    ],
 )  # fmt: skip
-def test_sizes_that_skateformer_cannot_divide_are_refused(sizes, words):
-    with pytest.raises(ValueError, match=words):
-        SkateFormer(classes=3, **sizes)
-
-
-def test_layers_that_take_more_frames_than_there_are_are_refused():
-    with pytest.raises(ValueError, match="4 layers of 5 frames take more than the 16 frames"):
-        LimbCNN(classes=3, segment_length=16)
+def test_sizes_that_do_not_fit_a_model_are_refused(run, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        build_model(run, 3)
 
 
 @pytest.mark.parametrize(("branches", "joints"), [("limbs", 17), ("parts", 17)])

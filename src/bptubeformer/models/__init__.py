@@ -5,6 +5,7 @@ A model file exports one class by ``__all__``. Its constructor takes keyword arg
 keys of a run.
 Their annotations (``kinds.py``, ``bool``, ``int``, ``float``, ``str``, ``Literal``, lists of them,
 ``| None``) say which values a run may give.
+A constant ``REQUIRES`` of the file may list what its values must fulfil: ``"width % heads == 0"``.
 Every run may also have ``coordinates`` and ``image_size``, for ``coordinates.normalised``.
 Every model is a ``classifier.Classifier``: it says how segments are embedded (the class token,
 where there is one), and which of its modules are the ``tokeniser``, the ``first transformer`` and
@@ -16,7 +17,7 @@ environment with torch is needed.
 
 import ast
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -82,6 +83,27 @@ def check_hyperparameter(model: str, key: str, value: Any) -> Any:
         fault = error.errors(include_url=False)[0]
         place = "".join(f" {part}" for part in fault["loc"] if isinstance(part, int))
         raise ValueError(f"{f'value{place}: ' if place else ''}{fault['msg']}") from None
+
+
+def check_requirements(run: Mapping[str, Any]) -> None:
+    """Refuse hyperparameters that do not fit together, as the file of the model says.
+
+    Args:
+        run: ``model`` and hyperparameters, each of its kind.
+
+    Raises:
+        ValueError: names the requirement, and the values that do not fulfil it.
+    """
+    path = HERE / f"{run['model']}.py"
+    values = {**_defaults(path), **run}
+    for requirement in _requirements(path):
+        tree = ast.parse(requirement, mode="eval")
+        names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        used = {name: values[name] for name in dict.fromkeys(names)}
+        # The text is from the model's own file.
+        if not eval(compile(tree, str(path), "eval"), {"__builtins__": {}}, used):  # noqa: S307
+            given = ", ".join(f"{name} is {value}" for name, value in used.items())
+            raise ValueError(f"{run['model']} needs {requirement}; {given}")
 
 
 def _kind(annotation: ast.expr) -> Any:
@@ -152,23 +174,52 @@ def check_run(run: Mapping[str, Any]) -> None:
             check_hyperparameter(run["model"], key, value)
         except ValueError as error:
             raise ValueError(f"{key} {value!r}: {error}") from None
+    check_requirements(run)
 
 
 @cache
 def _constructor(path: Path) -> dict[str, ast.expr] | None:
     """Return the annotation of each keyword argument of the one class that a file exports."""
+    found = _arguments(path)
+    if found is None:
+        return None
+    return {one.arg: one.annotation for one in found.kwonlyargs if one.annotation}
+
+
+@cache
+def _defaults(path: Path) -> dict[str, Any]:
+    """Return the defaults of its keyword arguments that are literals."""
+    found = _arguments(path)
+    pairs = zip(found.kwonlyargs, found.kw_defaults, strict=True) if found else ()
+    return {
+        one.arg: ast.literal_eval(default)
+        for one, default in pairs
+        if isinstance(default, ast.Constant | ast.Tuple)
+    }
+
+
+@cache
+def _requirements(path: Path) -> tuple[str, ...]:
+    return next(_constants(ast.parse(path.read_text(encoding="utf-8")), "REQUIRES"), ())
+
+
+@cache
+def _arguments(path: Path) -> ast.arguments | None:
+    """Return the arguments of the constructor of the one class that a file exports."""
     if not path.is_file():
         return None
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    exported = [
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-    ]
+    exported = list(_constants(tree, "__all__"))
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and exported == [[node.name]]:
             for item in node.body:
                 if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-                    arguments = item.args.kwonlyargs
-                    return {one.arg: one.annotation for one in arguments if one.annotation}
+                    return item.args
     return None
+
+
+def _constants(tree: ast.Module, name: str) -> Iterator[Any]:
+    """Yield the values that a module assigns to a name."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            yield ast.literal_eval(node.value)

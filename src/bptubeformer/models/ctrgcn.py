@@ -17,6 +17,7 @@ from bptubeformer.models.layers import Product
 from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
 __all__ = ["CTRGCN"]
+REQUIRES = ("width % 4 == 0",)
 
 REDUCTION, LEAST_RELATION = 8, 8
 """Channels over those of the relations between joints, and relations of the coordinates."""
@@ -33,9 +34,6 @@ class CTRGCN(Classifier):
         segment_length: frames of a segment, T; any.
         width: channels of the first blocks, a multiple of 4; the last have four times as many.
         kernel_frames: frames that a convolution over time sees.
-
-    Raises:
-        ValueError: 4 does not divide the width.
     """
 
     stages: ClassVar = {
@@ -55,8 +53,6 @@ class CTRGCN(Classifier):
         kernel_frames: Count = 5,
     ):
         super().__init__()
-        if width % 4:
-            raise ValueError(f"width {width} is not a multiple of 4, one for each branch over time")
         graph = torch.tensor(adjacency(skeleton))
         self.norm = CoordinateNorm(skeleton)
         channels = [2, *(width * factor for factor, _ in PLAN)]

@@ -15,9 +15,7 @@ from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise,
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["InertialConv"]
-
-LEAST_FRAMES = 7
-"""Two differences, and two convolutions of three frames that leave one."""
+REQUIRES = ("segment_length >= 7", "2 * width % heads == 0")
 
 
 class InertialConv(Classifier):
@@ -26,15 +24,13 @@ class InertialConv(Classifier):
     Args:
         classes: number of classes.
         skeleton: whose joints a frame has.
-        segment_length: frames of a segment, T; at least 7.
+        segment_length: frames of a segment, T; at least 7: two differences, and two convolutions of
+            three frames that leave one.
         width: C, channels of a stream.
         depth: blocks of the transformer.
         heads: attention heads.
         mlp_ratio: width of the hidden layer of a block over its own width.
         dropout: on the residual branches.
-
-    Raises:
-        ValueError: the segment is too short, or the heads do not divide the width.
     """
 
     stages: ClassVar = {
@@ -57,8 +53,6 @@ class InertialConv(Classifier):
         dropout: Share = 0.1,
     ):
         super().__init__()
-        if segment_length < LEAST_FRAMES:
-            raise ValueError(f"segment_length {segment_length} is less than {LEAST_FRAMES} frames")
         self.members = [*skeleton.members.values()]
         self.velocity, self.acceleration = (
             nn.ModuleList(_stream(2 * len(joints), width) for joints in self.members)

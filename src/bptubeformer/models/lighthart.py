@@ -16,6 +16,7 @@ from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, full_precis
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["LightHART"]
+REQUIRES = ("segment_length % patch_frames == 0", "channels % heads == 0")
 
 KERNEL = 9
 
@@ -40,7 +41,7 @@ class LightHART(Classifier):
         dropout: on the residual branches; not stated.
 
     Raises:
-        ValueError: patches do not divide the segment, or heads a width.
+        ValueError: the heads do not divide the width.
     """
 
     stages: ClassVar = {
@@ -67,10 +68,6 @@ class LightHART(Classifier):
         dropout: Share = 0.1,
     ):
         super().__init__()
-        if segment_length % patch_frames:
-            raise ValueError(
-                f"patches of {patch_frames} frames do not divide a segment of {segment_length}"
-            )
         self.patch_frames = patch_frames
         joints = len(skeleton.joints)
 

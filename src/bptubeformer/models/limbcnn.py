@@ -16,6 +16,7 @@ from bptubeformer.models.layers import two_layers
 from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
 __all__ = ["LimbCNN"]
+REQUIRES = ("segment_length > depth * (kernel_frames - 1)",)
 
 LIMBS = {
     "left arm": ("left shoulder", "left elbow", "left wrist"),
@@ -41,9 +42,6 @@ class LimbCNN(Classifier):
         dropout: in the perceptron.
         noise: standard deviation of the normal noise on training segments, in the unit of the
             coordinates.
-
-    Raises:
-        ValueError: the layers take more frames than a segment has.
     """
 
     stages: ClassVar = {
@@ -69,11 +67,6 @@ class LimbCNN(Classifier):
     ):
         super().__init__()
         left = segment_length - depth * (kernel_frames - 1)
-        if left < 1:
-            raise ValueError(
-                f"{depth} layers of {kernel_frames} frames take more than the {segment_length} "
-                "frames of a segment"
-            )
         self.noise = noise
         self.members = _limbs_of(skeleton) if branches == "limbs" else [*skeleton.members.values()]
         self.branches = nn.ModuleList(_branch(depth, width, kernel_frames) for _ in self.members)

@@ -18,6 +18,7 @@ from bptubeformer.models.layers import Product, full_precision
 from bptubeformer.skeleton import COCO_17, CocoSkeleton, Skeleton
 
 __all__ = ["SkateFormer"]
+REQUIRES = ("segment_length % (8 * partition_length) == 0", "width % 32 == 0")
 
 NECK, HIP, EARS = "neck", "mid-hip", "mid-ear"
 MEANS = {
@@ -58,9 +59,6 @@ class SkateFormer(Classifier):
         attention_dropout: on the weights of the attention.
         drop_path: share of the segments that skip the last block in training; of earlier blocks
             fewer.
-
-    Raises:
-        ValueError: the segment length or the width cannot be divided.
     """
 
     stages: ClassVar = {
@@ -83,11 +81,6 @@ class SkateFormer(Classifier):
         drop_path: Share = 0.2,
     ):
         super().__init__()
-        shortest = partition_length * 2 ** (len(WIDTHS) - 1)
-        if segment_length % shortest:
-            raise ValueError(f"segment_length {segment_length} is not a multiple of {shortest}")
-        if width % HEADS:
-            raise ValueError(f"width {width} is not a multiple of {HEADS} heads")
         self.register_buffer("joints", _joints_of(skeleton), persistent=False)
         self.stem = nn.Sequential(
             nn.Linear(2, 4), nn.GELU(), nn.Linear(4, 6), nn.GELU(), nn.Linear(6, width)

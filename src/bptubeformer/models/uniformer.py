@@ -16,6 +16,7 @@ from bptubeformer.models.tubelets import TubeletConvolution
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["UniFormer"]
+REQUIRES = ("segment_length >= frames", "width % heads == 0")
 
 
 class UniFormer(Classifier):
@@ -32,9 +33,6 @@ class UniFormer(Classifier):
         heads: attention heads; not stated.
         mlp_ratio: width of the hidden layer of a block over its own width; not stated.
         dropout: on the residual branches of the blocks with attention; not stated.
-
-    Raises:
-        ValueError: the heads do not divide the width, or a segment has fewer frames than a step.
     """
 
     stages: ClassVar = {
