@@ -133,7 +133,7 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"runs": {"ST-Tran": {"kernel": [2, 3, 3]}}}, ["runs.ST-Tran.kernel", "no such key"]),
         ({"runs": {"BPT-V2": {"kernl": [2, 3, 3]}}}, ["runs.BPT-V2.kernl", "did you mean kernel"]),
         ({"runs": {"X": {"model": "cnn", "experiment": "x", "segment_length": 24}}},
-         ["runs.X.model = cnn", "no such model; one of bptse, bptubeformer, ", ", ttran, "]),
+         ["runs.X.model = cnn", "no such model; one of bptse, ", ", ttran, ttubeformer"]),
         ({"runs": {"X": {"model": "sttran", "experiment": "x"}}},
          ["runs.X.segment_length is missing"]),
         ({"runs": {"a b": {"model": "sttran", "experiment": "x", "segment_length": 24}}},
@@ -260,7 +260,7 @@ def test_an_overlay_leaves_a_study_out_with_null_and_adds_a_run_to_the_first(con
     merged = overlay(config, {"studies": {"quick": None}, "runs": {"mine": RUN}})
     merged.update(resolve_overlays(merged, BASE))
     studies = studies_of(check_config(merged))
-    assert list(studies) == ["paper", "controls", "comparators", "partition"]
+    assert list(studies) == ["paper", "controls", "comparators", "tubelets", "partition"]
     assert list(studies["paper"].runs)[-1] == "mine"
 
 

@@ -285,7 +285,7 @@ def _side_of(model: Mapping[str, Any], skeleton: Skeleton) -> int | None:
     try:
         return side_of(model, skeleton)
     except ValueError:
-        return side_of({"model": model["model"]}, skeleton)
+        return side_of({**model, "partition": AS_IT_IS}, skeleton)
 
 
 def run_columns(config: Mapping[str, Any], runs: Iterable[str]) -> dict[str, dict[str, Any]]:

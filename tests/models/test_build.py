@@ -267,7 +267,7 @@ def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
 
 
 def test_only_models_of_this_package_are_built(model, run, tmp_path):
-    with pytest.raises(ValueError, match="'layers' is not one of bptse, bptubeformer, "):
+    with pytest.raises(ValueError, match="'layers' is not one of bptse, "):
         build_model({"model": "layers"}, 3)
     save(tmp_path / "model.safetensors", model, {**run, "model": "os"})
     with pytest.raises(InputError, match="'os' is not one of"):

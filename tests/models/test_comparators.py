@@ -8,6 +8,9 @@ import torch
 
 from bptubeformer.models import build_model
 from bptubeformer.models.augmentation import noisy, rotated, without_a_part
+from bptubeformer.models.bptshared import BPTShared
+from bptubeformer.models.bptubeformer import BPTubeFormer
+from bptubeformer.models.factorised import _HalfTheHeads, _OverParts, _OverTime
 from bptubeformer.models.graph import CENTRE, INWARD, adjacency
 from bptubeformer.models.limbcnn import LimbCNN
 from bptubeformer.models.skateformer import PARTS, _in_partitions, _joints_of
@@ -91,6 +94,7 @@ def test_a_partition_holds_near_or_far_frames_of_one_part_or_one_place(kind, fra
         ({"model": "lighthart", "segment_length": 25}, "segment_length % patch_frames == 0"),
         ({"model": "lighthart", "segment_length": 24, "channels": 12}, "channels % heads == 0"),
         ({"model": "inertialconv", "segment_length": 6}, "segment_length >= 7"),
+        ({"model": "factorised", "segment_length": 24, "heads": 1}, "heads % 2 == 0; heads is 1"),
         ({"model": "uniformer", "segment_length": 1}, "segment_length >= frames"),
     ],
 )  # fmt: skip
@@ -135,3 +139,31 @@ def test_a_share_of_the_segments_misses_one_part():
     found = [set(row.nonzero().flatten().tolist()) for row in missing[cut]]
     assert all(row in parts for row in found)
     assert all(part in found for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("attention", "seen"),
+    [(_OverParts, "same time"), (_OverTime, "same part"), (_HalfTheHeads, "same time or part")],
+)
+def test_factorised_attention_sees_parts_of_one_time_and_times_of_one_part(attention, seen):
+    torch.manual_seed(0)
+    x = torch.randn(2, 5, 6, 16, requires_grad=True)
+    attention(16, 4)(x)[1, 3, 2].sum().backward()
+    found = x.grad.abs().sum(-1) > 0
+    expected = torch.zeros(2, 5, 6, dtype=torch.bool)
+    if "time" in seen:
+        expected[1, :, 2] = True
+    if "part" in seen:
+        expected[1, 3] = True
+    assert torch.equal(found, expected)
+
+
+def test_a_shared_transformer_sees_one_part_at_a_time():
+    torch.manual_seed(0)
+    model = BPTShared(classes=3, depth=1)
+    x = torch.randn(5, 2, 12, 32, requires_grad=True)
+    model.tubelet_transformers(x)[3, 1].sum().backward()
+    found = x.grad.abs().sum((-1, -2)) > 0
+    assert found.nonzero().tolist() == [[3, 1]]
+    own = sum(p.numel() for p in BPTubeFormer(classes=3, depth=1).tubelet_transformers.parameters())
+    assert own == 5 * sum(p.numel() for p in model.tubelet_transformers.parameters())

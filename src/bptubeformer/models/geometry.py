@@ -24,11 +24,11 @@ def side_of(run: Mapping[str, Any], skeleton: Skeleton) -> int | None:
     Raises:
         ValueError: the run's partition is of other joints.
     """
+    if "kernel" not in run:
+        return None
     if run["model"] == "ttubeformer":
         return skeleton.side
-    if run["model"] in ("bptubeformer", "bptse"):
-        return partitioned(skeleton, run.get("partition", AS_IT_IS)).part_side
-    return None
+    return partitioned(skeleton, run.get("partition", AS_IT_IS)).part_side
 
 
 def extents(kernel: Sequence[int | str], side: int) -> list[int]:
