@@ -93,7 +93,8 @@ def commands(killable, tmp_path_factory):
     run("attend", *store, "--model", "video/mine/fold0/model.safetensors", "--predictions",
         "video/mine/fold0/predictions.parquet", "--output",
         "video/mine/fold0/attention.safetensors")  # fmt: skip
-    run("movement", "--study", study, "--output", "alone/tables/movement.csv")
+    for table in ("movement", "accuracy"):
+        run(table, "--study", study, "--output", f"alone/tables/{table}.csv")
     (made / "made").symlink_to(".")
     return killable(root / "work")
 

@@ -28,7 +28,7 @@ def with_arms(
         return runs
     for name in dict.fromkeys([*runs, *named_by_studies(config)]):
         own = runs.get(name, {})
-        if not isinstance(name, str) or AT not in name or not isinstance(own, Mapping):
+        if AT not in str(name) or not isinstance(own, Mapping):
             continue
         base, _, arm = name.partition(AT)
         whole = runs.get(base) or bases.get(base)
@@ -49,10 +49,11 @@ def named_by_studies(config: Mapping[str, Any]) -> Iterator[str]:
             continue
         findings = study.get("findings")
         pairs = findings.values() if isinstance(findings, Mapping) else ()
-        lists = [*(study.get(key) for key in ("runs", "counted", "leakage")), *pairs]
+        single = [study.get(key) for key in ("baseline", "shown")]
+        lists = [*(study.get(key) for key in ("runs", "counted", "leakage")), *pairs, single]
         for names in lists:
-            yield from names if isinstance(names, list) else ()
-        yield from (study[key] for key in ("baseline", "shown") if key in study)
+            if isinstance(names, list):
+                yield from (name for name in names if isinstance(name, str))
 
 
 def _changed(run: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

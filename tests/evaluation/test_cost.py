@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 def config():
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2", "BPT-V2-T12")}
-    papers, controls, _ = config["studies"].values()
+    papers, controls = (config["studies"][name] for name in ("paper", "controls"))
     papers |= {"runs": ["ST-Tran", "BPT-V2"], "counted": ["BPT-V2-T12"]}
     controls |= {"runs": ["BPT-V2"], "counted": []}
     config["studies"] = {"paper": papers, "controls": controls}

@@ -150,3 +150,10 @@ def test_the_page_shows_question_answer_and_interval():
     assert "| Is V2?" in text
     assert "| yes" in text
     assert "On made-up under video" in text
+
+
+def test_a_study_without_questions_has_an_empty_table():
+    results = Results(counts_of(1), {})
+    table = findings_table(results)
+    assert table.empty
+    assert "(Holm): 0." in findings_markdown(table, results)

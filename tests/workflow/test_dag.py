@@ -170,7 +170,10 @@ def test_a_study_whose_models_know_other_joints_is_refused_before_any_job(finish
     assert snakemake(checkout, *settings, "paper").returncode == 0
     done = snakemake(checkout, *settings, "graphs")
     assert done.returncode == 1
-    assert "config: studies.graphs.runs = G: it needs joints that kinect-20" in done.stderr
+    assert (
+        "config: studies.graphs.runs = G: it needs joints that kinect-20"
+        in done.stdout + done.stderr
+    )
 
 
 def test_the_cost_is_known_before_any_training(finished, tmp_path):

@@ -24,9 +24,11 @@ OPTIONS = [
 ]  # fmt: skip
 LOCAL = ("file:", "data:", "blob:", "about:")
 SHOWN = "#app img:not(nav img)"
+OF_THE_PAPER = [table for table in TABLES if table.name != "findings"]
+"""The tables of a study that asks no questions."""
 CATEGORIES = {
     "The data": {"Classes, ranges and missing joints", "Some people, places, lengths"},
-    "Tables": {table.label for result in TABLES for table in result.outputs if table.pages},
+    "Tables": {table.label for result in OF_THE_PAPER for table in result.outputs if table.pages},
     "Figures": {figure.label for result in NOTEBOOK_RESULTS for figure in result.outputs},
     "Notebooks": {result.message for result in NOTEBOOK_RESULTS},
     "Summary and configuration": {"All tables and the configuration"},
@@ -35,7 +37,7 @@ CATEGORIES["Verdicts"] = {"Every claim of the paper"}
 CATEGORIES["Tables"] -= CATEGORIES["Verdicts"]
 RULES = {
     "synthetic", "ingest", "overview", "split", "train", "predict", "embed", "attend",
-    "attention_movement", "projector", "summary", "all", *(table.name for table in TABLES),
+    "attention_movement", "projector", "summary", "all", *(table.name for table in OF_THE_PAPER),
     *(f"draw_{notebook.name}" for notebook in NOTEBOOK_RESULTS),
 }  # fmt: skip
 

@@ -20,6 +20,10 @@ from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.rules import Rules, largest_resolvable
 
 YES, NO, CANNOT = "yes", "no", "cannot tell"
+COLUMNS = (
+    "question", "run", "baseline", "protocol", "trajectories", "difference", "difference_low",
+    "difference_high", "confidence", "corrected_for", "resolvable", "answer", "reason",
+)  # fmt: skip
 UNDECIDED = "the interval holds 0"
 
 
@@ -84,7 +88,7 @@ def findings_table(evidence: Evidence) -> pd.DataFrame:
                 "reason": note,
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def holm(estimates: Sequence[Estimate]) -> list[float]:
@@ -149,13 +153,14 @@ def findings_markdown(table: pd.DataFrame, evidence: Evidence) -> str:
             "Resolvable": table["resolvable"].map(_or_dash),
         }
     )
+    tested = (table["corrected_for"] > 0).sum()
     notes = [
         f"On {study.dataset} under {study.protocol}: difference of the balanced accuracy of two "
         "runs on the trajectories that both test, and its interval, which counts test videos and "
         "trainings. Yes: the interval is above 0. No: it is below 0, or within "
         f"{study.margin:g}. Cannot tell: it holds 0. Resolvable: the smallest true difference that "
         "one question alone would find in 80 % of repetitions.",
-        f"Questions whose intervals are corrected together (Holm): {table['corrected_for'].max()}. "
+        f"Questions whose intervals are corrected together (Holm): {tested}. "
         "Where no run is better than another, one study in twenty finds one that is.",
     ]
     judged = evidence.accuracy.loc[list(marks)]
