@@ -23,7 +23,7 @@ DEMONSTRATION = next(size for size in verdicts.SIZES if size.name == "demonstrat
 
 
 class Results:
-    """What findings read of the evidence, of counts that were made up."""
+    """A substitute for the evidence, made of counts with known truth."""
 
     def __init__(self, counts, findings, learned=lambda run: True):
         self.counts = counts

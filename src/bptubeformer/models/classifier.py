@@ -22,7 +22,7 @@ class Classifier(nn.Module):
     head: nn.Linear
     """From an embedding to logits."""
     coordinates: str = "pixels"
-    """What the segments are turned to first; see ``coordinates.normalised``."""
+    """Coordinates of the segments that ``encode`` is given; see ``coordinates.normalised``."""
     image_size: Sequence[int] | None = None
     """Width and height of a frame in pixels."""
 

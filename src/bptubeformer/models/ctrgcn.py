@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from bptubeformer.kinds import Count
-from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.graph import adjacency
-from bptubeformer.models.graph_layers import PLAN, CoordinateNorm, over_time, residual
+from bptubeformer.models.graph_layers import GraphNetwork, over_time, residual
 from bptubeformer.models.layers import Product
 from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
@@ -25,7 +24,7 @@ FIRST_SCALE = 1e-6
 """Of the normalisation after a graph convolution: a block begins as its residual."""
 
 
-class CTRGCN(Classifier):
+class CTRGCN(GraphNetwork):
     """Channel-wise topology refinement graph convolutional network.
 
     Args:
@@ -36,11 +35,6 @@ class CTRGCN(Classifier):
         kernel_frames: frames that a convolution over time sees.
     """
 
-    stages: ClassVar = {
-        "tokeniser": ("norm",),
-        "first transformer": (),
-        "second transformer": (),
-    }
     counted: ClassVar = {"params": 1_423_977, "macs": 238_343_872}
 
     def __init__(
@@ -52,17 +46,15 @@ class CTRGCN(Classifier):
         width: Count = 64,
         kernel_frames: Count = 5,
     ):
-        super().__init__()
         graph = torch.tensor(adjacency(skeleton))
-        self.norm = CoordinateNorm(skeleton)
-        channels = [2, *(width * factor for factor, _ in PLAN)]
-        self.blocks = nn.Sequential(
-            *(
-                _Block(channels[i], channels[i + 1], stride, graph, kernel_frames, i > 0)
-                for i, (_, stride) in enumerate(PLAN)
-            )
+        super().__init__(
+            classes,
+            skeleton,
+            width,
+            lambda inputs, outputs, stride: _Block(
+                inputs, outputs, stride, graph, kernel_frames, with_residual=inputs > 2
+            ),
         )
-        self.head = nn.Linear(channels[-1], classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
@@ -70,15 +62,6 @@ class CTRGCN(Classifier):
             elif isinstance(module, _RefinedGraph):
                 nn.init.constant_(module.norm.weight, FIRST_SCALE)
         nn.init.normal_(self.head.weight, 0, (2 / classes) ** 0.5)
-
-    def encode(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
-        """Mean over frames and joints of the last block, float32 (B, 4 width).
-
-        Args:
-            segments: float32 (B, T, V), in the coordinates of the run.
-            attention: stays empty: the model has none.
-        """
-        return self.blocks(self.norm(segments)).mean(dim=(2, 3))
 
 
 class _Block(nn.Module):

@@ -1,12 +1,54 @@
 """Layers that the graph networks share. Letters: B segments, C channels, T frames, J joints."""
 
+from collections.abc import Callable
+from typing import ClassVar
+
 from torch import Tensor, nn
 
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import full_precision
 from bptubeformer.skeleton import Skeleton
 
 PLAN = [(1, 1)] * 4 + [(2, 2)] + [(2, 1)] * 2 + [(4, 2)] + [(4, 1)] * 2
 """Channels of each of ten blocks over those of the first, and its stride over time."""
+
+
+class GraphNetwork(Classifier):
+    """Ten blocks over joints and time, and the mean of the last.
+
+    Args:
+        classes: number of classes.
+        skeleton: whose joints a frame has.
+        width: channels of the first blocks.
+        block: makes a block of its input channels, output channels and stride; the first of all
+            has two input channels and no residual.
+    """
+
+    stages: ClassVar = {"tokeniser": ("norm",), "first transformer": (), "second transformer": ()}
+
+    def __init__(
+        self,
+        classes: int,
+        skeleton: Skeleton,
+        width: int,
+        block: Callable[[int, int, int], nn.Module],
+    ):
+        super().__init__()
+        self.norm = CoordinateNorm(skeleton)
+        channels = [2, *(width * factor for factor, _ in PLAN)]
+        self.blocks = nn.Sequential(
+            *(block(channels[i], channels[i + 1], stride) for i, (_, stride) in enumerate(PLAN))
+        )
+        self.head = nn.Linear(channels[-1], classes)
+
+    def encode(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
+        """Mean over frames and joints of the last block, float32 (B, 4 width).
+
+        Args:
+            segments: float32 (B, T, V), in the coordinates of the run.
+            attention: stays empty: the model has none.
+        """
+        return self.blocks(self.norm(segments)).mean(dim=(2, 3))
 
 
 class CoordinateNorm(nn.Module):

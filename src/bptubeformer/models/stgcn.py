@@ -10,16 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from bptubeformer.kinds import Count, Share
-from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.graph import adjacency
-from bptubeformer.models.graph_layers import PLAN, CoordinateNorm, over_time, residual
+from bptubeformer.models.graph_layers import GraphNetwork, over_time, residual
 from bptubeformer.models.layers import Product
 from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
 __all__ = ["STGCN"]
 
 
-class STGCN(Classifier):
+class STGCN(GraphNetwork):
     """Spatial-temporal graph convolutional network.
 
     Args:
@@ -31,11 +30,6 @@ class STGCN(Classifier):
         dropout: at the end of each block.
     """
 
-    stages: ClassVar = {
-        "tokeniser": ("norm",),
-        "first transformer": (),
-        "second transformer": (),
-    }
     counted: ClassVar = {"params": 3_076_399, "macs": 443_858_368}
 
     def __init__(
@@ -48,32 +42,21 @@ class STGCN(Classifier):
         kernel_frames: Count = 9,
         dropout: Share = 0.5,
     ):
-        super().__init__()
         graph = torch.tensor(adjacency(skeleton))
-        self.norm = CoordinateNorm(skeleton)
-        channels = [2, *(width * factor for factor, _ in PLAN)]
-        self.blocks = nn.Sequential(
-            *(
-                _Block(channels[i], channels[i + 1], stride, graph, kernel_frames, dropout, i > 0)
-                for i, (_, stride) in enumerate(PLAN)
-            )
+        super().__init__(
+            classes,
+            skeleton,
+            width,
+            lambda inputs, outputs, stride: _Block(
+                inputs, outputs, stride, graph, kernel_frames, dropout, with_residual=inputs > 2
+            ),
         )
-        self.head = nn.Linear(channels[-1], classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.normal_(module.weight, 0, 0.02)
                 nn.init.zeros_(module.bias)
             elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 nn.init.normal_(module.weight, 1, 0.02)
-
-    def encode(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
-        """Mean over frames and joints of the last block, float32 (B, 4 width).
-
-        Args:
-            segments: float32 (B, T, V), in the coordinates of the run.
-            attention: stays empty: the model has none.
-        """
-        return self.blocks(self.norm(segments)).mean(dim=(2, 3))
 
 
 class _Block(nn.Module):
