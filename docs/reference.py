@@ -17,7 +17,7 @@ import networkx
 import yaml
 
 from bptubeformer.config import OF_THE_DATASET
-from bptubeformer.models import available, kinds_of
+from bptubeformer.models import available, base_of, kinds_of
 from bptubeformer.schema import Configuration
 from bptubeformer.stages import TABLES
 
@@ -31,8 +31,8 @@ STAGES = {
 }  # fmt: skip
 """Colour of the rules of each file of workflow/rules, in the picture."""
 FIGURES = "draw_figures"
-ASKING = "comparators"
-"""A study with findings."""
+ASKING = ("comparators", "uncertainty", "identity")
+"""Studies that have tables which the first has not."""
 MODELS = CHECKOUT / "src" / "bptubeformer" / "models"
 INTRODUCTION = """\
 # The configuration, key by key
@@ -98,9 +98,14 @@ def configuration() -> str:
     models = {name: dict(_hyperparameters(MODELS / f"{name}.py")) for name in available()}
     lines.append(RUNS.format(models=", ".join(f"`{name}`" for name in models)))
     for name, found in models.items():
-        lines += [f"### {name}\n", "| key | meaning |", "|---|---|"]
-        lines += [f"| `{key}` | {meaning} |" for key, meaning in found.items()]
-        lines.append("")
+        lines.append(f"### {name}\n")
+        base = base_of(name)
+        if base:
+            lines.append(f"All keys of `{base.stem}`{', and:' if found else '.'}\n")
+        if found:
+            lines += ["| key | meaning |", "|---|---|"]
+            lines += [f"| `{key}` | {meaning} |" for key, meaning in found.items()]
+            lines.append("")
     return "\n".join(lines)
 
 
@@ -176,12 +181,12 @@ def _hyperparameters(path: Path) -> Iterator[tuple[str, str]]:
     """What the constructor of a model takes, with its meaning out of the docstring of the class."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         text = ast.get_docstring(node) if isinstance(node, ast.ClassDef) else None
-        if text and "    classes: " in text:
+        if text and ("    classes: " in text or "    of_the_base: " in text):
             arguments = text.partition("Args:\n")[2].partition("\n\n")[0]
             for name, meaning in re.findall(
                 r"^    (\w+): (.*(?:\n      .*)*)", arguments, re.MULTILINE
             ):
-                if name != "classes":
+                if name not in ("classes", "of_the_base"):
                     yield name, " ".join(meaning.replace("``", "`").split())
 
 
@@ -190,16 +195,18 @@ def rules() -> networkx.DiGraph:
 
     The rules of all notebooks are one node; so are the targets of studies.
     """
-    command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--", "all", ASKING,
+    command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--", "all", *ASKING,
                "cost", "crate"]  # fmt: skip
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     labels = re.findall(r"(\d+)\[label = \"(\w+)\"", done.stdout)
     names = {
-        number: "all" if label == ASKING else re.sub("^draw_.*", FIGURES, label)
+        number: "all" if label in ASKING else re.sub("^draw_.*", FIGURES, label)
         for number, label in labels
     }
     edges = re.findall(r"(\d+) -> (\d+)", done.stdout)
     graph = networkx.DiGraph((names[a], names[b]) for a, b in edges)
+    # A training may need another one.
+    graph.remove_edges_from(list(networkx.selfloop_edges(graph)))
     return networkx.transitive_reduction(graph)
 
 

@@ -27,6 +27,7 @@ from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.m12 import M12
 from bptubeformer.models.sttran import STTran
 from bptubeformer.models.ttubeformer import TTubeFormer
+from bptubeformer.questions import with_questions
 from bptubeformer.settings import SplitSettings, TrainingSettings
 from bptubeformer.skeleton import FOLDER
 from bptubeformer.study import Study
@@ -133,7 +134,7 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"runs": {"ST-Tran": {"kernel": [2, 3, 3]}}}, ["runs.ST-Tran.kernel", "no such key"]),
         ({"runs": {"BPT-V2": {"kernl": [2, 3, 3]}}}, ["runs.BPT-V2.kernl", "did you mean kernel"]),
         ({"runs": {"X": {"model": "cnn", "experiment": "x", "segment_length": 24}}},
-         ["runs.X.model = cnn", "no such model; one of bptse, ", ", ttran, ttubeformer"]),
+         ["runs.X.model = cnn", "no such model; one of alstm, ", ", ttran, ttubeformer"]),
         ({"runs": {"X": {"model": "sttran", "experiment": "x"}}},
          ["runs.X.segment_length is missing"]),
         ({"runs": {"a b": {"model": "sttran", "experiment": "x", "segment_length": 24}}},
@@ -161,10 +162,10 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"studies": {"paper": {"shown": "BPT-V9"}}},
          ["studies.paper.shown = BPT-V9", "no such run; one of ST-Tran"]),
         ({"studies": {"paper": {"shown": "ST-Tran"}}}, ["studies.paper.shown = ST-Tran", "parts"]),
-        ({"studies": {"partition": {"shown": "BPT-V2-limbs"}}},
-         ["studies.partition.shown = BPT-V2-limbs", "tubelets of the skeleton's body parts"]),
-        ({"runs": {"BPT-V2-limbs": {"partition": "arms"}}},
-         ["runs.BPT-V2-limbs.partition = arms", "skeleton, limbs, halves, sides or random"]),
+        ({"studies": {"partition": {"shown": "BPT-V2@limbs"}}},
+         ["studies.partition.shown = BPT-V2@limbs", "tubelets of the skeleton's body parts"]),
+        ({"runs": {"BPT-V2@limbs": {"partition": "arms"}}},
+         ["runs.BPT-V2@limbs.partition = arms", "skeleton, limbs, halves, sides or random"]),
         ({"studies": {"paper": {"shown": "TTubeFormer"}}}, ["paper.shown = TTubeFormer", "parts"]),
         ({"runs": {"BPT-V9": {"training": {"max_epochs": 1}}}},
          ["runs.BPT-V9", "no such run; known: ST-Tran, M1.2", "a new one needs model"]),
@@ -177,6 +178,22 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"studies": {"quick": {"runs": ["BPT-V9"]}}},
          ["studies.quick.runs = BPT-V9", "no such run or study; did you mean BPT-V"]),
         ({"studies": {"quick": {"runs": []}}}, ["studies.quick.runs = []", "no run is left"]),
+        ({"runs": {"BPT-inflate": {"training": {"start_from": "BPT"}}}},
+         ["runs.BPT-inflate.training.start_from = BPT", "no such run", "did you mean BPT-V"]),
+        ({"runs": {"BPT-inflate": {"training": {"start_from": "BPT-V2-longer"}}}},
+         ["runs.BPT-inflate.training.start_from = BPT-V2-longer", "needs other runs itself"]),
+        ({"runs": {"BPT-uniform": {"training": {"batch_size": 7}}}},
+         ["runs.BPT-inflate.training.start_from = BPT-uniform", "batch_size or segment_length"]),
+        ({"runs": {"BPT-V2": {"training": {"loss": "balanced-error"}}}},
+         ["runs.BPT-V2.training.loss = balanced-error", "no gradient for adam", "seagull or"]),
+        ({"studies": {"quick": {"runs": ["BPT-V2", "ST-Tran-T24", "BPT-V2-longer"]}}},
+         ["studies.quick.runs", "BPT-V2-longer needs BPT-uniform", "add it, or leave"]),
+        ({"studies": {"tubelets": {"leakage": ["BPT-inflate"]}}},
+         ["studies.tubelets.leakage", "BPT-inflate needs BPT-uniform"]),
+        ({"studies": {"quick": {"identity": ["T-Tran"]}}},
+         ["studies.quick.identity.0 = T-Tran", "no such run; one of ST-Tran-T24, BPT-V2"]),
+        ({"studies": {"quick": {"findings": {"Is it?": [["BPT-V2"], "ST-Tran-T24"]}}}},
+         ["studies.quick.findings.Is it? = [BPT-V2]", "no such run"]),
         ({"studies": {"quick": {"leakage": ["ST-Tran"]}}},
          ["studies.quick.leakage.0 = ST-Tran", "no such run; one of ST-Tran-T24, BPT-V2"]),
         ({"studies": {"quick": {"findings": {"Is it?": ["BPT-V2", "ST-Tran"]}}}},
@@ -239,10 +256,11 @@ def test_numbers_are_read_as_people_write_them(config, written, expected):
 
 
 def test_a_valid_configuration_stays_as_it_is(config):
-    """But for its arms, which have whole entries after all runs."""
+    """But for its arms, which have whole entries after all runs, and questions about several."""
     checked = check_config(config)
     runs = {name: run for name, run in checked["runs"].items() if "@" not in name}
-    assert {**checked, "runs": runs} == config
+    studies = with_questions(config["studies"])
+    assert {**checked, "runs": runs} == {**config, "studies": studies}
     assert json.dumps(checked) == json.dumps(check_config(checked))
     assert list(checked["runs"])[: len(runs)] == list(config["runs"])
 
@@ -260,7 +278,10 @@ def test_an_overlay_leaves_a_study_out_with_null_and_adds_a_run_to_the_first(con
     merged = overlay(config, {"studies": {"quick": None}, "runs": {"mine": RUN}})
     merged.update(resolve_overlays(merged, BASE))
     studies = studies_of(check_config(merged))
-    assert list(studies) == ["paper", "controls", "comparators", "tubelets", "partition"]
+    assert list(studies) == [
+        "paper", "controls", "comparators", "tubelets", "regularisation", "partition",
+        "uncertainty", "identity",
+    ]  # fmt: skip
     assert list(studies["paper"].runs)[-1] == "mine"
 
 
@@ -271,7 +292,7 @@ def test_a_question_about_a_run_that_is_left_out_is_not_asked(config):
     })  # fmt: skip
     merged.update(resolve_overlays(merged, BASE))
     asked = studies_of(check_config(merged))["comparators"].findings
-    given = config["studies"]["comparators"]["findings"]
+    given = with_questions(config["studies"])["comparators"]["findings"]
     assert set(given) - set(asked) == {"Is LSTM better than BPT-V2?", "Does the box help BPT-V2?"}
 
 
@@ -348,7 +369,7 @@ def test_a_study_whose_models_know_other_joints_is_refused_and_no_other(config):
     with pytest.raises(InputError, match=words):
         check_fits(checked, "comparators")
     words = (
-        r"partition\.runs = BPT-V2-limbs: the partition limbs is of the joints of coco-17; ntu-25"
+        r"partition\.runs = BPT-V2@limbs: the partition limbs is of the joints of coco-17; ntu-25"
     )
     with pytest.raises(InputError, match=words):
         check_fits(checked, "partition")
@@ -607,3 +628,27 @@ def test_every_text_of_the_configuration_may_be_ugly_or_is_refused_by_its_key(co
             assert str(place[-1] if isinstance(place[-1], str) else place[-2]) in str(refusal)
         else:
             assert label.isprintable()
+
+
+def test_a_run_may_have_several_arms(config):
+    merged = overlay(config, {
+        "arms": {"slow": {"training": {"learning_rate": 0.0001}}},
+        "studies": {"quick": {"runs": ["BPT-V2", "ST-Tran-T24", "BPT-V2@box@slow"]}},
+    })  # fmt: skip
+    merged.update(resolve_overlays(merged, BASE))
+    checked = check_config(merged)
+    assert model_of(checked, "BPT-V2@box@slow")["coordinates"] == "box"
+    assert training_of(checked, "BPT-V2@box@slow")["learning_rate"] == 0.0001
+    assert "BPT-V2@box@slow" in studies_of(checked)["quick"].runs
+
+
+def test_models_of_other_sources_keep_the_sizes_of_their_source(config):
+    """``architecture`` is that of the paper: a comparator shares its coordinates only."""
+    config["architecture"] |= {"depth": 3, "dropout": 0.4, "coordinates": "box"}
+    checked = check_config(config)
+    for run in ("BPT-V2", "BPT-SE", "BPT-joint", "InertialConv"):
+        assert model_of(checked, run)["depth"] == 3
+    for run in ("ST-GCN", "LightHART", "FrameTransformer", "HCAM", "LSTM"):
+        model = model_of(checked, run)
+        assert not {"depth", "dropout", "token_width", "heads"} & set(model)
+        assert model["coordinates"] == "box"

@@ -11,7 +11,7 @@ FLOORS = {
     "errors": -2, "texts": -2, "locks": -1,
     "atomic": 0, "kinds": -1, "sections": -1, "skeleton": 0, "fingerprint": 0, "metadata": 0,
     "claims": 0, "progress": 0, "stopping": 0, "reading": 0, "study": 0,
-    "arms": 1, "partition": 1, "settings": 1, "stages": 1,
+    "arms": 1, "questions": 1, "partition": 1, "settings": 1, "stages": 1,
     "data": 2, "models": 2, "schema": 2,
     "training": 3, "evaluation": 4,
     "config": 3,

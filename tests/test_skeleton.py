@@ -108,7 +108,7 @@ def test_every_joint_reaches_the_output_of_every_run(name):
 def test_the_plain_models_agree_on_every_skeleton(name):
     skeleton = load_skeleton(name)
     config = {**CONFIG, "dataset": {**CONFIG["dataset"], "skeleton": name}}
-    for run in ("BPT-V2", "BPT-8-V1", "BPT-V2-random-0", "ST-Tran-T24", "TTubeFormer"):
+    for run in ("BPT-V2", "BPT-8-V1", "BPT-V2@random-0", "ST-Tran-T24", "TTubeFormer"):
         settings = {**model_of(config, run), "depth": 1}
         model = build_model(settings, 3, skeleton)
         plain = PLAIN[settings["model"]](settings, 3, skeleton)

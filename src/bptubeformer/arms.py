@@ -1,4 +1,7 @@
-"""Arms: ``<run>@<arm>`` is a run with what the arm changes, such as its coordinates."""
+"""Arms: ``<run>@<arm>`` is a run with what the arm changes, such as its coordinates.
+
+A run may have several: ``<run>@<arm>@<arm>``.
+"""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -7,6 +10,8 @@ from typing import Any
 from bptubeformer.sections import nearest, wrong
 
 AT = "@"
+MEMBERS = ("runs", "counted", "leakage", "identity", "calibration")
+"""Keys of a study that are lists of runs."""
 
 
 def with_arms(
@@ -30,15 +35,30 @@ def with_arms(
         own = runs.get(name, {})
         if AT not in str(name) or not isinstance(own, Mapping):
             continue
-        base, _, arm = name.partition(AT)
-        whole = runs.get(base) or bases.get(base)
         # Whoever looks for a run that does not exist says so.
-        if "model" in own or not isinstance(whole, Mapping):
-            continue
-        if not isinstance(arms.get(arm), Mapping):
-            raise wrong("config", f"runs.{name}", own, f"no arm {arm}; {nearest(arm, [*arms])}")
-        runs[name] = _changed(_changed(whole, arms[arm]), own)
+        whole = _with_arm(name, runs, arms, bases)
+        if whole is not None:
+            runs[name] = whole
     return runs
+
+
+def _with_arm(
+    name: str, runs: Mapping[str, Any], arms: Mapping[str, Any], bases: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Return the whole entry of a run; None where there is no such run."""
+    own = runs.get(name)
+    if isinstance(own, Mapping) and "model" in own:
+        return own
+    base, at, arm = name.rpartition(AT)
+    if not at:
+        found = own or bases.get(name)
+        return found if isinstance(found, Mapping) else None
+    whole = _with_arm(base, runs, arms, bases)
+    if whole is None:
+        return None
+    if not isinstance(arms.get(arm), Mapping):
+        raise wrong("config", f"runs.{name}", own or {}, f"no arm {arm}; {nearest(arm, [*arms])}")
+    return _changed(_changed(whole, arms[arm]), own or {})
 
 
 def named_by_studies(config: Mapping[str, Any]) -> Iterator[str]:
@@ -50,7 +70,7 @@ def named_by_studies(config: Mapping[str, Any]) -> Iterator[str]:
         findings = study.get("findings")
         pairs = findings.values() if isinstance(findings, Mapping) else ()
         single = [study.get(key) for key in ("baseline", "shown")]
-        lists = [*(study.get(key) for key in ("runs", "counted", "leakage")), *pairs, single]
+        lists = [*(study.get(key) for key in MEMBERS), *pairs, single]
         for names in lists:
             if isinstance(names, list):
                 yield from (name for name in names if isinstance(name, str))

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from bptubeformer.arms import with_arms
+from bptubeformer.arms import MEMBERS, with_arms
 from bptubeformer.claims import printed_table
 from bptubeformer.data.addresses import refuse_secrets
 from bptubeformer.data.layout import is_file, is_folder, plain
@@ -26,12 +26,14 @@ from bptubeformer.models import (
     check_requirements,
     hyperparameters,
     lacking,
+    shared_hyperparameters,
 )
 from bptubeformer.models.geometry import check_heads, extents, side_of, tubelet_grid
 from bptubeformer.partition import AS_IT_IS
+from bptubeformer.questions import with_questions
 from bptubeformer.schema import Configuration, Training
 from bptubeformer.sections import accept, nearest, wrong
-from bptubeformer.settings import ReadingSettings
+from bptubeformer.settings import SEARCHES, WITHOUT_GRADIENT, ReadingSettings
 from bptubeformer.skeleton import COCO_17, Skeleton, known_skeletons, load_skeleton
 from bptubeformer.stages import NOTEBOOK_RESULTS, STAGES
 from bptubeformer.study import Study
@@ -42,6 +44,8 @@ SYNTHETIC = "synthetic"
 REMOTE = ("doi:", "http://", "https://")
 NOT_OF_THE_MODEL = ("model", "experiment", "training")
 """Keys of a run that are not hyperparameters of its model."""
+OF_MEMBERS = ("leakage", "identity", "calibration")
+"""Keys of a study that list some of its runs."""
 OF_THE_DATASET = ("image_size",)
 """Hyperparameters whose values the dataset has."""
 WITHOUT_EFFECT = ("checkpoint_seconds", "folds_together")
@@ -65,8 +69,7 @@ def check_config(config: Mapping[str, Any], data_elsewhere: bool = False) -> dic
     Raises:
         InputError: one line: the key, its value, and what to do.
     """
-    if isinstance(config.get("runs"), Mapping):
-        config = {**config, "runs": with_arms(config)}
+    config = written_out(config)
     _check_names(config)
     checked = accept(Configuration, config, "config")
     skeleton = skeleton_of(checked)
@@ -90,6 +93,8 @@ def check_config(config: Mapping[str, Any], data_elsewhere: bool = False) -> dic
     runs = checked["runs"]
     for name in runs:
         runs[name] = _checked_run(checked, f"runs.{name}", runs[name], skeleton)
+    for name in runs:
+        _check_training(checked, name)
     _refuse_same_names("runs", runs)
     _refuse_same_names("studies", checked["studies"])
     for name, study in checked["studies"].items():
@@ -100,6 +105,16 @@ def check_config(config: Mapping[str, Any], data_elsewhere: bool = False) -> dic
             f"folds are counted from 0; use at most {checked['split']['folds'] - 1}",
         )  # fmt: skip
     return checked
+
+
+def written_out(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with a run for each arm, and a question for each run it is about.
+
+    Raises:
+        InputError: an arm does not exist.
+    """
+    runs = {"runs": with_arms(config)} if isinstance(config.get("runs"), Mapping) else {}
+    return {**config, **runs, "studies": with_questions(config.get("studies"))}
 
 
 def left_in(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,13 +154,24 @@ def _check_study(
     members_of(config, name, "counted")
     if not members:
         raise _wrong(f"studies.{name}.runs", study["runs"], "no run is left; name one")
-    for key in ("shown", *(f"leakage.{i}" for i in range(len(study.get("leakage", ()))))):
-        run = study["leakage"][int(key.partition(".")[2])] if "." in key else study[key]
+    named_runs = {"shown": study["shown"]}
+    for key in OF_MEMBERS:
+        named_runs |= {f"{key}.{i}": run for i, run in enumerate(study.get(key, ()))}
+    for key, run in named_runs.items():
         if run not in members:
             raise _wrong(f"studies.{name}.{key}", run, f"no such run; one of {', '.join(members)}")
+    of_all_protocols = {key: study.get(key, []) for key in ("leakage", "identity")}
+    for key, named in {"runs": members, **of_all_protocols}.items():
+        for run in named:
+            for other in trained_before(config, run):
+                if other not in named:
+                    raise _wrong(
+                        f"studies.{name}.{key}", study[key],
+                        f"{run} needs {other} (runs.{run}.training); add it, or leave {run} out",
+                    )  # fmt: skip
     for question, pair in study.get("findings", {}).items():
         for run in pair or ():
-            if run not in members:
+            if isinstance(run, list) or run not in members:
                 raise _wrong(
                     f"studies.{name}.findings.{question}", run,
                     f"no such run; one of {', '.join(members)}",
@@ -157,6 +183,41 @@ def _check_study(
             "the attention figures need tubelets of the skeleton's body parts; give a run of the "
             "model bptubeformer",
         )  # fmt: skip
+
+
+def trained_before(config: Mapping[str, Any], name: str) -> list[str]:
+    """Return the runs without which a run cannot be trained: their weights or epochs are its."""
+    settings = training_of(config, name)
+    start = settings["start_from"]
+    return list(dict.fromkeys([*([start] if start else []), *settings["epochs_of"]]))
+
+
+def _check_training(config: Mapping[str, Any], name: str) -> None:
+    """Refuse a training that cannot be, or that needs runs which it cannot have."""
+    runs, settings = config["runs"], training_of(config, name)
+    if settings["loss"] == WITHOUT_GRADIENT and settings["optimiser"] not in SEARCHES:
+        raise _wrong(
+            f"runs.{name}.training.loss", WITHOUT_GRADIENT,
+            f"it has no gradient for {settings['optimiser']}; give training.optimiser "
+            f"{' or '.join(SEARCHES)}",
+        )  # fmt: skip
+    for other in trained_before(config, name):
+        key = "start_from" if other == settings["start_from"] else "epochs_of"
+        place = f"runs.{name}.training.{key}"
+        if other not in runs:
+            raise _wrong(place, other, f"no such run; {nearest(other, [*runs])}")
+        if trained_before(config, other):
+            raise _wrong(place, other, "it needs other runs itself; name one that needs none")
+        here, there = (
+            (training_of(config, run)["batch_size"], runs[run]["segment_length"])
+            for run in (name, other)
+        )
+        if here != there:
+            raise _wrong(
+                place, other,
+                "its batch_size or segment_length differ, so that an epoch has other steps; give "
+                "both runs the same",
+            )  # fmt: skip
 
 
 def members_of(config: Mapping[str, Any], study: str, key: str = "runs") -> list[str]:
@@ -194,7 +255,7 @@ def studies_of(config: Mapping[str, Any], root: Path = Path("results")) -> dict[
         config: as ``check_config`` returns it.
         root: the folder of all results.
     """
-    config = {**config, "runs": with_arms(config)}
+    config = written_out(config)
     statistics, figures = config["statistics"], config["figures"]
     shared = {
         "results": Path(root, config["dataset"]["name"]),
@@ -224,7 +285,7 @@ def studies_of(config: Mapping[str, Any], root: Path = Path("results")) -> dict[
             training={run: dict(sorted(training_of(config, run).items())) for run in runs},
             protocols=study.get("protocols", config["protocols"]),
             baseline=study["baseline"],
-            leakage=study.get("leakage", []),
+            **{key: study.get(key, []) for key in OF_MEMBERS},
             findings={q: pair for q, pair in study.get("findings", {}).items() if pair},
             shown=shown,
             shown_settings=run_columns(config, [shown])[shown],
@@ -267,7 +328,7 @@ def model_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _with_shared(config: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    known = hyperparameters(entry["model"])
+    known = shared_hyperparameters(entry["model"])
     shared = {key: value for key, value in config["architecture"].items() if key in known}
     own = {key: value for key, value in entry.items() if key not in NOT_OF_THE_MODEL}
     model = {"model": entry["model"], **shared, **own}
@@ -350,6 +411,7 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
         if not isinstance(config.get(section), Mapping):
             raise _wrong(section, config.get(section), "expected a mapping")
     config = {**config, "runs": with_arms(config, listed["runs"])}
+    config["studies"] = with_questions(config["studies"])
     for section in ("runs", "studies"):
         given = config[section]
         names = [*(n for n in listed[section] if n in given), *given]
@@ -380,7 +442,7 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
             )  # fmt: skip
         left: dict[str, Any] = {
             key: [run for run in study[key] if str(run) not in left_out]
-            for key in ("runs", "counted", "leakage")
+            for key in MEMBERS
             if isinstance(study.get(key), list)
         }
         if isinstance(study.get("findings"), Mapping):

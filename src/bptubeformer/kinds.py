@@ -198,6 +198,31 @@ Betas = Annotated[
 Precision = Annotated[Literal["fp32", "tf32", "bf16"], Kind("fp32, tf32 or bf16")]
 """Full float32; float32 whose products keep 10 bits of the mantissa; bfloat16 with float32 weights,
 reductions and tokenisers (autocast)."""
+Optimiser = Annotated[
+    Literal["adam", "adamw", "sgd", "rmsprop", "seagull", "random-search"],
+    Kind("adam, adamw, sgd, rmsprop, seagull or random-search"),
+]
+Schedule = Annotated[
+    Literal["plateau", "milestones", "cosine", "constant"],
+    Kind("plateau, milestones, cosine or constant"),
+]
+Epochs = Annotated[Sequence[Count], Kind("a list of numbers of epochs", different=True)]
+Loss = Annotated[
+    Literal["cross-entropy", "evidential-softplus", "evidential-exp", "balanced-error"],
+    Kind("cross-entropy, evidential-softplus, evidential-exp or balanced-error"),
+]
+Augmentations = Annotated[
+    Sequence[Literal["flip", "jitter", "scale", "rotate", "drop-joints", "warp-time"]],
+    Kind("a list of flip, jitter, scale, rotate, drop-joints, warp-time", different=True),
+]
+"""Changes of training segments; ``models.augmentation`` describes them."""
+Left = Annotated[Sequence[Name], Kind("a list of class names", different=True)]
+Start = Annotated[Name | None, Kind("the name of a run, or null")]
+Runs = Annotated[Sequence[Name], Kind("a list of names of runs", different=True)]
+Filters = Annotated[
+    str, Kind("same, inflated or frame-<n>", pattern=r"^(same|inflated|frame-\d{1,3})$")
+]
+"""Of a trained run, for tubelets of more frames; ``training.start`` describes them."""
 Protocol = Annotated[
     Literal["as-published", "trajectory", "video", "group", "predefined"],
     Kind("as-published, trajectory, video, group or predefined"),

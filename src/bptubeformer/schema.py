@@ -32,7 +32,7 @@ NAME = "a name of at most 100 letters, digits, dots, underscores and hyphens (it
 Name = Annotated[str, Kind(NAME, pattern=f"^{PART_OF_A_PATH}$", max_length=100)]
 RunName = Annotated[
     str,
-    Kind(f"{NAME}, or <run>@<arm>", pattern=f"^{PART_OF_A_PATH}(@{PART_OF_A_PATH})?$",
+    Kind(f"{NAME}, or <run>@<arm>", pattern=f"^{PART_OF_A_PATH}(@{PART_OF_A_PATH})*$",
          max_length=100),
 ]  # fmt: skip
 Category = Annotated[
@@ -73,6 +73,9 @@ class Dataset(section_of(ReadingSettings)):  # type: ignore[misc]
              pattern="^(md5|sha1|sha256|sha512):[0-9a-fA-F]+$"),
     ]  # fmt: skip
     max_gigabytes: Gigabytes
+    unlabelled: Annotated[
+        list[Category] | None, Kind("a list of names of folders or labels, or null")
+    ]
 
 
 class Synthetic(Section):
@@ -141,9 +144,9 @@ class Architecture(Section):
 
 Question = Annotated[str, Kind("a question in one line", pattern=line(), max_length=LONGEST)]
 Pair = Annotated[
-    list[RunName],
-    Kind("the names of two runs: is the first better than the second?", min_length=2, max_length=2,
-         different=True),
+    list[RunName | list[RunName]],
+    Kind("the names of two runs: is the first better than the second? Or lists of names, where the "
+         "question has {run} or {other}", min_length=2, max_length=2, different=True),
 ]  # fmt: skip
 
 
@@ -158,6 +161,14 @@ class StudySettings(Section):
     baseline: RunName
     shown: Annotated[str, Kind("the name of a run of the model bptubeformer, for the figures")]
     leakage: Annotated[
+        list[RunName],
+        Kind("a list of names of runs; an empty one leaves the table out", different=True),
+    ] = Field([])
+    identity: Annotated[
+        list[RunName],
+        Kind("a list of names of runs; an empty one leaves the table out", different=True),
+    ] = Field([])
+    calibration: Annotated[
         list[RunName],
         Kind("a list of names of runs; an empty one leaves the table out", different=True),
     ] = Field([])

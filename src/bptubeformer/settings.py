@@ -4,25 +4,40 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from bptubeformer.kinds import (
+    Augmentations,
     Betas,
     Camera,
     Checked,
     Count,
+    Epochs,
     Epsilon,
+    Filters,
+    Flag,
     FormatName,
     Fraction,
     Identity,
     ImageSize,
     Index,
+    Left,
     Line,
+    Loss,
+    NotNegative,
+    Optimiser,
     Positive,
     Precision,
+    Runs,
+    Schedule,
     Seed,
     Share,
+    Start,
     whole,
 )
 
 MOST_FOLDS = 1000
+SEARCHES = ("seagull", "random-search")
+"""Optimisers that need no gradient."""
+WITHOUT_GRADIENT = "balanced-error"
+"""The loss that has none."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,37 @@ class TrainingSettings(Checked):
     plateau_factor: Fraction = 0.1
     precision: Precision = "fp32"
     """Of the matrix products."""
+    optimiser: Optimiser = "adam"
+    """``betas`` and ``epsilon`` are those of Adam and AdamW; ``training.search`` has those without
+    gradients."""
+    momentum: Share = 0
+    """Of sgd and rmsprop."""
+    nesterov: Flag = False
+    """Of sgd with momentum."""
+    weight_decay: NotNegative = 0
+    schedule: Schedule = "plateau"
+    """Of the learning rate: ``plateau``: multiplied by ``plateau_factor`` where the validation loss
+    does not fall; ``milestones``: so after each of these epochs; ``cosine``: falls to 0 at
+    ``max_epochs``; ``constant``."""
+    milestones: Epochs = ()
+    loss: Loss = "cross-entropy"
+    """``balanced-error``: 1 - balanced accuracy, for a search only: it has no gradient."""
+    label_smoothing: Share = 0
+    class_weights: Flag = False
+    """True: every class has the same weight in the loss, however many segments it has."""
+    mixup: NotNegative = 0
+    """Both parameters of the Beta distribution of the shares of two mixed segments; 0: none."""
+    augmentation: Augmentations = ()
+    """Random changes of training segments, in their order."""
+    left_out: Left = ()
+    """Classes whose segments are not trained or validated on."""
+    start_from: Start = None
+    """A run with whose trained weights the training begins, fold by fold."""
+    filters: Filters = "same"
+    """From its filters of one frame to those of several: ``inflated``: each frame has an equal
+    share; ``frame-<n>``: frame n of the tubelet has all, counted from 0."""
+    epochs_of: Runs = ()
+    """Runs: the training has as many epochs as theirs together, and no early stopping."""
     seed: Seed = 0
 
 

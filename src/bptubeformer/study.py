@@ -19,7 +19,8 @@ STORE = "data/frames.safetensors"
 MODEL, RECORD, HISTORY = "model.safetensors", "run.json", "history.csv"
 PREDICTIONS, EMBEDDINGS = "predictions.parquet", "embeddings.safetensors"
 ATTENTION, MOVEMENT = "attention.safetensors", "movement.parquet"
-"""Files in the folder of a fold; the last three of the run of the figures."""
+IDENTITY, CALIBRATION = "identity.csv", "calibration.csv"
+"""Files in the folder of a fold; some of the run of the figures, or of runs that a study names."""
 TABLES, FIGURES, NOTEBOOKS, PROJECTOR = "tables", "figures", "notebooks", "projector"
 SUMMARY_FILE = "summary.md"
 """Folders and page below the folder of a study."""
@@ -54,6 +55,10 @@ class Study:
     """Questions, each with two runs: is the first better than the second?"""
     leakage: Sequence[str] = ABSENT
     """Runs that are trained under every protocol."""
+    identity: Sequence[str] = ABSENT
+    """Runs whose segments are probed for their videos, under every protocol."""
+    calibration: Sequence[str] = ABSENT
+    """Runs whose uncertainty is measured."""
     shown: str = ABSENT
     """The run of the attention and embedding figures."""
     shown_settings: Mapping[str, Any] = ABSENT

@@ -1,6 +1,7 @@
 """Models of other sources, against what their source says in words."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from bptubeformer.models import build_model
 from bptubeformer.models.augmentation import noisy, rotated, without_a_part
 from bptubeformer.models.bptshared import BPTShared
 from bptubeformer.models.bptubeformer import BPTubeFormer
+from bptubeformer.models.echogcn import JOINTS as OF_ECHO
+from bptubeformer.models.echogcn import EchoGCN, _echo_graph, _Similar
 from bptubeformer.models.factorised import _HalfTheHeads, _OverParts, _OverTime
 from bptubeformer.models.graph import CENTRE, INWARD, adjacency
+from bptubeformer.models.hsacts import _distances, _hyperedges, _HypergraphAttention, _normalised
 from bptubeformer.models.limbcnn import LimbCNN
 from bptubeformer.models.skateformer import PARTS, _in_partitions, _joints_of
 from bptubeformer.skeleton import COCO_17, load_skeleton
@@ -96,6 +100,9 @@ def test_a_partition_holds_near_or_far_frames_of_one_part_or_one_place(kind, fra
         ({"model": "inertialconv", "segment_length": 6}, "segment_length >= 7"),
         ({"model": "factorised", "segment_length": 24, "heads": 1}, "heads % 2 == 0; heads is 1"),
         ({"model": "uniformer", "segment_length": 1}, "segment_length >= frames"),
+        ({"model": "echogcn", "segment_length": 24, "width": 30}, "width % 4 == 0; width is 30"),
+        ({"model": "echogcn", "segment_length": 24, "neighbours": 6}, "neighbours <= 5"),
+        ({"model": "hsacts", "segment_length": 24, "head_width": 6}, "head_width % 4 == 0"),
     ],
 )  # fmt: skip
 def test_sizes_that_do_not_fit_a_model_are_refused(run, words):
@@ -167,3 +174,88 @@ def test_a_shared_transformer_sees_one_part_at_a_time():
     assert found.nonzero().tolist() == [[3, 1]]
     own = sum(p.numel() for p in BPTubeFormer(classes=3, depth=1).tubelet_transformers.parameters())
     assert own == 5 * sum(p.numel() for p in model.tubelet_transformers.parameters())
+
+
+LEVELS = {
+    "mid-hip": [["mid-hip"], ["neck", "left hip", "right hip"],
+                ["nose", "left shoulder", "right shoulder", "left knee", "right knee"],
+                ["left eye", "right eye", "left elbow", "right elbow", "left ankle", "right ankle"],
+                ["left ear", "right ear", "left wrist", "right wrist"]],
+    "neck": [["neck"], ["nose", "left shoulder", "right shoulder", "mid-hip"],
+             ["left eye", "right eye", "left elbow", "right elbow", "left hip", "right hip"],
+             ["left ear", "right ear", "left wrist", "right wrist", "left knee", "right knee"],
+             ["left ankle", "right ankle"]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("centre", LEVELS)
+def test_the_echo_graph_joins_each_level_to_the_next_and_the_last_to_all(centre):
+    levels = [*LEVELS[centre], OF_ECHO, OF_ECHO]
+    members, graph = _echo_graph(centre)
+    assert len(members) == len(graph) == len(levels) - 1
+    for branch, (near, far) in enumerate(pairwise(levels)):
+        near, far = (np.isin(OF_ECHO, level) for level in (near, far))
+        assert np.array_equal(members[branch] > 0, near | far)
+        for subset, edges in zip(
+            graph[branch], [np.diag(near | far), np.outer(near, far), np.outer(far, near)],
+            strict=True,
+        ):  # fmt: skip
+            assert np.array_equal(subset > 0, edges)
+            assert set(subset.sum(axis=0).round(5)) <= {0, 1}
+
+
+def test_a_neck_with_one_shoulder_is_where_that_shoulder_is():
+    model = EchoGCN(classes=3).eval()
+    seen = []
+    model.norm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    joints = 100 * torch.rand(2, 24, 17, 2) + 1
+    joints[1, :, JOINTS["left shoulder"]] = 0
+    model(joints.flatten(2))
+    places = seen[0].unflatten(-1, (-1, 2))
+    left, right = joints[:, :, JOINTS["left shoulder"]], joints[:, :, JOINTS["right shoulder"]]
+    neck = places[:, :, OF_ECHO.index("neck")]
+    torch.testing.assert_close(neck[0], (left[0] + right[0]) / 2)
+    torch.testing.assert_close(neck[1], right[1])
+    assert torch.equal(places[:, :, OF_ECHO.index("nose")], joints[:, :, JOINTS["nose"]])
+
+
+def test_similar_points_are_averaged_without_the_point_itself():
+    points = torch.tensor([[0.0, 1, 10, 12, 13.5]])
+    expected = torch.tensor([[5.5, 5, 12.75, 11.75, 11]])
+    assert torch.equal(_Similar(2)(points), torch.cat([expected, points]))
+
+
+def test_hyperedges_are_the_parts_and_both_sides():
+    edges = [{COCO_17.joints[j] for j in edge.nonzero()[0]} for edge in _hyperedges(COCO_17).T]
+    assert edges[3] == {"left knee", "right knee"}
+    assert len(edges) == 7
+    for side, edge in zip(("left", "right"), edges[5:], strict=True):
+        assert edge == {joint for joint in COCO_17.joints if joint.startswith(side)}
+
+
+def test_distances_are_steps_within_edges():
+    edges = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]])
+    assert _distances(edges).tolist() == [
+        [0, 1, 1, 2, -1], [1, 0, 1, 1, -1], [1, 1, 0, 1, -1], [2, 1, 1, 0, -1],
+        [-1, -1, -1, -1, 0],
+    ]  # fmt: skip
+
+
+def test_attention_with_hyperedges_is_that_of_its_formula():
+    torch.manual_seed(0)
+    edges = _hyperedges(COCO_17)
+    steps, shared = _distances(edges), torch.tensor(_normalised(edges))
+    layer = _HypergraphAttention(18, edges, steps, shared)
+    for parameter in (layer.centrality, layer.closeness, layer.importance):
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(1, 18, 1, 17)
+    # Degrees are 1 for the nose, 2 for all others.
+    tokens = (x[0, :, 0] + layer.centrality[:, 0, [0] + 16 * [1]]).T
+    q, k, v, e = (tokens @ layer.mapping.weight[..., 0, 0].T + layer.mapping.bias).split(18, dim=1)
+    e = shared @ e
+    for head in range(9):
+        of_head = slice(2 * head, 2 * head + 2)
+        own, keys, values, of_edges = (part[:, of_head] for part in (q, k, v, e))
+        scores = own @ keys.T + own @ of_edges.T + layer.importance[head] @ of_edges.T
+        weights = (scores / 2**0.5 + layer.closeness[torch.tensor(steps)]).softmax(dim=1)
+        torch.testing.assert_close(layer(x)[0, of_head, 0].T, weights @ values)

@@ -3,7 +3,6 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,26 +11,15 @@ from torch import nn
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.settings import TrainingSettings
 from bptubeformer.training.forward import predict
 from bptubeformer.training.loop import make_optimiser, rates_of, seed_everything, train
 from bptubeformer.training.optimiser import Adam
 from conftest import REPOSITORY
+from fakes import segments_of
 
 RUN = {"model": "bptubeformer", "segment_length": 6, "token_width": 8, "depth": 1}
-
-
-def segments_of(seed: int, count: int = 60) -> Segments:
-    """Two classes that differ in where they stand."""
-    generator = np.random.default_rng(seed)
-    labels = np.arange(count) % 2
-    frames = generator.normal(0, 1, (6 * count, 34)) + 3 * labels.repeat(6)[:, None]
-    return Segments(
-        frames=torch.from_numpy(frames.astype(np.float32)),
-        starts=torch.arange(0, 6 * count, 6),
-        labels=torch.from_numpy(labels),
-        length=6,
-    )
 
 
 def trained(settings: TrainingSettings, seed: int = 0):
@@ -76,7 +64,7 @@ def test_it_is_the_plain_loop():
         assert epoch.train_loss == pytest.approx(total / 60, rel=1e-4)
 
 
-class Scripted(nn.Module):
+class Scripted(Classifier):
     """A model whose validation loss follows a script, whatever the training does."""
 
     def __init__(self, losses: list[float]):

@@ -24,8 +24,9 @@ OPTIONS = [
 ]  # fmt: skip
 LOCAL = ("file:", "data:", "blob:", "about:")
 SHOWN = "#app img:not(nav img)"
-OF_THE_PAPER = [table for table in TABLES if table.name != "findings"]
-"""The tables of a study that asks no questions."""
+OF_STUDIES = ("findings", "retrieval", "calibration")
+OF_THE_PAPER = [table for table in TABLES if table.name not in OF_STUDIES]
+"""The tables of the study of the paper."""
 CATEGORIES = {
     "The data": {"Classes, ranges and missing joints", "Some people, places, lengths"},
     "Tables": {table.label for result in OF_THE_PAPER for table in result.outputs if table.pages},

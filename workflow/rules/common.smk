@@ -9,6 +9,7 @@ REPEATS = repeats(config["seeds"])
 TOGETHER = config["training"]["folds_together"]
 
 STORE = f"{RESULTS}/data/frames.safetensors"
+UNLABELLED = f"{RESULTS}/data/unlabelled/frames.safetensors"
 OVERVIEW = f"{RESULTS}/data/overview.html"
 RUN = f"{RESULTS}/{{protocol}}/{{run}}"
 FOLD = f"{RUN}/fold{{fold}}{{repeat}}"
@@ -76,6 +77,28 @@ def trained(file):
 def folder_of_fold(wildcards):
     """The folder of a fold of a run, with {fold} for its number."""
     return f"{RUN}/fold{{{{fold}}}}{{repeat}}".format(**wildcards)
+
+
+def folder_of_others(wildcards):
+    """The folder of a fold of another run, with {run} and {fold} for its name and number."""
+    return folder_of_fold(wildcards).replace(f"/{wildcards.run}/", "/{run}/")
+
+
+def trained_before(wildcards):
+    """Files of other runs that a training starts from, or whose epochs it has."""
+    settings = training_of(config, wildcards.run)
+    needed = (
+        [(settings["start_from"], "model.safetensors")]
+        if settings["start_from"]
+        else []
+    )
+    needed += [(run, "history.csv") for run in settings["epochs_of"]]
+    folds = FOLDS if TOGETHER else [wildcards.fold]
+    return [
+        FOLD.format(**{**wildcards, "run": run, "fold": fold}) + f"/{file}"
+        for run, file in needed
+        for fold in folds
+    ]
 
 
 def model_settings(wildcards):

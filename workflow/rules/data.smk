@@ -83,6 +83,25 @@ rule ingest:
         "2>&1 | tee {log:q}"
 
 
+if config["dataset"]["unlabelled"]:
+
+    use rule ingest as ingest_unlabelled with:
+        output:
+            store=UNLABELLED,
+            summary=f"{RESULTS}/data/unlabelled/summary.json",
+        log:
+            log_of("ingest_unlabelled"),
+        benchmark:
+            benchmark_of("ingest_unlabelled")
+        params:
+            categories=literal(as_json(config["dataset"]["unlabelled"])),
+            reading=literal(in_order(reading_of(config))),
+            skeleton=literal(as_json(skeleton_of(config).table)),
+            code=code_of("ingest"),
+        message:
+            "Read the trajectories without a class"
+
+
 rule split:
     input:
         store=STORE,

@@ -35,6 +35,77 @@ rule embed:
         "--threads {threads:q} 2>&1 | tee {log:q}"
 
 
+rule identify:
+    input:
+        store=STORE,
+        splits=splits_of,
+        models=of_all_folds("model.safetensors"),
+    output:
+        identity=of_all_folds("identity.csv"),
+    log:
+        f"{RESULTS}/logs/identify/{{protocol}}/{{run}}{{repeat}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/identify/{{protocol}}/{{run}}{{repeat}}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    resources:
+        gpu=1,
+        device=config["device"],
+        slots=config["slots_per_gpu"],
+    params:
+        splits=folder_of_splits,
+        folder=folder_of_fold,
+        folds=as_json(list(FOLDS)),
+        run=model_settings,
+        per_class=config["figures"]["per_class"],
+        seed=config["figures"]["seed"],
+        code=code_of_run("identify"),
+    message:
+        "Guess videos by {wildcards.run}, {wildcards.protocol}{wildcards.repeat}"
+    shell:
+        "python src identify --store {input.store:q} --splits {params.splits:q} --folder {params.folder:q} "
+        "--folds {params.folds:q} --run {params.run:q} --per-class {params.per_class:q} "
+        "--seed {params.seed:q} --device {resources.device:q} --slots-per-gpu {resources.slots:q} "
+        "--threads {threads:q} 2>&1 | tee {log:q}"
+
+
+rule calibrate:
+    input:
+        store=STORE,
+        splits=splits_of,
+        models=of_all_folds("model.safetensors"),
+        unlabelled=UNLABELLED if config["dataset"]["unlabelled"] else [],
+    output:
+        calibration=of_all_folds("calibration.csv"),
+    log:
+        f"{RESULTS}/logs/calibrate/{{protocol}}/{{run}}{{repeat}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/calibrate/{{protocol}}/{{run}}{{repeat}}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    resources:
+        gpu=1,
+        device=config["device"],
+        slots=config["slots_per_gpu"],
+    params:
+        splits=folder_of_splits,
+        folder=folder_of_fold,
+        folds=as_json(list(FOLDS)),
+        run=model_settings,
+        step=config["windows"]["step"],
+        per_class=config["figures"]["per_class"],
+        seed=config["figures"]["seed"],
+        code=code_of_run("calibrate"),
+    message:
+        "Uncertainty of {wildcards.run}, {wildcards.protocol}{wildcards.repeat}"
+    shell:
+        "python src calibrate --store {input.store:q} --splits {params.splits:q} --folder {params.folder:q} "
+        "--folds {params.folds:q} --run {params.run:q} --unlabelled={input.unlabelled:q} "
+        "--step {params.step:q} --per-class {params.per_class:q} --seed {params.seed:q} "
+        "--device {resources.device:q} --slots-per-gpu {resources.slots:q} --threads {threads:q} "
+        "2>&1 | tee {log:q}"
+
+
 rule attend:
     input:
         store=STORE,

@@ -8,6 +8,7 @@ rule train:
     input:
         store=STORE,
         splits=splits_of,
+        others=trained_before,
     output:
         model=trained("model.safetensors"),
         history=trained("history.csv"),
@@ -34,6 +35,7 @@ rule train:
     params:
         splits=folder_of_splits,
         folder=folder_of_fold,
+        others=folder_of_others,
         run=model_settings,
         training=lambda wildcards: in_order(
             {**training_of(config, wildcards.run), "seed": REPEATS[wildcards.repeat]}
@@ -45,7 +47,8 @@ rule train:
         "python src train --store {input.store:q} --splits {params.splits:q} --folds {resources.folds:q} "
         "--run {params.run:q} --training {params.training:q} --checkpoint-seconds {resources.checkpoint:q} "
         "--device {resources.device:q} --slots-per-gpu {resources.slots:q} --threads {threads:q} "
-        "--tensorboard {resources.tensorboard:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+        "--tensorboard {resources.tensorboard:q} --others {params.others:q} --output {params.folder:q} "
+        "2>&1 | tee {log:q}"
 
 
 # Before any training: the cost of all runs on this machine.

@@ -256,7 +256,7 @@ def of_categories(
         left_out = [name for name in names if name not in named]
         classes = list(expected)
     absent = [name for name in classes if name not in named.values()]
-    if absent or len(classes) < 2:
+    if absent or len(classes) < (2 if expected is None else 1):
         raise InputError(
             f"{len(named)} classes ({shown(', '.join(named))}); expected "
             + (f"also {shown(', '.join(absent))}" if absent else "at least two")

@@ -55,6 +55,10 @@ class Segments:
         """Other segments over the same frames; arguments int64 (N,)."""
         return Segments(self.frames, *_on_device(self.frames, starts, labels), self.length)
 
+    def at(self, index: Tensor) -> "Segments":
+        """Return the segments at some positions, int64 (n,)."""
+        return Segments(self.frames, self.starts[index], self.labels[index], self.length)
+
     def __len__(self) -> int:
         return len(self.starts)
 

@@ -79,9 +79,18 @@ class Split:
     def _about(self) -> dict[str, str | int]:
         return {"data": self.data, "segment_length": self.segment_length, "seed": self.seed}
 
-    def windows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """Starts and trajectories of the windows of one part, int64 (n,) each."""
+    def windows(
+        self, part: str, left_out: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Starts and trajectories of the windows of one part, int64 (n,) each.
+
+        Args:
+            part: one of ``PARTS_OF_SPLIT``.
+            left_out: bool, for each trajectory of the store: its windows are left out.
+        """
         chosen = self.part == PARTS_OF_SPLIT.index(part)
+        if left_out is not None:
+            chosen &= ~left_out[self.trajectory]
         return self.starts[chosen], self.trajectory[chosen]
 
     def save(self, path: Path) -> None:

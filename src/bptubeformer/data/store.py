@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +15,13 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from bptubeformer.atomic import replacing
+from bptubeformer.errors import InputError
 from bptubeformer.kinds import Fingerprint, Kind, Names
 from bptubeformer.metadata import describe, pack
 from bptubeformer.reading import reading
 from bptubeformer.sections import Record
 from bptubeformer.skeleton import COCO_17, Skeleton, read_skeleton
+from bptubeformer.texts import shown
 
 NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
 SAMPLE = 20_000
@@ -74,6 +77,20 @@ class FrameStore:
         """int64 (N,): class index of each trajectory."""
         index = {name: position for position, name in enumerate(self.categories)}
         return self.trajectories["category"].map(index).to_numpy(dtype=np.int64)
+
+    def of_classes(self, names: Sequence[str]) -> np.ndarray:
+        """Return bool (N,): trajectories of some classes.
+
+        Raises:
+            InputError: there is no such class.
+        """
+        for name in names:
+            if name not in self.categories:
+                raise InputError(
+                    f"left_out has {shown(name)}, which is no class of the data; its classes: "
+                    f"{shown(', '.join(self.categories))}"
+                )
+        return np.isin(self.labels, [self.categories.index(name) for name in names])
 
     @cached_property
     def rows(self) -> np.ndarray:

@@ -178,7 +178,9 @@ def cost_table(
         check_precision(settings.precision, device)
         length = run["segment_length"]
         split = Split.load(splits / study.protocol / f"T{length}" / "fold0.parquet")
-        windows = {part: split.windows(part) for part in ("train", "validation", "test")}
+        left_out = store.of_classes(settings.left_out)
+        windows = {part: split.windows(part, left_out) for part in ("train", "validation")}
+        windows["test"] = split.windows("test")
         segments = Segments.of(store, *windows["train"], length, device)
         speed = measure(run, settings, segments, len(store.categories), store.skeleton)
         counts = {part: len(starts) for part, (starts, _) in windows.items()}

@@ -15,7 +15,7 @@ TEXTS = frozenset({
     "category", "video", "person", "level", "part", "order", "grouping", "group",
     "comparison", "baseline", "stage", "modules", "transformer", "precision",
     "id", "where", "statement", "paper", "here", "verdict", "reason", "evidence",
-    "question", "answer",
+    "question", "answer", "representation", "measure",
 })  # fmt: skip
 """Columns of texts in all tables: a class or video may be called 0012, 1e5 or nan."""
 

@@ -32,9 +32,13 @@ class TrainedFold:
     """int64 (n,): first frame of each test window."""
     trajectory: np.ndarray
     """int64 (n,): trajectory of each test window."""
+    unknown: np.ndarray
+    """int64 (m,): first frame of each test window of a class that it was not trained on."""
     content: str
     """Hash of the content of the model."""
     device: torch.device
+    training: Mapping[str, Any]
+    """Settings of its training."""
 
     @classmethod
     def open(
@@ -68,26 +72,26 @@ class TrainedFold:
         check_model(model_file, trained, run, store)
         split = Split.load(split_file)
         split.check(store, trained.run["segment_length"], split_file)
-        return cls.of(store, trained, *split.windows("test"), device)
+        return cls.of(store, trained, split, device)
 
     @classmethod
     def of(
         cls,
         store: FrameStore,
         trained: TrainedModel,
-        starts: np.ndarray,
-        trajectory: np.ndarray,
+        split: Split,
         device: torch.device,
     ) -> "TrainedFold":
-        """Put a trained model and windows together.
+        """Put a trained model and the test windows of its classes together.
 
         Args:
             store: the dataset.
             trained: the model, trained on it.
-            starts: int64 (n,), first frame of each window.
-            trajectory: int64 (n,), trajectory of each window.
+            split: the windows of its fold.
             device: where it is used.
         """
+        left_out = store.of_classes(trained.training.get("left_out", ()))
+        starts, trajectory = split.windows("test", left_out)
         return cls(
             store=store,
             model=trained.model.to(device),
@@ -95,8 +99,10 @@ class TrainedFold:
             categories=tuple(trained.categories),
             starts=starts,
             trajectory=trajectory,
+            unknown=split.windows("test", ~left_out)[0],
             content=trained.content,
             device=device,
+            training=trained.training,
         )
 
     @property

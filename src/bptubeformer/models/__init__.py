@@ -5,7 +5,10 @@ A model file exports one class by ``__all__``. Its constructor takes keyword arg
 keys of a run.
 Their annotations (``kinds.py``, ``bool``, ``int``, ``float``, ``str``, ``Literal``, lists of them,
 ``| None``) say which values a run may give.
-A constant ``REQUIRES`` of the file may list what its values must fulfil: ``"width % heads == 0"``.
+A constructor that ends in ``**of_the_base`` has those of its base class too, a model of another
+file. A constant ``SIZES_OF_ITS_SOURCE`` says that a model does not share the sizes of the paper's,
+``architecture`` in ``config.yaml``. A constant ``REQUIRES`` may list what the values must fulfil:
+``"width % heads == 0"``.
 Every run may also have ``coordinates`` and ``image_size``, for ``coordinates.normalised``.
 Every model is a ``classifier.Classifier``: it says how segments are embedded (the class token,
 where there is one), and which of its modules are the ``tokeniser``, the ``first transformer`` and
@@ -35,6 +38,8 @@ OF_THE_DATA = ("classes", "skeleton")
 """Arguments of a constructor that are not hyperparameters."""
 OF_EVERY_MODEL = {"coordinates": kinds.Coordinates, "image_size": kinds.ImageSize}
 """Hyperparameters that no constructor has to take."""
+KNOWN = {"len": len, "max": max}
+"""Functions that a requirement may call."""
 PLAIN = {"bool": kinds.Flag, "int": kinds.Whole, "float": kinds.Number, "str": kinds.Text}
 """Kinds of the types that are not kinds themselves."""
 
@@ -49,6 +54,15 @@ def available() -> list[str]:
 def hyperparameters(model: str) -> list[str]:
     """Return the keys of a model's runs: arguments of its constructor, and ``OF_EVERY_MODEL``."""
     return list(kinds_of(model))
+
+
+@cache
+def shared_hyperparameters(model: str) -> list[str]:
+    """Return the keys that ``architecture`` sets for a model, where its run does not."""
+    tree = ast.parse((HERE / f"{model}.py").read_text(encoding="utf-8"))
+    if next(_constants(tree, "SIZES_OF_ITS_SOURCE"), False):
+        return [*OF_EVERY_MODEL]
+    return hyperparameters(model)
 
 
 def lacking(model: str, skeleton: Skeleton) -> list[str]:
@@ -99,9 +113,9 @@ def check_requirements(run: Mapping[str, Any]) -> None:
     for requirement in _requirements(path):
         tree = ast.parse(requirement, mode="eval")
         names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
-        used = {name: values[name] for name in dict.fromkeys(names)}
+        used = {name: values[name] for name in dict.fromkeys(names) if name in values}
         # The text is from the model's own file.
-        if not eval(compile(tree, str(path), "eval"), {"__builtins__": {}}, used):  # noqa: S307
+        if not eval(compile(tree, str(path), "eval"), {"__builtins__": KNOWN}, used):  # noqa: S307
             given = ", ".join(f"{name} is {value}" for name, value in used.items())
             raise ValueError(f"{run['model']} needs {requirement}; {given}")
 
@@ -140,7 +154,10 @@ def build_model(run: Mapping[str, Any], classes: int, skeleton: Skeleton = COCO_
             together.
     """
     check_run(run)
-    module = importlib.import_module(f"bptubeformer.models.{run['model']}")
+    try:
+        module = importlib.import_module(f"bptubeformer.models.{run['model']}")
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{run['model']} needs {error.name}, which is not installed") from None
     (name,) = module.__all__
     arguments = {k: value for k, value in run.items() if k not in ("model", *OF_EVERY_MODEL)}
     # A model that looks at no joint by itself needs no skeleton.
@@ -183,17 +200,15 @@ def _constructor(path: Path) -> dict[str, ast.expr] | None:
     found = _arguments(path)
     if found is None:
         return None
-    return {one.arg: one.annotation for one in found.kwonlyargs if one.annotation}
+    return {name: one.annotation for name, (one, _) in found.items() if one.annotation}
 
 
 @cache
 def _defaults(path: Path) -> dict[str, Any]:
     """Return the defaults of its keyword arguments that are literals."""
-    found = _arguments(path)
-    pairs = zip(found.kwonlyargs, found.kw_defaults, strict=True) if found else ()
     return {
-        one.arg: ast.literal_eval(default)
-        for one, default in pairs
+        name: ast.literal_eval(default)
+        for name, (_, default) in (_arguments(path) or {}).items()
         if isinstance(default, ast.Constant | ast.Tuple)
     }
 
@@ -204,8 +219,8 @@ def _requirements(path: Path) -> tuple[str, ...]:
 
 
 @cache
-def _arguments(path: Path) -> ast.arguments | None:
-    """Return the arguments of the constructor of the one class that a file exports."""
+def _arguments(path: Path) -> dict[str, tuple[ast.arg, ast.expr | None]] | None:
+    """Return the keyword arguments of the class that a file exports, each with its default."""
     if not path.is_file():
         return None
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -214,7 +229,30 @@ def _arguments(path: Path) -> ast.arguments | None:
         if isinstance(node, ast.ClassDef) and exported == [[node.name]]:
             for item in node.body:
                 if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-                    return item.args
+                    given = zip(item.args.kwonlyargs, item.args.kw_defaults, strict=True)
+                    own = {one.arg: (one, default) for one, default in given}
+                    base = base_of(path.stem) if item.args.kwarg else None
+                    return {**((_arguments(base) or {}) if base else {}), **own}
+            # A constructor of its own is not needed.
+            base = base_of(path.stem)
+            return _arguments(base) if base else None
+    return None
+
+
+def base_of(model: str) -> Path | None:
+    """Return the file of the model that a model is a subclass of; None where it is of none."""
+    tree = ast.parse((HERE / f"{model}.py").read_text(encoding="utf-8"))
+    (exported,) = _constants(tree, "__all__")
+    bases = [
+        ast.unparse(base)
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and [node.name] == exported
+        for base in node.bases
+    ]
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and {one.name for one in node.names} & {*bases}:
+            path = HERE / f"{str(node.module).rpartition('.')[2]}.py"
+            return path if _constructor(path) else None
     return None
 
 

@@ -4,14 +4,12 @@ The channel attention that ATVIO fuses two streams with, on the streams of the b
 docs/fidelity.md. Letters: P parts, B segments, n tubelets of a part, e token width.
 """
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from bptubeformer.kinds import Count, Depth, Padding, Share, Tubelet
 from bptubeformer.models.bptubeformer import BPTubeFormer
-from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["BPTSE"]
 
@@ -24,20 +22,10 @@ class BPTSE(BPTubeFormer):
     """BPTubeFormer with channel attention before the body-part transformer.
 
     Args:
-        classes: number of classes.
-        skeleton: whose joints a frame has.
-        kernel: of a tubelet: frames, rows, columns.
-        stride: of the tubelets.
-        segment_length: frames of a segment.
-        padding: of the body-part grids.
-        token_width: e, width of a tubelet token.
-        depth: blocks of each transformer.
-        heads: attention heads.
-        mlp_ratio: width of the hidden layer of a block over its own width.
-        dropout: on the residual branches.
         channel_attention: ``CA-A``: squeeze-and-excitation of the channels of all parts; ``CA-B``:
             of each part, then of all; ``CA-C``: a convolution, then its mean; ``CA-D``: one layer
             on the mean.
+        of_the_base: arguments of ``BPTubeFormer``.
     """
 
     stages: ClassVar = {
@@ -49,24 +37,11 @@ class BPTSE(BPTubeFormer):
     def __init__(
         self,
         *,
-        classes: int,
-        skeleton: Skeleton = COCO_17,
-        kernel: Tubelet = (2, "part", "part"),
-        stride: Tubelet = (2, "part", "part"),
-        segment_length: Count = 24,
-        padding: Padding = "constant",
-        token_width: Count = 32,
-        depth: Depth = 4,
-        heads: Count = 8,
-        mlp_ratio: Count = 2,
-        dropout: Share = 0.1,
         channel_attention: Literal["CA-A", "CA-B", "CA-C", "CA-D"] = "CA-A",
+        **of_the_base: Any,
     ):
-        super().__init__(
-            classes=classes, skeleton=skeleton, kernel=kernel, stride=stride,
-            segment_length=segment_length, padding=padding, token_width=token_width, depth=depth,
-            heads=heads, mlp_ratio=mlp_ratio, dropout=dropout,
-        )  # fmt: skip
+        super().__init__(**of_the_base)
+        token_width = self.tubelet_norm.weight.numel()
         parts, channels = len(self.parts), len(self.parts) * token_width
         self.of_each = nn.ModuleList(
             _squeeze(token_width) for _ in range(parts if channel_attention == "CA-B" else 0)

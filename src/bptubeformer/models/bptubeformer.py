@@ -5,14 +5,14 @@ e token width, D body-part width, n * e in the paper.
 """
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from bptubeformer.kinds import Count, Depth, Padding, Partition, Share, Tubelet
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise, weights_of
-from bptubeformer.models.tubelets import TubeletConvolution, TubeletEmbedding
+from bptubeformer.models.tubelets import Grids, TubeletConvolution, TubeletEmbedding, Tubelets
 from bptubeformer.partition import AS_IT_IS, partitioned
 from bptubeformer.skeleton import COCO_17, Skeleton
 
@@ -40,6 +40,8 @@ class BPTubeFormer(Classifier):
             runs of different kernels have body-part transformers of one size (not in the paper).
         partition: of the joints into parts; ``skeleton``, as in the paper, or another (not in the
             paper; see ``partition.partitioned``).
+        stochastic_depth: share of the training segments that the last block of a transformer
+            leaves as they are; fewer in the blocks before it (not in the paper).
 
     Raises:
         ValueError: the kernel does not fit the segment, the heads do not divide a width, or the
@@ -70,33 +72,30 @@ class BPTubeFormer(Classifier):
         dropout: Share = 0.1,
         body_part_width: Count | None = None,
         partition: Partition = AS_IT_IS,
+        stochastic_depth: Share = 0,
     ):
         super().__init__()
         self.skeleton = skeleton = partitioned(skeleton, partition)
         parts = skeleton.part_grids(padding)
         self.parts = tuple(skeleton.parts)
 
-        def encoder(width: int, groups: int | None = None) -> Encoder:
-            return Encoder(
-                width,
-                depth=depth,
-                heads=heads,
-                mlp_ratio=mlp_ratio,
-                dropout=dropout,
-                groups=groups,
-            )
-
-        convolution = TubeletConvolution(
+        sizes: dict[str, Any] = {
+            "depth": depth, "heads": heads, "mlp_ratio": mlp_ratio, "dropout": dropout,
+            "stochastic_depth": stochastic_depth,
+        }  # fmt: skip
+        convolution = self.tokeniser(
             skeleton, parts, segment_length, kernel=kernel, stride=stride, width=token_width
         )
         self.tubelet_embedding = TubeletEmbedding(convolution)
-        self.tubelet_transformers = encoder(token_width, groups=len(parts))
-        concatenated = math.prod(convolution.shape) * token_width
+        self.tubelet_transformers, tokens = self.tubelet_encoder(
+            math.prod(convolution.shape), token_width, len(parts), sizes
+        )
+        concatenated = tokens * token_width
         width = body_part_width or concatenated
         self.tubelet_norm = nn.LayerNorm(token_width, eps=EPSILON)
         self.projection = nn.Linear(concatenated, width) if body_part_width else nn.Identity()
         self.class_token = ClassToken(len(parts), width)
-        self.body_part_transformer = encoder(width)
+        self.body_part_transformer = Encoder(width, **sizes)
         self.norm = nn.LayerNorm(width, eps=EPSILON)
         self.head = nn.Linear(width, classes)
         initialise(self, self.head)
@@ -113,6 +112,14 @@ class BPTubeFormer(Classifier):
         Returns:
             float32 (B, D).
         """
+        tokens = self.class_token(self.part_tokens(segments, attention))
+        tokens = self.body_part_transformer(tokens, weights_of(attention, "body parts"))
+        return self.norm(tokens)[:, 0]
+
+    def part_tokens(
+        self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None
+    ) -> Tensor:
+        """Return the tokens of the body parts, float32 (B, P, D); arguments as for ``encode``."""
         tubelet_weights: list[Tensor] | None = None if attention is None else []
         # (B, T, V) -> (P, B, n, e)
         tubelets = self.tubelet_embedding(segments)
@@ -123,11 +130,27 @@ class BPTubeFormer(Classifier):
                 attention[name] = [
                     w.unflatten(0, (len(self.parts), -1))[part] for w in tubelet_weights
                 ]
-        # (P, B, n, e) -> (B, P, n * e) -> (B, P, D) -> (B, 1 + P, D)
-        parts = self.weigh(tubelets).flatten(2).transpose(0, 1)
-        tokens = self.class_token(self.projection(parts))
-        tokens = self.body_part_transformer(tokens, weights_of(attention, "body parts"))
-        return self.norm(tokens)[:, 0]
+        # (P, B, n, e) -> (B, P, n * e) -> (B, P, D)
+        return self.projection(self.weigh(tubelets).flatten(2).transpose(0, 1))
+
+    def tokeniser(
+        self, skeleton: Skeleton, grids: Grids, segment_length: int, **sizes: Any
+    ) -> Tubelets:
+        """Return what makes tubelets of segments; arguments as for ``TubeletConvolution``."""
+        return TubeletConvolution(skeleton, grids, segment_length, **sizes)
+
+    def tubelet_encoder(
+        self, tubelets: int, width: int, parts: int, sizes: dict[str, Any]
+    ) -> tuple[nn.Module, int]:
+        """Return what encodes the tubelets of each part, and the tokens that it makes of them.
+
+        Args:
+            tubelets: n.
+            width: e.
+            parts: P.
+            sizes: ``depth`` and other keywords of an ``Encoder``.
+        """
+        return Encoder(width, groups=parts, **sizes), tubelets
 
     def weigh(self, tubelets: Tensor) -> Tensor:
         """Return the encoded tubelets (P, B, n, e) as the body-part transformer is given them."""

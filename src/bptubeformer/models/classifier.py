@@ -1,11 +1,13 @@
 """The base of all models: segments to an embedding, and the embedding to logits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from bptubeformer.models.coordinates import normalised
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 class Classifier(nn.Module):
@@ -19,6 +21,8 @@ class Classifier(nn.Module):
     counted: ClassVar[Mapping[str, int]] = {}
     """Parameters, and MACs a segment as thop counts them, at 13 classes, 24 frames of COCO's joints
     and the default sizes: those of the source. Models of the paper have Table 2."""
+    whole_batches: ClassVar[bool] = False
+    """True for a model whose loss compares the segments of a batch with each other."""
     head: nn.Linear
     """From an embedding to logits."""
     coordinates: str = "pixels"
@@ -48,6 +52,16 @@ class Classifier(nn.Module):
     def forward(self, segments: Tensor) -> Tensor:
         """Logits (B, classes) of segments (B, T, V)."""
         return self.head(self.embed(segments))
+
+    def loss(self, segments: Tensor, targets: Tensor, criterion: Criterion) -> Tensor:
+        """Return the training loss, a scalar; a model may add to that of its logits.
+
+        Args:
+            segments: float32 (B, T, V), pixels.
+            targets: classes int64 (B,), or shares of the classes float32 (B, classes).
+            criterion: the mean loss of logits (B, classes).
+        """
+        return criterion(self(segments).float(), targets)
 
     def measure(self, batches: Iterable[Tensor]) -> None:
         """Do the model's part of ``adapt``; by default nothing.

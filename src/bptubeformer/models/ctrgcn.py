@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from bptubeformer.kinds import Count
 from bptubeformer.models.graph import adjacency
-from bptubeformer.models.graph_layers import GraphNetwork, over_time, residual
+from bptubeformer.models.graph_layers import GraphNetwork, Scales, residual
 from bptubeformer.models.layers import Product
 from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
 __all__ = ["CTRGCN"]
+SIZES_OF_ITS_SOURCE = True
 REQUIRES = ("width % 4 == 0",)
 
 REDUCTION, LEAST_RELATION = 8, 8
@@ -76,7 +77,7 @@ class _Block(nn.Module):
     ):
         super().__init__()
         self.graph = _RefinedGraph(inputs, outputs, graph)
-        self.time = _Scales(outputs, kernel_frames, stride)
+        self.time = Scales(outputs, kernel_frames, stride)
         self.residual = residual(inputs, outputs, stride) if with_residual else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,30 +114,3 @@ class _RefinedGraph(nn.Module):
             refined = graph + self.share * self.refinement[subset](relations)
             total = total + self.product(self.values[subset](x), refined.transpose(-2, -1))
         return torch.relu(self.norm(total) + self.residual(x))
-
-
-class _Scales(nn.Module):
-    """Four branches over time, with a quarter of the channels each."""
-
-    def __init__(self, width: int, frames: int, stride: int):
-        super().__init__()
-        quarter = width // 4
-
-        def narrowed(*then: nn.Module) -> nn.Sequential:
-            return nn.Sequential(
-                over_time(width, quarter, 1), nn.BatchNorm2d(quarter), nn.ReLU(),
-                *then, nn.BatchNorm2d(quarter),
-            )  # fmt: skip
-
-        self.branches = nn.ModuleList(
-            [
-                narrowed(over_time(quarter, quarter, frames, stride)),
-                narrowed(over_time(quarter, quarter, frames, stride, dilation=2)),
-                narrowed(nn.MaxPool2d((3, 1), (stride, 1), (1, 0))),
-                nn.Sequential(over_time(width, quarter, 1, stride), nn.BatchNorm2d(quarter)),
-            ]
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, J) -> (B, C, T / stride, J)."""
-        return torch.cat([branch(x) for branch in self.branches], dim=1)

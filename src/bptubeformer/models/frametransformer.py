@@ -4,7 +4,7 @@ The action network of SHARP in the ICPR 2024 volume, without hands and objects (
 Letters: B segments, T frames, V coordinates, D width.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from bptubeformer.models.ttran import TTran
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["FrameTransformer"]
+SIZES_OF_ITS_SOURCE = True
 
 
 class FrameTransformer(TTran):
@@ -22,14 +23,11 @@ class FrameTransformer(TTran):
     Args:
         classes: number of classes.
         skeleton: whose joints a frame has.
-        segment_length: frames of a segment, T.
         token_width: D, width of a frame token; not stated.
         depth: blocks of the transformer.
-        heads: attention heads; not stated.
-        mlp_ratio: width of the hidden layer of a block over its own width; not stated.
-        dropout: on the residual branches; not stated.
         masked: share of the training segments that miss a body part; not stated.
         rotation: largest angle of their rotation, in degrees; not stated.
+        of_the_base: other arguments of ``TTran``.
 
     Raises:
         ValueError: the heads do not divide the width.
@@ -42,24 +40,14 @@ class FrameTransformer(TTran):
         *,
         classes: int,
         skeleton: Skeleton = COCO_17,
-        segment_length: Count = 24,
         token_width: Count = 128,
         depth: Depth = 2,
-        heads: Count = 8,
-        mlp_ratio: Count = 2,
-        dropout: Share = 0.1,
         masked: Share = 0.5,
         rotation: NotNegative = 15,
+        **of_the_base: Any,
     ):
         super().__init__(
-            classes=classes,
-            skeleton=skeleton,
-            segment_length=segment_length,
-            token_width=token_width,
-            depth=depth,
-            heads=heads,
-            mlp_ratio=mlp_ratio,
-            dropout=dropout,
+            classes=classes, skeleton=skeleton, token_width=token_width, depth=depth, **of_the_base
         )
         self.skeleton, self.masked, self.rotation = skeleton, masked, rotation
 

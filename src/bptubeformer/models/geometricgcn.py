@@ -17,6 +17,7 @@ from bptubeformer.models.layers import Product, full_precision
 from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
 __all__ = ["GeometricGCN"]
+SIZES_OF_ITS_SOURCE = True
 
 
 class GeometricGCN(Classifier):

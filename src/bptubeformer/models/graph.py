@@ -19,6 +19,14 @@ INWARD = {
 }  # fmt: skip
 """The next joint on the way to the centre."""
 
+NECK, HIP, EARS = "neck", "mid-hip", "mid-ear"
+MEANS = {
+    NECK: ("left shoulder", "right shoulder"),
+    HIP: ("left hip", "right hip"),
+    EARS: ("left ear", "right ear"),
+}
+"""Joints that COCO does not have, as means of two that it has."""
+
 
 def adjacency(skeleton: Skeleton) -> np.ndarray:
     """Return the three subsets of neighbours: a joint itself, inward, outward.

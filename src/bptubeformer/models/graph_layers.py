@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from bptubeformer.models.classifier import Classifier
@@ -34,7 +35,7 @@ class GraphNetwork(Classifier):
         block: Callable[[int, int, int], nn.Module],
     ):
         super().__init__()
-        self.norm = CoordinateNorm(skeleton)
+        self.norm = CoordinateNorm(skeleton.values)
         channels = [2, *(width * factor for factor, _ in PLAN)]
         self.blocks = nn.Sequential(
             *(block(channels[i], channels[i + 1], stride) for i, (_, stride) in enumerate(PLAN))
@@ -54,9 +55,9 @@ class GraphNetwork(Classifier):
 class CoordinateNorm(nn.Module):
     """Batch normalisation of each coordinate of each joint: (B, T, V) -> (B, 2, T, J)."""
 
-    def __init__(self, skeleton: Skeleton):
+    def __init__(self, values: int):
         super().__init__()
-        self.norm = nn.BatchNorm1d(skeleton.values)
+        self.norm = nn.BatchNorm1d(values)
 
     def forward(self, segments: Tensor) -> Tensor:
         """Normalise, and put the coordinates first."""
@@ -80,3 +81,30 @@ def residual(inputs: int, outputs: int, stride: int) -> nn.Module:
     if inputs == outputs and stride == 1:
         return nn.Identity()
     return nn.Sequential(over_time(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+
+
+class Scales(nn.Module):
+    """Four branches over time, with a quarter of the channels each; those of CTR-GCN."""
+
+    def __init__(self, width: int, frames: int, stride: int):
+        super().__init__()
+        quarter = width // 4
+
+        def narrowed(*then: nn.Module) -> nn.Sequential:
+            return nn.Sequential(
+                over_time(width, quarter, 1), nn.BatchNorm2d(quarter), nn.ReLU(),
+                *then, nn.BatchNorm2d(quarter),
+            )  # fmt: skip
+
+        self.branches = nn.ModuleList(
+            [
+                narrowed(over_time(quarter, quarter, frames, stride)),
+                narrowed(over_time(quarter, quarter, frames, stride, dilation=2)),
+                narrowed(nn.MaxPool2d((3, 1), (stride, 1), (1, 0))),
+                nn.Sequential(over_time(width, quarter, 1, stride), nn.BatchNorm2d(quarter)),
+            ]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, J) -> (B, C, T / stride, J)."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)

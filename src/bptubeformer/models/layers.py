@@ -138,12 +138,16 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """(..., B, N, D) -> (..., B, N, D)."""
+        mixed = self.core(*self.split(x), weights)
+        # (... * B, H, N, d) -> (..., B, N, D)
+        return self.out(mixed.transpose(1, 2).reshape(x.shape))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values of the heads: (..., B, N, D) -> (... * B, H, N, d)."""
         # (..., B, N, 3 D) -> (3, ... * B, H, N, d)
         qkv = self.qkv(x).flatten(0, -3).unflatten(-1, (3, self.heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        mixed = self.core(q, k, v, weights)
-        # (... * B, H, N, d) -> (..., B, N, D)
-        return self.out(mixed.transpose(1, 2).reshape(x.shape))
+        return q, k, v
 
 
 class Dropout(nn.Module):
@@ -164,6 +168,21 @@ class Dropout(nn.Module):
         return (x * kept).mul_(2**16 / (2**16 - dropped))
 
 
+class StochasticDepth(nn.Module):
+    """Leaves a branch out, for a random share of the segments in training."""
+
+    def __init__(self, share: float):
+        super().__init__()
+        self.share = share
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """(..., B, N, D) -> (..., B, N, D); what is kept is scaled up."""
+        if not (self.training and self.share):
+            return branch
+        kept = torch.rand((*branch.shape[:-2], 1, 1), device=branch.device) >= self.share
+        return branch * kept / (1 - self.share)
+
+
 class Block(nn.Module):
     """Pre-norm encoder block."""
 
@@ -175,6 +194,7 @@ class Block(nn.Module):
         mlp_ratio: int,
         dropout: float,
         groups: int | None = None,
+        stochastic_depth: float = 0,
     ):
         super().__init__()
         self.norm1 = layer_norm(width, groups)
@@ -185,7 +205,7 @@ class Block(nn.Module):
             nn.GELU(),
             linear(mlp_ratio * width, width, groups),
         )
-        self.drop = Dropout(dropout)
+        self.drop = nn.Sequential(Dropout(dropout), StochasticDepth(stochastic_depth))
 
     def forward(self, x: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """(..., B, N, D) -> (..., B, N, D)."""
@@ -205,6 +225,8 @@ class Encoder(nn.Module):
         dropout: on the residual branches.
         groups: number G of groups of tokens, each of which has an encoder of its own; all are
             computed at once. None: one encoder.
+        stochastic_depth: share of the segments that the last block leaves as they are in training;
+            it grows with the depth.
     """
 
     def __init__(
@@ -216,13 +238,17 @@ class Encoder(nn.Module):
         mlp_ratio: int,
         dropout: float,
         groups: int | None = None,
+        stochastic_depth: float = 0,
     ):
         super().__init__()
         self.groups, self.heads = groups, heads
         self.blocks = nn.ModuleList(
-            Block(width, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout, groups=groups)
-            for _ in range(depth)
-        )
+            Block(
+                width, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout, groups=groups,
+                stochastic_depth=stochastic_depth * (block + 1) / depth,
+            )
+            for block in range(depth)
+        )  # fmt: skip
 
     def forward(self, x: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """(..., B, N, D) -> (..., B, N, D).

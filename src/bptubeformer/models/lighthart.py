@@ -16,6 +16,7 @@ from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, full_precis
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["LightHART"]
+SIZES_OF_ITS_SOURCE = True
 REQUIRES = ("segment_length % patch_frames == 0", "channels % heads == 0")
 
 KERNEL = 9

@@ -16,6 +16,7 @@ from bptubeformer.models.layers import two_layers
 from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
 __all__ = ["LimbCNN"]
+SIZES_OF_ITS_SOURCE = True
 REQUIRES = ("segment_length > depth * (kernel_frames - 1)",)
 
 LIMBS = {

@@ -15,6 +15,7 @@ from bptubeformer.models.layers import two_layers
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["LSTM"]
+SIZES_OF_ITS_SOURCE = True
 
 
 class LSTM(Classifier):

@@ -13,20 +13,15 @@ from torch import Tensor, nn
 
 from bptubeformer.kinds import Count, Share
 from bptubeformer.models.classifier import Classifier
+from bptubeformer.models.graph import EARS, HIP, MEANS, NECK
 from bptubeformer.models.graph_layers import over_time
 from bptubeformer.models.layers import Product, full_precision
 from bptubeformer.skeleton import COCO_17, CocoSkeleton, Skeleton
 
 __all__ = ["SkateFormer"]
+SIZES_OF_ITS_SOURCE = True
 REQUIRES = ("segment_length % (8 * partition_length) == 0", "width % 32 == 0")
 
-NECK, HIP, EARS = "neck", "mid-hip", "mid-ear"
-MEANS = {
-    NECK: ("left shoulder", "right shoulder"),
-    HIP: ("left hip", "right hip"),
-    EARS: ("left ear", "right ear"),
-}
-"""Joints that COCO does not have, as means of two that it has."""
 PARTS = (
     (NECK, "right shoulder", "right elbow", "right wrist"),
     (NECK, "left shoulder", "left elbow", "left wrist"),

@@ -16,6 +16,7 @@ from bptubeformer.models.layers import Product
 from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
 __all__ = ["STGCN"]
+SIZES_OF_ITS_SOURCE = True
 
 
 class STGCN(GraphNetwork):

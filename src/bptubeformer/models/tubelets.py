@@ -6,6 +6,7 @@ e token width, K values of a tubelet, V values of a frame.
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,6 +18,27 @@ from torch import Tensor, nn
 from bptubeformer.models.geometry import extents, tubelet_grid
 from bptubeformer.models.layers import Stacked, full_precision
 from bptubeformer.skeleton import Skeleton
+
+Grids = Sequence[Sequence[Sequence[int]]]
+"""Joint index of every cell (G, R, R); ``no_joint`` where the cell holds 0."""
+
+
+class Tubelets(Protocol):
+    """A layer that makes tubelets of segments."""
+
+    shape: tuple[int, int, int]
+    """Tubelets of a grid along time, rows and columns."""
+    frames: tuple[int, int]
+    """Frames of a tubelet, and between the first ones of two tubelets."""
+
+    @property
+    def bias(self) -> nn.Parameter:
+        """(G, e)."""
+        ...
+
+    def __call__(self, segments: Tensor) -> Tensor:
+        """(B, T, V) -> (G, B, n, e), tubelets in the order of time, rows, columns."""
+        ...
 
 
 class TubeletConvolution(Stacked):
@@ -38,15 +60,13 @@ class TubeletConvolution(Stacked):
     """
 
     shape: tuple[int, int, int]
-    """Tubelets of a grid along time, rows and columns."""
     frames: tuple[int, int]
-    """Frames of a tubelet, and between the first ones of two tubelets."""
     values: Tensor
 
     def __init__(
         self,
         skeleton: Skeleton,
-        cells: Sequence[Sequence[Sequence[int]]],
+        cells: Grids,
         segment_length: int,
         *,
         kernel: Sequence[int | str],
@@ -79,7 +99,7 @@ class TubeletConvolution(Stacked):
 class TubeletEmbedding(Stacked):
     """Tubelets as tokens: a convolution over each grid, and a learned position for each tubelet."""
 
-    def __init__(self, convolution: TubeletConvolution):
+    def __init__(self, convolution: Tubelets):
         super().__init__()
         grids, width = convolution.bias.shape
         self.convolution = convolution

@@ -16,6 +16,7 @@ from bptubeformer.models.tubelets import TubeletConvolution
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["UniFormer"]
+SIZES_OF_ITS_SOURCE = True
 REQUIRES = ("segment_length >= frames", "width % heads == 0")
 
 

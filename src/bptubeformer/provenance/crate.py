@@ -60,6 +60,7 @@ CODE = (
 """What of the checkout is needed to compute the results again."""
 KEPT = (
     "benchmarks", "cost.csv", "cost.md", "data/splits", "data/rejected.csv", "data/summary.json",
+    "data/unlabelled",
 )  # fmt: skip
 """Results that are handed on, in addition to studies and folds."""
 CONFIG, INPUTS, WEIGHTS = "config.json", "inputs.json", "weights.json"

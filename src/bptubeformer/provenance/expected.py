@@ -17,6 +17,7 @@ from bptubeformer.reading import reading
 from bptubeformer.settings import SplitSettings, TrainingSettings
 from bptubeformer.study import STORE
 from bptubeformer.texts import shown
+from bptubeformer.training.start import resolved
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Expected:
             splits = self.splits[protocol, model["segment_length"]]
             for fold, seed, folder in study.fold_folders(protocol, run):
                 training = TrainingSettings(**settings, seed=seed + splits[fold].seed)
+                training = resolved(training, folder.parents[1] / "{run}" / folder.name)
                 found.append(Trained(protocol, run, fold, seed, folder, model, training))
         return found
 

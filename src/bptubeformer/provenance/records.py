@@ -223,11 +223,17 @@ class Records:
             "code": record["fingerprints"]["code"],
             "model": record["fingerprints"]["model"],
         }
+        if one.training.start_from is not None:
+            start = one.folder.parents[1] / one.training.start_from / one.folder.name / RECORD
+            expected["start"] = read_record(start, TrainingRecord)["fingerprints"]["model"]
         if self.crate.code == package_fingerprint():
             model = one.model["model"]
             expected["code"] = stage_fingerprint("bptubeformer.training.job", model)
         yield from _unequal(f"{place}, fingerprints", record["fingerprints"], expected)
-        segments = {part: len(split.windows(part)[0]) for part in PARTS_OF_SPLIT if part != "test"}
+        left_out = self.expected.store.of_classes(one.training.left_out)
+        segments = {
+            part: len(split.windows(part, left_out)[0]) for part in PARTS_OF_SPLIT if part != "test"
+        }
         yield from _unequal(f"{place}, segments", record["segments"], segments)
         path = ("splits", one.protocol, f"T{one.splits[1]}", f"fold{one.fold}.parquet")
         if PurePosixPath(record["split"]).parts[-4:] != path:
@@ -278,7 +284,8 @@ class Records:
     ) -> Iterator[str]:
         path = one.folder / PREDICTIONS
         place, found = self.file(path), Predictions.load(path)
-        starts, trajectory = split.windows("test")
+        left_out = self.expected.store.of_classes(one.training.left_out)
+        starts, trajectory = split.windows("test", left_out)
         for key, here, expected in (
             ("window_start", found.starts, starts),
             ("trajectory", found.trajectory, trajectory),

@@ -28,6 +28,7 @@ from bptubeformer.study import ATTENTION, EMBEDDINGS, HISTORY, MODEL, MOVEMENT, 
 from bptubeformer.training.device import Machine
 from bptubeformer.training.forward import evaluate
 from bptubeformer.training.precision import check_precision
+from bptubeformer.training.recipe import Recipe
 from bptubeformer.training.record import read_history
 
 TOLERANCES = {"fp32": 1e-4, "tf32": 2e-2, "bf16": 1e-1}
@@ -95,7 +96,7 @@ class Replay:
         """
         split = self.expected.split(one)
         trained = load_model(model)
-        fold = TrainedFold.of(self.store, trained, *split.windows("test"), device)
+        fold = TrainedFold.of(self.store, trained, split, device)
         precision = one.training.precision
         used, tolerance = _usable(precision, device), TOLERANCES[precision]
         found = Predictions.load(one.folder / PREDICTIONS)
@@ -127,9 +128,12 @@ class Replay:
         self, one: Trained, fold: TrainedFold, precision: str, tolerance: float
     ) -> Iterator[str]:
         """The loss of the epoch whose weights were kept."""
-        starts, trajectory = self.expected.split(one).windows("validation")
+        left_out = self.store.of_classes(one.training.left_out)
+        starts, trajectory = self.expected.split(one).windows("validation", left_out)
         segments = Segments.of(self.store, starts, trajectory, one.splits[1], fold.device)
-        loss, accuracy = evaluate(fold.model, segments, precision)
+        loss, accuracy = evaluate(
+            fold.model, segments, precision, Recipe(one.training).validation_loss
+        )
         history = read_history(one.folder / HISTORY)
         row = int(history["validation_loss"].idxmin())
         recorded = history.loc[row, ["validation_loss", "validation_accuracy"]].to_numpy(float)

@@ -80,6 +80,7 @@ class Again:
             machine.device if on_gpu else "cpu",
             machine.threads if on_gpu else min(record["threads"], os.cpu_count() or 1),
             folder,
+            others=one.folder.parents[1] / "{run}" / one.folder.name,
         )  # fmt: skip
         return cls(expected, one, folder)
 
@@ -139,8 +140,8 @@ class Again:
     def _score(self, store: Path) -> float:
         """Balanced accuracy of the new model on the test segments."""
         trained = load_model(self.folder / MODEL)
-        windows = self.expected.split(self.one).windows("test")
-        fold = TrainedFold.of(FrameStore.load(store), trained, *windows, torch.device("cpu"))
+        split = self.expected.split(self.one)
+        fold = TrainedFold.of(FrameStore.load(store), trained, split, torch.device("cpu"))
         return scores(fold.labels, logits_of(fold, "fp32"))["balanced_accuracy"]
 
 

@@ -15,10 +15,22 @@ INFERENCE_BATCH = {"cpu": 100, "cuda": 1000}
 """Segments of a batch where no gradients are kept; on a CPU, what its caches hold is faster."""
 
 
-def evaluate(model: nn.Module, segments: Segments, precision: str) -> tuple[float, float]:
-    """Mean cross-entropy (nats) and accuracy over segments."""
+def evaluate(
+    model: nn.Module,
+    segments: Segments,
+    precision: str,
+    loss_of: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+) -> tuple[float, float]:
+    """Mean loss (nats) and accuracy over segments.
+
+    Args:
+        model: on the device of the segments.
+        segments: to be classified.
+        precision: of the matrix products.
+        loss_of: of logits (N, classes) and labels (N,), a scalar.
+    """
     logits, labels = predict(model, segments, precision), segments.labels.long()
-    loss = F.cross_entropy(logits, labels).item()
+    loss = loss_of(logits, labels).item()
     accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
     return loss, accuracy
 

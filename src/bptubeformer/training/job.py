@@ -34,7 +34,9 @@ from bptubeformer.training.checkpoint import FILE, Checkpoint
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine, choose_device, name_of
 from bptubeformer.training.loop import Epoch, seed_everything, train
 from bptubeformer.training.precision import check_precision
+from bptubeformer.training.recipe import Recipe
 from bptubeformer.training.scalars import Scalars
+from bptubeformer.training.start import folder_of, resolved, start_from
 
 
 def train_folds(
@@ -47,6 +49,7 @@ def train_folds(
     checkpoint_seconds: Index = 0,
     machine: Machine = DEFAULT_MACHINE,
     tensorboard: Path | None = None,
+    others: Path | None = None,
 ) -> None:
     """Train one run on folds, one after the other.
 
@@ -61,6 +64,8 @@ def train_folds(
         checkpoint_seconds: time between checkpoints; 0 for one after each epoch.
         machine: where it is trained.
         tensorboard: folder for the scalars of a fold, with {fold} for its number.
+        others: folder of a fold of another run, with {run} and {fold}: those that the training
+            starts from, or whose epochs it has.
 
     Raises:
         InputError: as for ``train_fold``.
@@ -72,6 +77,7 @@ def train_folds(
             machine.threads, of_fold(output, fold), machine.slots_per_gpu, checkpoint_seconds,
             final=len(folds) == 1,
             tensorboard=of_fold(tensorboard, fold) if tensorboard else None,
+            others=of_fold(others, fold) if others else None,
         )  # fmt: skip
     for fold in folds:
         Checkpoint(of_fold(output, fold) / FILE).remove()
@@ -89,6 +95,7 @@ def train_fold(
     checkpoint_seconds: float = 0,
     final: bool = True,
     tensorboard: Path | None = None,
+    others: Path | None = None,
 ) -> None:
     """Train a model and write ``model.safetensors``, ``history.csv`` and ``run.json``.
 
@@ -108,6 +115,7 @@ def train_fold(
         final: False if the checkpoint is kept: the job goes on with other folds, and an interrupted
             job loses its outputs.
         tensorboard: folder for scalars; None writes none.
+        others: folder of the fold of another run, with {run} for its name.
 
     Raises:
         InputError: the device or the precision is not there, the split is not of the store, memory
@@ -119,14 +127,15 @@ def train_fold(
     device = choose_device(device_name, slots_per_gpu)
     check_precision(settings.precision, device)
     store, split = FrameStore.load(store_file), Split.load(split_file)
-    settings = replace(settings, seed=settings.seed + split.seed)
+    settings = resolved(replace(settings, seed=settings.seed + split.seed), others)
     with torch.device("meta"):
         built(run, len(store.categories), store.skeleton)
     length = run["segment_length"]
     split.check(store, length, split_file)
-    starts, trajectory = split.windows("train")
+    left_out = store.of_classes(settings.left_out)
+    starts, trajectory = split.windows("train", left_out)
     train_segments = Segments.of(store, starts, trajectory, length, device)
-    starts, trajectory = split.windows("validation")
+    starts, trajectory = split.windows("validation", left_out)
     validation_segments = train_segments.choose(starts, store.labels[trajectory])
     label = "/".join(output.parts[-3:])
     print(
@@ -174,14 +183,20 @@ def train_fold(
             torch.cuda.reset_peak_memory_stats(device)
         seed_everything(settings.seed)
         model = built(run, len(store.categories), store.skeleton).to(device)
-        model.adapt(
-            train_segments[slice(first, first + settings.batch_size)][0]
-            for first in range(0, len(train_segments), settings.batch_size)
-        )
+        if settings.start_from is not None:
+            folder = folder_of(others, settings.start_from)
+            fingerprints["start"] = start_from(model, folder, settings.filters)
+        else:
+            model.adapt(
+                train_segments[slice(first, first + settings.batch_size)][0]
+                for first in range(0, len(train_segments), settings.batch_size)
+            )
+        recipe = Recipe.of(settings, train_segments, len(store.categories), store.skeleton)
         ready = time.perf_counter() - began
         training = train(
-            model, train_segments, validation_segments, settings, report, checkpoint, begun, say
-        )
+            model, train_segments, validation_segments, settings, report, checkpoint, begun, say,
+            recipe,
+        )  # fmt: skip
         model.load_state_dict(training.weights)
         save_model(
             output / MODEL,

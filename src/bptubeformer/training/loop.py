@@ -1,6 +1,7 @@
 """The training of one model on one fold: paper, section 3, "Implementation details"."""
 
 import copy
+import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,13 @@ from torch import Tensor, nn
 
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError
-from bptubeformer.settings import TrainingSettings
+from bptubeformer.models.classifier import Classifier
+from bptubeformer.settings import SEARCHES, TrainingSettings
 from bptubeformer.training.checkpoint import Checkpoint
 from bptubeformer.training.forward import evaluate
-from bptubeformer.training.optimiser import Adam
+from bptubeformer.training.optimiser import SGD, Adam, AdamW, RMSprop
+from bptubeformer.training.recipe import Recipe
+from bptubeformer.training.search import SEGMENTS, Search
 from bptubeformer.training.step import Step
 
 SCHEDULE_STATE = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
@@ -76,25 +80,31 @@ class Trainer:
         segments: the training segments.
         settings: of the optimiser, the schedule and the stopping.
         say: called with a line where memory is too short or a CUDA graph fails.
+        recipe: changes of the segments, and their loss; that of the settings if left out.
     """
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Classifier,
         segments: Segments,
         settings: TrainingSettings,
         say: Callable[[str], None] = print,
+        recipe: Recipe | None = None,
     ):
         device = segments.frames.device
         self.model = model
         self.settings = settings
+        self.recipe = recipe or Recipe(settings)
         self.training = Training()
         self.order = torch.Generator(device=device).manual_seed(settings.seed)
         self.optimiser = make_optimiser(model, settings)
         self.schedule = make_schedule(self.optimiser, settings)
+        searched = settings.optimiser in SEARCHES
+        self.search = Search(model, settings, self.recipe) if searched else None
         self.step = Step(
-            model, self.optimiser, segments, settings.batch_size, settings.precision, report=say
-        )
+            model, self.optimiser, segments, settings.batch_size, settings.precision,
+            captured=settings.optimiser == "adam", report=say, recipe=self.recipe,
+        )  # fmt: skip
 
     @property
     def done(self) -> bool:
@@ -110,8 +120,13 @@ class Trainer:
         began = time.perf_counter()
         number, settings = len(self.training.history) + 1, self.settings
         rate = self.rate
-        train_loss = self._train(number)
-        validation_loss, accuracy = evaluate(self.model, validation_segments, settings.precision)
+        if self.search:
+            train_loss = self._search(self.search, number, validation_segments)
+        else:
+            train_loss = self._train(number)
+        validation_loss, accuracy = evaluate(
+            self.model, validation_segments, settings.precision, self.recipe.validation_loss
+        )
         if not np.isfinite(validation_loss):
             raise not_finite(f"epoch {number}: the validation loss", validation_loss, settings)
         history = self.training.history
@@ -129,7 +144,7 @@ class Trainer:
         )
         history.append(epoch)
         self.rate = rate
-        self.schedule.step(validation_loss)
+        next_rate(self.optimiser, self.schedule, settings, number, validation_loss)
         return epoch
 
     @property
@@ -150,6 +165,15 @@ class Trainer:
             raise not_finite(where, losses[batch], self.settings)
         return float((losses * sizes).sum() / sizes.sum())
 
+    def _search(self, search: Search, number: int, validation_segments: Segments) -> float:
+        # The same segments in each epoch, of a generator that draws nothing else.
+        order = torch.Generator().manual_seed(self.settings.seed)
+        chosen = torch.randperm(len(validation_segments), generator=order)[:SEGMENTS]
+        search.iterate(number, validation_segments.at(chosen.to(self.order.device)))
+        return evaluate(
+            self.model, self.step.segments, self.settings.precision, self.recipe.validation_loss
+        )[0]
+
     def _warm_up(self, number: int) -> Callable[[float], None] | None:
         """Return what sets the learning rate at a share of an epoch; None after the warm-up."""
         epochs, full = self.settings.warmup_epochs, self.rate
@@ -167,6 +191,8 @@ class Trainer:
             "generator.order": self.order.get_state(),
             "generator.cpu": torch.get_rng_state(),
         }
+        if self.search:
+            tensors |= {f"search.{name}": value for name, value in self.search.state().items()}
         if self.order.device.type == "cuda":
             tensors["generator.cuda"] = torch.cuda.get_rng_state(self.order.device)
         return tensors, {
@@ -203,6 +229,8 @@ class Trainer:
         self.step.micro_batch = state["micro_batch"]
         self.optimiser.param_groups[0]["lr"] = rate
         self.rate = state["learning_rate"]
+        if self.search:
+            self.search.restore(named("search."))
         self.order.set_state(tensors["generator.order"])
         torch.set_rng_state(tensors["generator.cpu"])
         if device.type == "cuda":
@@ -218,7 +246,7 @@ def not_finite(what: str, value: float, settings: TrainingSettings) -> InputErro
 
 
 def train(
-    model: nn.Module,
+    model: Classifier,
     train_segments: Segments,
     validation_segments: Segments,
     settings: TrainingSettings,
@@ -226,11 +254,12 @@ def train(
     checkpoint: Checkpoint | None = None,
     begun: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None = None,
     say: Callable[[str], None] = print,
+    recipe: Recipe | None = None,
 ) -> Training:
     """Train until the validation loss has not fallen for ``early_stopping_patience`` epochs.
 
-    Adam and cross-entropy; every epoch sees every training segment once, in an order drawn from a
-    generator of its own. The test set is not seen here.
+    In the paper by Adam and cross-entropy. Every epoch sees every training segment once, in an
+    order drawn from a generator of its own. The test set is not seen here.
 
     Args:
         model: on the device of the segments; trained in place, left with its last weights.
@@ -242,11 +271,12 @@ def train(
         begun: what an interrupted training left there, as ``Checkpoint.load`` gives it; this one
             goes on from it. On a CPU with as many threads, to the bit.
         say: called with a line where memory is too short or a CUDA graph fails.
+        recipe: changes of the segments, and their loss; that of the settings if left out.
 
     Raises:
         InputError: the loss is no longer finite, or memory is too short for one segment.
     """
-    trainer = Trainer(model, train_segments, settings, say)
+    trainer = Trainer(model, train_segments, settings, say, recipe)
     if begun is not None:
         trainer.restore(*begun)
     while not trainer.done:
@@ -259,17 +289,23 @@ def train(
     return trainer.training
 
 
-def make_optimiser(model: nn.Module, settings: TrainingSettings) -> Adam:
-    """Adam, as one kernel, over the parameters of a model on its device."""
+def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Make the optimiser of the parameters of a model on its device."""
     device = next(model.parameters()).device
-    captured = device.type == "cuda"
     rate = float(settings.learning_rate)
-    return Adam(
+    moments: dict[str, Any] = {"momentum": settings.momentum, "weight_decay": settings.weight_decay}
+    if settings.optimiser in ("sgd", *SEARCHES):
+        return SGD(model.parameters(), lr=rate, nesterov=settings.nesterov, fused=True, **moments)
+    if settings.optimiser == "rmsprop":
+        return RMSprop(model.parameters(), lr=rate, eps=settings.epsilon, **moments)
+    captured = settings.optimiser == "adam" and device.type == "cuda"
+    return (Adam if settings.optimiser == "adam" else AdamW)(
         model.parameters(),
         # A tensor, where the step is captured: it then sees the learning rate fall.
         lr=torch.tensor(rate, device=device) if captured else rate,
         betas=(float(settings.betas[0]), float(settings.betas[1])),
         eps=settings.epsilon,
+        weight_decay=settings.weight_decay,
         fused=True,
         capturable=captured,
     )
@@ -298,6 +334,32 @@ def make_schedule(
     )
 
 
+def next_rate(
+    optimiser: torch.optim.Optimizer,
+    plateau: torch.optim.lr_scheduler.ReduceLROnPlateau,
+    settings: TrainingSettings,
+    epochs: int,
+    validation_loss: float,
+) -> None:
+    """Set the learning rate of the epoch that follows so many epochs.
+
+    Args:
+        optimiser: whose learning rate it is.
+        plateau: made by ``make_schedule``.
+        settings: with the schedule.
+        epochs: that are over.
+        validation_loss: of the last.
+    """
+    full = settings.learning_rate
+    if settings.schedule == "plateau":
+        plateau.step(validation_loss)
+    elif settings.schedule == "milestones":
+        passed = sum(epochs >= milestone for milestone in settings.milestones)
+        set_rate(optimiser, full * settings.plateau_factor**passed)
+    elif settings.schedule == "cosine":
+        set_rate(optimiser, full * (1 + math.cos(math.pi * epochs / settings.max_epochs)) / 2)
+
+
 def has_ended(validation_losses: Sequence[float], settings: TrainingSettings) -> bool:
     """Return True if a training with these losses, an epoch each, has ended."""
     epochs = len(validation_losses)
@@ -315,7 +377,7 @@ def rates_of(validation_losses: Sequence[float], settings: TrainingSettings) -> 
     for epoch, loss in enumerate(validation_losses, start=1):
         full = float(optimiser.param_groups[0]["lr"])
         rates.append(full * warmed_up(epoch, settings.warmup_epochs))
-        schedule.step(loss)
+        next_rate(optimiser, schedule, settings, epoch, loss)
     return rates
 
 

@@ -1,13 +1,9 @@
-"""Adam as torch has it, but without importing the compiler that torch has too."""
+"""Optimisers as torch has them, but without importing the compiler that torch has too."""
 
 import inspect
 from typing import Any
 
 import torch
-
-STEP = inspect.unwrap(torch.optim.Adam.step)
-"""Adam's step as torch wrote it; what torch wraps it in imports ``torch._dynamo``: half of the time
-from the start of a training to its first step."""
 
 for wrapped in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
     function: Any = inspect.unwrap(getattr(torch.optim.Optimizer, wrapped))
@@ -15,10 +11,30 @@ for wrapped in ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
     function.__dynamo_disable = function
 
 
-class Adam(torch.optim.Adam):
-    """``torch.optim.Adam``, to the bit."""
+class _Uncompiled:
+    """The base of optimisers that step as torch wrote it.
+
+    The function that torch wraps a step in imports ``torch._dynamo``: half of the time from the
+    start of a training to its first step.
+    """
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:
         """Take a step."""
-        STEP(self, closure)
+        inspect.unwrap(super().step)(self, closure)  # type: ignore[misc]
+
+
+class Adam(_Uncompiled, torch.optim.Adam):  # type: ignore[misc]
+    """``torch.optim.Adam``, to the bit."""
+
+
+class AdamW(_Uncompiled, torch.optim.AdamW):  # type: ignore[misc]
+    """``torch.optim.AdamW``, to the bit."""
+
+
+class SGD(_Uncompiled, torch.optim.SGD):  # type: ignore[misc]
+    """``torch.optim.SGD``, to the bit."""
+
+
+class RMSprop(_Uncompiled, torch.optim.RMSprop):  # type: ignore[misc]
+    """``torch.optim.RMSprop``, to the bit."""

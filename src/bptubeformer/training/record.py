@@ -55,12 +55,16 @@ class Memory(Section):
 
 
 class Fingerprints(Section):
-    """``fingerprints``: of the store, the code and the split, and the content of the model."""
+    """``fingerprints``: of the store, the code and the split, and the content of the model.
+
+    ``start`` is the content of the trained model that the training began with.
+    """
 
     data: Fingerprint
     code: Fingerprint
     split: Fingerprint
     model: Digest
+    start: Digest | None = None
 
 
 class Versions(Section):

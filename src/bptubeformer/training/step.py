@@ -4,15 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bptubeformer.data.segments import Segments
 from bptubeformer.errors import InputError, is_out_of_memory
+from bptubeformer.models.classifier import Classifier
 from bptubeformer.training.graphs import graphs_on
 from bptubeformer.training.memory import bytes_of_segment, release_memory
 from bptubeformer.training.precision import forward_in, products_in
+from bptubeformer.training.recipe import PAPER, Recipe
 
 MICRO_BATCH_BYTES = 400e6
 """Bytes that a micro-batch on a CPU may keep for its backward pass. Of the sizes tried this was
@@ -35,8 +36,8 @@ class Step:
 
     The gradients of a batch are sums over micro-batches: on a CPU as large as its caches hold, on a
     GPU the whole batch. Where memory is too short, the micro-batch is halved; the batch, a setting
-    of the paper, never changes. A model with batch normalisation is given whole batches: smaller
-    ones have other means.
+    of the paper, never changes. A model with batch normalisation, or one that compares segments
+    with each other, is given whole batches.
 
     On a GPU, a step over a batch of one size is captured as a CUDA graph once it has run a few
     times, and replayed from then on: the kernels are the same, the CPU no longer launches each. The
@@ -51,19 +52,22 @@ class Step:
         precision: of the matrix products.
         captured: whether to capture CUDA graphs on a GPU.
         report: called with a line where memory is too short or a capture fails.
+        recipe: changes of the segments, and their loss.
     """
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Classifier,
         optimiser: torch.optim.Optimizer,
         segments: Segments,
         batch_size: int,
         precision: str,
         captured: bool = True,
         report: Callable[[str], None] = print,
+        recipe: Recipe = PAPER,
     ):
         self.model = model
+        self.recipe = recipe
         self.optimiser = optimiser
         self.segments = segments
         self.batch_size = batch_size
@@ -71,7 +75,9 @@ class Step:
         self.report = report
         self.device = segments.frames.device
         self.micro_batch = batch_size
-        self.whole = any(isinstance(module, _BatchNorm) for module in model.modules())
+        self.whole = model.whole_batches or any(
+            isinstance(module, _BatchNorm) for module in model.modules()
+        )
         if self.device.type == "cpu" and len(segments) > 1 and not self.whole:
             each = bytes_of_segment(model, segments)
             self.micro_batch = int(min(max(MICRO_BATCH_BYTES // each, 1), batch_size))
@@ -86,7 +92,7 @@ class Step:
             index: int64 (B,), which segments; B at most ``batch_size``.
 
         Returns:
-            Mean cross-entropy of the batch before the step, float32 scalar on the device; the next
+            Mean loss of the batch before the step, float32 scalar on the device; the next
             step may overwrite it.
 
         Raises:
@@ -132,9 +138,10 @@ class Step:
         with products_in(self.precision):
             for part in index.chunk(-(-len(index) // self.micro_batch)):
                 batch, labels = self.segments[part]
+                batch, targets = self.recipe.change(batch, labels)
                 with forward_in(self.precision, self.device):
-                    logits = self.model(batch)
-                share = F.cross_entropy(logits.float(), labels) * (len(part) / len(index))
+                    loss_of_part = self.model.loss(batch, targets, self.recipe.loss)
+                share = loss_of_part * (len(part) / len(index))
                 share.backward()
                 loss += share.detach()
         self.optimiser.step()

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from bptubeformer.atomic import write_text
-from bptubeformer.config import WITHOUT_EFFECT
+from bptubeformer.config import WITHOUT_EFFECT, written_out
 from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.learned import LOOK_AT, NOT_LEARNED
 from bptubeformer.evaluation.pages import page
@@ -43,7 +43,7 @@ def write_summary(study: Study, base: Path, output: Path) -> None:
             folder.
     """
     listed = read_yaml(base, "a configuration", "git checkout config.yaml")
-    given = accept(Configuration, listed, shown(base))
+    given = written_out(accept(Configuration, listed, shown(base)))
     # The machine's own settings change no result: a study does not have them.
     given |= {key: study.config[key] for key in ("device", "slots_per_gpu")}
     given["training"] |= {key: study.config["training"][key] for key in WITHOUT_EFFECT}

@@ -1,0 +1,161 @@
+"""Probes of trained models: whose video a segment is of, and what their uncertainty is worth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bptubeformer.evaluation.calibrate import (
+    CORRUPTIONS,
+    calibrate_folds,
+    corrupted,
+    probabilities_of,
+    told_apart,
+    uncertainty_of,
+)
+from bptubeformer.evaluation.calibration import calibration_table, write_calibration
+from bptubeformer.evaluation.identify import guesses, identify_folds
+from bptubeformer.evaluation.retrieval import retrieval_table, write_retrieval
+from bptubeformer.evaluation.tables import read_table
+from bptubeformer.evaluation.trained import TrainedFolds
+from bptubeformer.models import build_model
+from bptubeformer.models.files import TrainedModel, save_model
+from bptubeformer.study import Study
+
+RUN = {"model": "bptubeformer", "segment_length": 24, "token_width": 8, "depth": 1}
+
+
+@pytest.fixture
+def models(store, fold_files, tmp_path):
+    """A fold of each protocol that the tables ask for, with a model that has learned nothing."""
+
+    def made(protocol="video", **training):
+        torch.manual_seed(0)
+        folder = tmp_path / "results" / protocol / "mine" / "fold0"
+        folder.mkdir(parents=True)
+        model = build_model(RUN, len(store.categories))
+        save_model(
+            folder / "model.safetensors",
+            TrainedModel(model, RUN, list(store.categories), store.fingerprint, training=training),
+        )
+        pattern = folder.with_name("fold{fold}")
+        return TrainedFolds(fold_files[0], fold_files[1].parent, pattern, RUN)
+
+    return made
+
+
+def study(results, folds=1, **settings):
+    return Study(name="mine", results=results, folds=folds, seeds=[0], **settings)
+
+
+def test_the_nearest_segment_names_the_video():
+    values = torch.tensor([[0.0], [0.1], [5.0], [5.1]])
+    videos, trajectory, starts = np.array([0, 0, 1, 1]), np.arange(4), np.zeros(4, dtype=int)
+    found = guesses(values, videos, trajectory, starts, 10)
+    assert found == {"segments": 4, "guessed": 1.0, "chance": pytest.approx(1 / 3)}
+    mixed = guesses(values, videos[[0, 2, 1, 3]], trajectory, starts, 10)
+    assert mixed["guessed"] == 0
+
+
+def test_segments_that_share_a_frame_are_no_neighbours():
+    """Of one trajectory: the second is nearest to the first, and begins within it."""
+    values = torch.tensor([[0.0], [0.1], [2.0], [3.0]])
+    videos, trajectory = np.array([0, 0, 1, 0]), np.array([0, 0, 1, 0])
+    near = guesses(values, videos, trajectory, np.array([0, 9, 50, 20]), 10)
+    # The first two are nearest to the other video; the last, begun 11 rows later, too.
+    assert near == {
+        "segments": 3,
+        "guessed": 0.0,
+        "chance": pytest.approx(np.mean([0.5, 0.5, 2 / 3])),
+    }
+    far = guesses(values, videos, trajectory, np.array([0, 10, 50, 20]), 10)
+    assert far["guessed"] == pytest.approx(2 / 3)
+
+
+def test_a_segment_alone_in_its_video_is_not_asked():
+    found = guesses(torch.rand(3, 2), np.arange(3), np.arange(3), np.zeros(3, dtype=int), 10)
+    assert found["segments"] == 0
+    assert np.isnan(found["guessed"])
+
+
+def test_videos_are_guessed_for_every_protocol(models, tmp_path):
+    for protocol in ("as-published", "trajectory", "video"):
+        identify_folds(models(protocol), per_class=5)
+    asked = study(tmp_path / "results", identity=["mine"], protocols=["video"])
+    table = retrieval_table(asked)
+    assert list(table["protocol"].unique()) == ["as-published", "trajectory", "video"]
+    assert set(table["representation"]) == {"class token", "raw segment"}
+    assert table["guessed_mean"].between(0, 1).all()
+    assert (table["chance"] > 0).all()
+    write_retrieval(asked, tmp_path / "retrieval.csv")
+    assert "| class token" in (tmp_path / "retrieval.md").read_text()
+
+
+def test_uncertainty_is_that_of_the_evidence():
+    logits = torch.tensor([[9.0, -9.0, -9.0], [0.0, 0.0, 0.0], [-9.0, -9.0, -9.0]])
+    for loss in ("cross-entropy", "evidential-softplus", "evidential-exp"):
+        probabilities, doubt = probabilities_of(logits, loss), uncertainty_of(logits, loss)
+        torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(3))
+        assert torch.equal(probabilities[0].argmax(), torch.tensor(0))
+        assert ((doubt >= 0) & (doubt <= 1)).all()
+        assert doubt[0] < doubt[1]
+    # A softmax cannot tell no evidence from as much for each class.
+    assert uncertainty_of(logits, "cross-entropy")[1] == uncertainty_of(logits, "cross-entropy")[2]
+    assert uncertainty_of(logits, "evidential-exp")[2] > 0.99
+
+
+def test_told_apart_is_the_area_under_the_curve():
+    assert told_apart(np.array([0.9, 0.8]), np.array([0.1, 0.2])) == 1
+    assert told_apart(np.array([0.5, 0.1]), np.array([0.5, 0.1])) == 0.5
+    assert np.isnan(told_apart(np.array([]), np.array([0.5])))
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_corruption_is_the_same_again_and_leaves_missing_joints_missing(name):
+    segments = 100 * torch.rand(6, 24, 34) + 1
+    segments[:, :, 4:6] = 0
+
+    def once():
+        return corrupted(segments, name, torch.Generator().manual_seed(3))
+
+    assert torch.equal(once(), once())
+    assert not torch.equal(once(), segments)
+    assert not once()[:, :, 4:6].any()
+
+
+def test_calibration_asks_all_that_can_be_asked(models, store, fold_files, tmp_path):
+    """Also of classes that were left out, and of people without a class."""
+    left_out = list(store.categories[:2])
+    folds = models(left_out=left_out, loss="evidential-softplus")
+    calibrate_folds(folds, unlabelled=fold_files[0], step=24, per_class=4)
+    table = read_table(tmp_path / "results" / "video" / "mine" / "fold0" / "calibration.csv")
+    assert list(table["measure"]) == [
+        "calibration error", "left-out classes", *CORRUPTIONS, "unlabelled",
+    ]  # fmt: skip
+    assert table["value"].between(0, 1).all()
+    counts = table.set_index("measure")["segments"]
+    assert counts["left-out classes"] > 0
+    assert counts["noise"] <= 4 * (len(store.categories) - 2)
+    asked = study(tmp_path / "results", calibration=["mine"], protocols=["video"])
+    write_calibration(asked, tmp_path / "calibration.csv")
+    assert "| left-out classes" in (tmp_path / "calibration.md").read_text()
+    # One training has no interval.
+    assert calibration_table(asked)["low"].isna().all()
+
+
+def test_an_answer_needs_an_interval_beyond_chance(models, tmp_path):
+    asked = study(tmp_path, folds=3, calibration=["mine"], protocols=["video"])
+    for fold, values in enumerate(
+        [(0.1, 0.9, 0.4, 0.1), (0.1, 0.92, 0.6, 0.12), (0.1, 0.91, 0.5, 0.11)]
+    ):
+        folder = tmp_path / "video" / "mine" / f"fold{fold}"
+        folder.mkdir(parents=True)
+        measures = ["calibration error", "noise", "missing joints", "shuffled frames"]
+        pd.DataFrame({"measure": measures, "value": values, "segments": 9}).to_csv(
+            folder / "calibration.csv", index=False
+        )
+    answers = calibration_table(asked).set_index("measure")["answer"]
+    assert answers.to_dict() == {
+        "calibration error": "", "noise": "yes", "missing joints": "cannot tell",
+        "shuffled frames": "no: surer of these",
+    }  # fmt: skip
