@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 import yaml
 
-from bptubeformer.config import members_of, model_of
+from bptubeformer.config import members_of, model_of, written_out
 from bptubeformer.data.layout import find_trajectories
 from bptubeformer.data.reader import ingest
 from bptubeformer.data.segments import Segments
@@ -34,7 +34,7 @@ from scale import frame_store, rows_of_trajectories, write_csv_files
 from timing import Row, in_turn, row, train_command
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+CONFIG = written_out(yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
 CLASSES = 13
 CPU = torch.device("cpu")
 THREADS = os.cpu_count() or 1

@@ -16,7 +16,8 @@ from typing import Any
 import networkx
 import yaml
 
-from bptubeformer.config import OF_THE_DATASET
+from bptubeformer.arms import AT
+from bptubeformer.config import OF_THE_DATASET, members_of, written_out
 from bptubeformer.models import available, base_of, kinds_of
 from bptubeformer.schema import Configuration
 from bptubeformer.stages import TABLES
@@ -24,6 +25,7 @@ from bptubeformer.stages import TABLES
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
 CONFIGURATION, PICTURE = HERE / "configuration.md", HERE / "pictures" / "rules.svg"
+RUN_PAGE = HERE / "runs.md"
 SCHEMA = CHECKOUT / "workflow" / "schemas" / "config.schema.yaml"
 STAGES = {
     "data": "#cfe3f5", "training": "#f9d5c2", "evaluation": "#d6ecd2", "figures": "#e6dcf2",
@@ -31,6 +33,8 @@ STAGES = {
 }  # fmt: skip
 """Colour of the rules of each file of workflow/rules, in the picture."""
 FIGURES = "draw_figures"
+FEW = 6
+"""So many runs are named one by one."""
 ASKING = ("comparators", "uncertainty", "identity")
 """Studies that have tables which the first has not."""
 MODELS = CHECKOUT / "src" / "bptubeformer" / "models"
@@ -64,6 +68,50 @@ All runs by name; `studies` says for what they are trained. `null` leaves a run 
 
 and the hyperparameters of its model. Missing ones come from `architecture`, if the model has them.
 """
+
+
+RUN_LIST = """\
+# All runs
+
+Made from `config.yaml` by `docs/reference.py`. A run `<run>@<arm>` is the run with what the arm
+changes. [fidelity.md](fidelity.md) has the choices of each.
+
+{count} runs:
+
+| run | source and reason | model | studies |
+|---|---|---|---|
+"""
+ARM_LIST = """
+Arms:
+
+| arm | changes | runs that studies have with it |
+|---|---|---|
+"""
+
+
+def run_list() -> str:
+    """The page that lists every run and arm, as Markdown."""
+    text = (CHECKOUT / "config.yaml").read_text(encoding="utf-8")
+    config, comments = yaml.safe_load(text), dict(_comments(text))
+    whole = written_out(config)
+    members = {
+        study: {*members_of(whole, study), *members_of(whole, study, "counted")}
+        for study in config["studies"]
+    }
+    lines = [RUN_LIST.format(count=len(config["runs"])).rstrip()]
+    for name, run in config["runs"].items():
+        studies = ", ".join(study for study, runs in members.items() if name in runs)
+        lines.append(f"| {name} | {comments[f'runs.{name}']} | `{run['model']}` | {studies} |")
+    lines.append(ARM_LIST.rstrip())
+    for arm, changes in config["arms"].items():
+        having = dict.fromkeys(
+            run for study in config["studies"] for run in members_of(whole, study)
+            if arm in run.split(AT)[1:]
+        )  # fmt: skip
+        shown = yaml.safe_dump(changes, default_flow_style=True, width=1000).strip()
+        named = ", ".join(having) if len(having) <= FEW else f"{len(having)} runs"
+        lines.append(f"| `{arm}` | `{shown}` | {named} |")
+    return "\n".join(lines) + "\n"
 
 
 def configuration() -> str:
@@ -248,5 +296,6 @@ def drawn(svg: str) -> set[tuple[str, str]]:
 
 if __name__ == "__main__":
     CONFIGURATION.write_text(configuration(), encoding="utf-8")
+    RUN_PAGE.write_text(run_list(), encoding="utf-8")
     SCHEMA.write_text(schema_file(), encoding="utf-8")
     PICTURE.write_text(draw(rules()), encoding="utf-8")

@@ -190,6 +190,8 @@ def test_the_controls_undo_what_the_paper_confounds(config):
          ["studies.quick.runs", "BPT-V2-longer needs BPT-uniform", "add it, or leave"]),
         ({"studies": {"tubelets": {"leakage": ["BPT-inflate"]}}},
          ["studies.tubelets.leakage", "BPT-inflate needs BPT-uniform"]),
+        ({"studies": {"quick": {"identity": ["BPT-V2"]}}},
+         ["studies.quick.identity = BPT-V2", "name it in studies.quick.leakage too"]),
         ({"studies": {"quick": {"identity": ["T-Tran"]}}},
          ["studies.quick.identity.0 = T-Tran", "no such run; one of ST-Tran-T24, BPT-V2"]),
         ({"studies": {"quick": {"findings": {"Is it?": [["BPT-V2"], "ST-Tran-T24"]}}}},
@@ -279,8 +281,8 @@ def test_an_overlay_leaves_a_study_out_with_null_and_adds_a_run_to_the_first(con
     merged.update(resolve_overlays(merged, BASE))
     studies = studies_of(check_config(merged))
     assert list(studies) == [
-        "paper", "controls", "comparators", "tubelets", "regularisation", "partition",
-        "uncertainty", "identity",
+        "paper", "controls", "comparators", "optimisers", "tubelets", "regularisation",
+        "partition", "inductive-bias", "uncertainty", "identity",
     ]  # fmt: skip
     assert list(studies["paper"].runs)[-1] == "mine"
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 import yaml
 
-from bptubeformer.config import members_of, model_of
+from bptubeformer.config import members_of, model_of, written_out
 from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
 from bptubeformer.models.plain import PLAIN
@@ -19,7 +19,7 @@ from bptubeformer.skeleton import (
 )
 from conftest import REPOSITORY
 
-CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+CONFIG = written_out(yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
 NONE = COCO_17.no_joint
 
 

@@ -27,6 +27,7 @@ from bptubeformer.models import (
     hyperparameters,
     lacking,
     shared_hyperparameters,
+    source_training,
 )
 from bptubeformer.models.geometry import check_heads, extents, side_of, tubelet_grid
 from bptubeformer.partition import AS_IT_IS
@@ -46,6 +47,8 @@ NOT_OF_THE_MODEL = ("model", "experiment", "training")
 """Keys of a run that are not hyperparameters of its model."""
 OF_MEMBERS = ("leakage", "identity", "calibration")
 """Keys of a study that list some of its runs."""
+OF_THE_SOURCE = "source"
+"""In place of the training settings of a run: those of its model's source."""
 OF_THE_DATASET = ("image_size",)
 """Hyperparameters whose values the dataset has."""
 WITHOUT_EFFECT = ("checkpoint_seconds", "folds_together")
@@ -111,10 +114,25 @@ def written_out(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration with a run for each arm, and a question for each run it is about.
 
     Raises:
-        InputError: an arm does not exist.
+        InputError: an arm does not exist, or its run has no training of its source.
     """
-    runs = {"runs": with_arms(config)} if isinstance(config.get("runs"), Mapping) else {}
-    return {**config, **runs, "studies": with_questions(config.get("studies"))}
+    whole = {**config, "studies": with_questions(config.get("studies"))}
+    if isinstance(config.get("runs"), Mapping):
+        whole["runs"] = {name: _with_training(name, run) for name, run in with_arms(config).items()}
+    return whole
+
+
+def _with_training(name: str, run: Any) -> Any:
+    """Return a run with the training settings of its source, where it asks for them."""
+    if not isinstance(run, Mapping) or run.get("training") != OF_THE_SOURCE:
+        return run
+    settings = source_training(str(run.get("model")))
+    if settings is None:
+        raise _wrong(
+            f"runs.{name}.training", OF_THE_SOURCE,
+            f"{run.get('model')} has none (TRAINING_OF_ITS_SOURCE); name the settings",
+        )  # fmt: skip
+    return {**run, "training": settings}
 
 
 def left_in(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,8 +178,13 @@ def _check_study(
     for key, run in named_runs.items():
         if run not in members:
             raise _wrong(f"studies.{name}.{key}", run, f"no such run; one of {', '.join(members)}")
-    of_all_protocols = {key: study.get(key, []) for key in ("leakage", "identity")}
-    for key, named in {"runs": members, **of_all_protocols}.items():
+    for run in study.get("identity", []):
+        if run not in study.get("leakage", []):
+            raise _wrong(
+                f"studies.{name}.identity", run,
+                f"it is trained under every protocol; name it in studies.{name}.leakage too",
+            )  # fmt: skip
+    for key, named in (("runs", members), ("leakage", study.get("leakage", []))):
         for run in named:
             for other in trained_before(config, run):
                 if other not in named:

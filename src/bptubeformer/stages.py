@@ -263,8 +263,9 @@ SUMMARY = Result(
     "All tables on one page",
     (),
     (
-        "question", "runs", "training", "protocols", "folds", "seeds", "leakage", "findings",
-        "shown", "shown_fold", "margin", "minimum_videos", "claims", "config",
+        "question", "runs", "training", "protocols", "folds", "seeds", "leakage", "identity",
+        "calibration", "findings", "shown", "shown_fold", "margin", "minimum_videos", "claims",
+        "config",
     ),
     lambda study: [
         *tables_of(study),

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from bptubeformer.claims import printed_table
-from bptubeformer.config import model_of, studies_of
+from bptubeformer.config import model_of, studies_of, written_out
 from bptubeformer.evaluation.complexity import (
     complexity,
     complexity_markdown,
@@ -14,7 +14,7 @@ from bptubeformer.evaluation.complexity import (
 from bptubeformer.models import build_model
 from conftest import REPOSITORY
 
-CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+CONFIG = written_out(yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
 RUNS = studies_of(CONFIG)["controls"].runs
 
 

@@ -9,7 +9,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from bptubeformer.config import studies_of
+from bptubeformer.config import studies_of, written_out
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.models import _kind, available, build_model, hyperparameters, lacking
@@ -27,7 +27,7 @@ SMALL = {
 }
 DROPS_OUT = [name for name in SMALL if "dropout" in hyperparameters(name)]
 WITH_HEADS = [name for name in SMALL if {"heads", "token_width"} <= set(hyperparameters(name))]
-CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+CONFIG = written_out(yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
 OF_THE_PAPER = {run["model"] for run in studies_of(CONFIG)["controls"].runs.values()}
 COUNTED = sorted(set(SMALL) - OF_THE_PAPER)
 CLASSES = ["a", "b", "c"]

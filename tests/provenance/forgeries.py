@@ -399,7 +399,7 @@ FORGERIES = (
     Forgery("a run that was trained, and is not in the configuration", CONSISTENT,
             of_settings(lambda config: (config["runs"].update(twin=None),
                                         config["studies"]["alone"]["runs"].remove("twin"))),
-            r"there are 20; the first that differs: .*twin/fold0"),
+            r"there are 24; the first that differs: .*twin/fold0"),
     Forgery("another step between windows in the configuration", CONSISTENT,
             of_settings(lambda config: config["windows"].update(step=20)),
             r"fold0\.parquet: \d+ windows; the configuration makes \d+"),

@@ -99,7 +99,9 @@ def test_a_message_names_the_crate_and_never_a_temporary_path(forger, tmp_path):
 def test_what_is_asked_for_must_be_there(crate):
     with pytest.raises(InputError, match="--retrain needs the dataset; give it with --data"):
         check_crate(crate, retrain="tubelets/fold0")
-    with pytest.raises(InputError, match="--runs mine: no such run; one of plain, tubelets, twin"):
+    with pytest.raises(
+        InputError, match="--runs mine: no such run; one of again, plain, tubelets, twin"
+    ):
         check_crate(crate, source=Source("synthetic"), runs=["mine"])
     for name in ("tubelets/fold9", "tubelets", "fold0"):
         with pytest.raises(InputError, match=rf"--retrain {name}: no such training; give one such"):
@@ -150,7 +152,7 @@ def test_a_crate_without_weights_says_what_it_can_prove(light, crate, capsys):
     check_crate(light, source=Source("synthetic"), retrain="tubelets/fold0")
     printed = capsys.readouterr().out
     assert "\nconsistent: " in printed
-    assert "\nreplayed: not possible, 20 models were left out of the crate" in printed
+    assert "\nreplayed: not possible, 24 models were left out of the crate" in printed
     assert "\nreproduced: the training of video/tubelets/fold0, to the bit" in printed
 
 
@@ -242,10 +244,10 @@ def test_other_code_and_another_configuration_are_told(forger, capsys):
         (lambda f: f.settings(lambda settings: settings["dataset"].update(skeleton="x\0y.yaml")),
          "expected the name of a YAML file"),
         (lambda f: f.settings(lambda settings: settings.update(seeds=list(range(100)))),
-         r"config\.json: it asks for \d+ trainings, there are 20"),
+         r"config\.json: it asks for \d+ trainings, there are 24"),
         (lambda f: f.settings(lambda settings: (settings["split"].update(folds=1000),
                                                 settings.update(seeds=list(range(100))))),
-         r"config\.json: it asks for \d+ trainings, there are 20"),
+         r"config\.json: it asks for \d+ trainings, there are 24"),
         (lambda f: long_trajectory(f),
          r"fold0\.parquet: \d+ windows; the configuration makes \d+ of the store"),
         (lambda f: (f.fold("twin") / "history.csv").write_text(f"{','.join(COLUMNS)}\n" + "\n".join(

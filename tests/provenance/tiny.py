@@ -31,7 +31,9 @@ from bptubeformer.data.store import FrameStore
 from bptubeformer.data.synthetic import write_synthetic
 from bptubeformer.evaluation.attend import attend_segment
 from bptubeformer.evaluation.attention_movement import write_attention_movement
+from bptubeformer.evaluation.calibrate import calibrate_folds
 from bptubeformer.evaluation.embed import embed_folds
+from bptubeformer.evaluation.identify import identify_folds
 from bptubeformer.evaluation.inspection import choose_segment, sample_per_class
 from bptubeformer.evaluation.predict import predict_folds
 from bptubeformer.evaluation.predictions import Predictions
@@ -51,17 +53,20 @@ CLASSES = ["Abuse", "Arrest", "Fighting", "Robbery"]
 
 
 def config(**dataset: Any) -> dict[str, Any]:
-    """Three runs under a leak-free protocol; two of them differ in their training alone."""
+    """Four runs under a leak-free protocol; two pairs of them differ in their training alone."""
     whole = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     tubelets = {"model": "bptubeformer", "experiment": "x", "segment_length": 12,
                 "kernel": [4, "part", "part"], "stride": [4, "part", "part"]}  # fmt: skip
+    plain = {"model": "ttran", "experiment": "x", "segment_length": 12}
     runs = {
         "tubelets": tubelets,
         "twin": {**tubelets, "training": {"learning_rate": 0.002}},
-        "plain": {"model": "ttran", "experiment": "x", "segment_length": 12},
+        "plain": plain,
+        "again": {**plain, "training": {"start_from": "plain", "epochs_of": ["plain"]}},
     }
     study = {"question": "Does it hold?", "runs": list(runs), "baseline": "plain",
-             "shown": "tubelets", "leakage": ["plain"],
+             "shown": "tubelets", "leakage": ["plain"], "identity": ["plain"],
+             "calibration": ["again"],
              "findings": {"Is one better?": ["tubelets", "plain"]}}  # fmt: skip
     whole["dataset"] |= {"name": "tiny", "source": "synthetic", **dataset}
     whole["training"] |= {"batch_size": 32, "max_epochs": 3, "early_stopping_patience": 2}
@@ -100,6 +105,7 @@ def build(folder: Path, **dataset: Any) -> Path:
             for run in study.runs if protocol == study.protocol else study.leakage:
                 _train(study, store, splits, protocol, run, settings)
         _show(study, store, settings)
+        _probe(study, store, settings)
         tables_again(study)
         sent = without_local_paths(settings)
         write_crate(RESULTS, sent, Path("crate.zip"), {"train": "python src train"})
@@ -114,7 +120,8 @@ def _train(
         folder = study.results / protocol / run / f"fold{{fold}}{ending}"
         model = model_of(settings, run)
         training = TrainingSettings(**training_of(settings, run), seed=seed)
-        train_folds(store, splits, model, folder, training, folds=[0, 1])
+        others = folder.parents[1] / "{run}" / folder.name
+        train_folds(store, splits, model, folder, training, folds=[0, 1], others=others)
         predict_folds(TrainedFolds(store, splits, folder, model, folds=[0, 1]))
 
 
@@ -132,6 +139,24 @@ def _show(study: Study, store: Path, settings: dict[str, Any]) -> None:
         store, place / "model.safetensors", place / "predictions.parquet",
         place / "attention.safetensors", category=figures["category"],
     )  # fmt: skip
+
+
+def _probe(study: Study, store: Path, settings: dict[str, Any]) -> None:
+    """Probe the runs that the study names, under the protocols that it asks for."""
+    figures = settings["figures"]
+    sample = figures["per_class"], figures["seed"]
+
+    def folds(protocol: str, run: str, ending: str) -> TrainedFolds:
+        splits = study.results / "data" / "splits" / protocol / "T12"
+        folder = study.results / protocol / run / f"fold{{fold}}{ending}"
+        return TrainedFolds(store, splits, folder, folds=[0, 1])
+
+    for ending in ("", "-seed1"):
+        for protocol in study.compared_protocols:
+            for run in study.identity:
+                identify_folds(folds(protocol, run, ending), *sample)
+        for run in study.calibration:
+            calibrate_folds(folds(study.protocol, run, ending), None, 1, *sample)
 
 
 def tables_again(study: Study) -> None:

@@ -1,5 +1,6 @@
 """The workflow itself, run for real on a small dataset: two small runs, a control, two folds."""
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from bptubeformer.config import studies_of
+from bptubeformer.data.store import FrameStore
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.figures.projector import CLASSES, VECTORS
 from bptubeformer.stages import products
@@ -153,8 +155,51 @@ def test_the_controls_are_built_by_their_target_and_retrain_nothing(with_control
     assert (checkout / RESULTS / "controls" / "tables" / "verdict.html").exists()
     findings = read_table(checkout / RESULTS / "controls" / "tables" / "findings.csv")
     assert findings["question"].tolist() == ["Is BPT-V2 better than ST-Tran?"]
+    tables = checkout / RESULTS / "controls" / "tables"
+    probed = read_table(tables / "retrieval.csv")
+    assert set(probed["protocol"]) == {"as-published", "trajectory", "video"}
+    assert read_table(tables / "calibration.csv")["measure"].iloc[0] == "calibration error"
     assert "# Findings: " in (checkout / RESULTS / "controls" / "summary.md").read_text()
     assert planned() == {}
+
+
+def test_a_training_waits_for_the_one_that_it_begins_with(finished, tmp_path):
+    checkout, _ = finished
+    run = {"model": "bptubeformer", "experiment": "x", "segment_length": 24,
+           "kernel": [2, "part", "part"], "stride": [2, "part", "part"],
+           "training": {"start_from": "Before", "epochs_of": ["Before"]}}  # fmt: skip
+    before = {key: value for key, value in run.items() if key != "training"}
+    overlay = {"runs": {"Before": before, "After": run}}
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    place = RESULTS / "as-published"
+    done = snakemake(checkout, "--configfile", "small.yaml", str(tmp_path / "overlay.yaml"), "--",
+                     str(place / "After" / "fold0" / "model.safetensors"))  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = (
+        json.loads((checkout / place / name / "fold0" / "run.json").read_text())
+        for name in ("Before", "After")
+    )
+    assert second["fingerprints"]["start"] == first["fingerprints"]["model"]
+    assert second["epochs"] == first["epochs"]
+    for name in ("Before", "After"):
+        shutil.rmtree(checkout / place / name)
+
+
+def test_people_without_a_class_have_a_store_of_their_own(finished, tmp_path):
+    checkout, _ = finished
+    dataset = {"name": "few", "source": "synthetic", "unlabelled": ["Vandalism"]}
+    names = yaml.safe_load((checkout / "config.yaml").read_text())["categories"]["hr-crime"]
+    overlay = {"dataset": dataset, "categories": {"few": names[:-1]}}
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    data = checkout / "results" / "few" / "data"
+    stores = [data / "unlabelled" / "frames.safetensors", data / "frames.safetensors"]
+    done = snakemake(checkout, "--configfile", "small.yaml", str(tmp_path / "overlay.yaml"), "--",
+                     *(str(path.relative_to(checkout)) for path in stores))  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    people, others = (FrameStore.load(path) for path in stores)
+    assert people.categories == ("Vandalism",)
+    assert others.categories == tuple(names[:-1])
+    shutil.rmtree(checkout / "results" / "few")
 
 
 def test_a_study_whose_models_know_other_joints_is_refused_before_any_job(finished, tmp_path):

@@ -7,8 +7,9 @@ Their annotations (``kinds.py``, ``bool``, ``int``, ``float``, ``str``, ``Litera
 ``| None``) say which values a run may give.
 A constructor that ends in ``**of_the_base`` has those of its base class too, a model of another
 file. A constant ``SIZES_OF_ITS_SOURCE`` says that a model does not share the sizes of the paper's,
-``architecture`` in ``config.yaml``. A constant ``REQUIRES`` may list what the values must fulfil:
-``"width % heads == 0"``.
+``architecture`` in ``config.yaml``; ``TRAINING_OF_ITS_SOURCE`` has the training settings of its
+source, as far as that states them, for an arm with ``training: source``. A constant ``REQUIRES``
+may list what the values must fulfil: ``"width % heads == 0"``.
 Every run may also have ``coordinates`` and ``image_size``, for ``coordinates.normalised``.
 Every model is a ``classifier.Classifier``: it says how segments are embedded (the class token,
 where there is one), and which of its modules are the ``tokeniser``, the ``first transformer`` and
@@ -63,6 +64,14 @@ def shared_hyperparameters(model: str) -> list[str]:
     if next(_constants(tree, "SIZES_OF_ITS_SOURCE"), False):
         return [*OF_EVERY_MODEL]
     return hyperparameters(model)
+
+
+def source_training(model: str) -> dict[str, Any] | None:
+    """Return the training settings of a model's source; None where there are none."""
+    path = HERE / f"{model}.py"
+    if not path.is_file():
+        return None
+    return next(_constants(ast.parse(path.read_text("utf-8")), "TRAINING_OF_ITS_SOURCE"), None)
 
 
 def lacking(model: str, skeleton: Skeleton) -> list[str]:

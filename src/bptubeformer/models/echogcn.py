@@ -20,6 +20,11 @@ from bptubeformer.skeleton import COCO_17, CocoSkeleton, Skeleton
 
 __all__ = ["EchoGCN"]
 SIZES_OF_ITS_SOURCE = True
+TRAINING_OF_ITS_SOURCE = {
+    "optimiser": "sgd", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.0004,
+    "warmup_epochs": 5, "schedule": "cosine", "batch_size": 64, "max_epochs": 90,
+    "early_stopping_patience": 90,
+}  # fmt: skip
 REQUIRES = ("width % 4 == 0", "neighbours <= 5")
 
 LINKS = {

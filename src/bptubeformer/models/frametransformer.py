@@ -15,6 +15,10 @@ from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["FrameTransformer"]
 SIZES_OF_ITS_SOURCE = True
+TRAINING_OF_ITS_SOURCE = {
+    "optimiser": "adamw", "learning_rate": 0.001, "schedule": "constant", "batch_size": 64,
+    "max_epochs": 500, "early_stopping_patience": 500,
+}  # fmt: skip
 
 
 class FrameTransformer(TTran):

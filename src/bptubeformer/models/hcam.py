@@ -26,6 +26,10 @@ from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["HCAM"]
 SIZES_OF_ITS_SOURCE = True
+TRAINING_OF_ITS_SOURCE = {
+    "optimiser": "sgd", "learning_rate": 0.01, "max_epochs": 100, "early_stopping_patience":
+    100,
+}  # fmt: skip
 REQUIRES = ("2 ** (levels - 1) < 2 * segment_length", "width % heads == 0")
 
 PERCEPTRON = (128, 64, 32)

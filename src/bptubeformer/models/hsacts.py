@@ -19,6 +19,11 @@ from bptubeformer.skeleton import COCO_17, SIDES, Skeleton
 
 __all__ = ["HSACTS"]
 SIZES_OF_ITS_SOURCE = True
+TRAINING_OF_ITS_SOURCE = {
+    "optimiser": "sgd", "learning_rate": 0.01, "weight_decay": 0.0005, "schedule":
+    "milestones", "milestones": [20, 40, 60], "batch_size": 32, "max_epochs": 80,
+    "early_stopping_patience": 80,
+}  # fmt: skip
 REQUIRES = ("head_width % 4 == 0",)
 
 HEADS = 9

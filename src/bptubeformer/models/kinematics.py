@@ -18,6 +18,9 @@ from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
 __all__ = ["KinematicsMLP"]
 SIZES_OF_ITS_SOURCE = True
+TRAINING_OF_ITS_SOURCE = {
+    "optimiser": "sgd", "momentum": 0.9, "weight_decay": 0.0004,
+}  # fmt: skip
 REQUIRES = ("segment_length >= frames", "width % 2 == 0")
 
 

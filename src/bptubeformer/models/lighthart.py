@@ -17,6 +17,10 @@ from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["LightHART"]
 SIZES_OF_ITS_SOURCE = True
+TRAINING_OF_ITS_SOURCE = {
+    "optimiser": "sgd", "learning_rate": 0.0025, "max_epochs": 250, "early_stopping_patience":
+    250,
+}  # fmt: skip
 REQUIRES = ("segment_length % patch_frames == 0", "channels % heads == 0")
 
 KERNEL = 9

@@ -17,6 +17,9 @@ from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
 __all__ = ["LimbCNN"]
 SIZES_OF_ITS_SOURCE = True
+TRAINING_OF_ITS_SOURCE = {
+    "optimiser": "rmsprop", "momentum": 0.9, "weight_decay": 0.0005, "batch_size": 100,
+}  # fmt: skip
 REQUIRES = ("segment_length > depth * (kernel_frames - 1)",)
 
 LIMBS = {

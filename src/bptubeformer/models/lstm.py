@@ -16,6 +16,9 @@ from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["LSTM"]
 SIZES_OF_ITS_SOURCE = True
+TRAINING_OF_ITS_SOURCE = {
+    "optimiser": "rmsprop", "momentum": 0.9, "weight_decay": 0.0005, "batch_size": 50,
+}  # fmt: skip
 
 
 class LSTM(Classifier):

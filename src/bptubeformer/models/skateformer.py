@@ -20,6 +20,11 @@ from bptubeformer.skeleton import COCO_17, CocoSkeleton, Skeleton
 
 __all__ = ["SkateFormer"]
 SIZES_OF_ITS_SOURCE = True
+TRAINING_OF_ITS_SOURCE = {
+    "optimiser": "adamw", "learning_rate": 0.001, "weight_decay": 0.1, "warmup_epochs": 25,
+    "schedule": "cosine", "label_smoothing": 0.1, "batch_size": 128, "max_epochs": 500,
+    "early_stopping_patience": 500,
+}  # fmt: skip
 REQUIRES = ("segment_length % (8 * partition_length) == 0", "width % 32 == 0")
 
 PARTS = (

@@ -36,9 +36,11 @@ from bptubeformer.reading import read_record
 from bptubeformer.stages import tables_of
 from bptubeformer.study import (
     ATTENTION,
+    CALIBRATION,
     EMBEDDINGS,
     FIGURES,
     HISTORY,
+    IDENTITY,
     MODEL,
     MOVEMENT,
     NOTEBOOKS,
@@ -121,6 +123,8 @@ class Records:
             folders |= {study.folder / name for name in (FIGURES, NOTEBOOKS, PROJECTOR)}
             made |= {*study.shown_files(EMBEDDINGS), study.shown_folder / ATTENTION}
             made |= set(study.files(MOVEMENT, [study.shown], [study.protocol]))
+            made |= set(study.files(IDENTITY, study.identity, study.compared_protocols))
+            made |= set(study.files(CALIBRATION, study.calibration, [study.protocol]))
         made |= {one.folder / name for one in self.expected.trained for name in TRAINED}
         for path in sorted(results.rglob("*")):
             known = path in made or folders & {path, *path.parents} or path.name in LEFT_BEHIND

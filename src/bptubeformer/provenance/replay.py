@@ -15,16 +15,28 @@ from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.attend import attend_segment
 from bptubeformer.evaluation.attention_movement import write_of_fold
+from bptubeformer.evaluation.calibrate import UNLABELLED, calibrate_fold
 from bptubeformer.evaluation.embed import embed_fold
+from bptubeformer.evaluation.identify import identify_fold
 from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
 from bptubeformer.evaluation.movement import BETWEEN_PARTS, TUBELETS, read_movement
 from bptubeformer.evaluation.predict import logits_of
 from bptubeformer.evaluation.predictions import Predictions
+from bptubeformer.evaluation.tables import read_table
 from bptubeformer.evaluation.trained import TrainedFold
 from bptubeformer.models.files import load_model
 from bptubeformer.progress import words
 from bptubeformer.provenance.expected import Expected, Trained
-from bptubeformer.study import ATTENTION, EMBEDDINGS, HISTORY, MODEL, MOVEMENT, PREDICTIONS
+from bptubeformer.study import (
+    ATTENTION,
+    CALIBRATION,
+    EMBEDDINGS,
+    HISTORY,
+    IDENTITY,
+    MODEL,
+    MOVEMENT,
+    PREDICTIONS,
+)
 from bptubeformer.training.device import Machine
 from bptubeformer.training.forward import evaluate
 from bptubeformer.training.precision import check_precision
@@ -123,6 +135,10 @@ class Replay:
                 yield from self._of_movement(one, fold, again / MOVEMENT, tolerance)
             if (one.folder / ATTENTION).exists():
                 yield from self._of_attention(one, model, again / ATTENTION, tolerance)
+            if (one.folder / IDENTITY).exists():
+                yield from self._of_identity(one, fold, again / IDENTITY, tolerance)
+            if (one.folder / CALIBRATION).exists():
+                yield from self._of_calibration(one, fold, again / CALIBRATION, tolerance)
 
     def _of_validation(
         self, one: Trained, fold: TrainedFold, precision: str, tolerance: float
@@ -175,6 +191,37 @@ class Replay:
             if apart.mean() > FEW or abs(np.nanmean(here) - np.nanmean(there)) > RANKS:
                 row = int(np.argmax(apart))
                 yield f"{place}, row {row + 1}, {name}: {here[row]}; the model makes {there[row]}"
+
+    def _of_identity(
+        self, one: Trained, fold: TrainedFold, again: Path, tolerance: float
+    ) -> Iterator[str]:
+        figures = self.expected.config["figures"]
+        identify_fold(fold, figures["per_class"], figures["seed"], again)
+        yield from self._of_table(one.folder / IDENTITY, again, tolerance)
+
+    def _of_calibration(
+        self, one: Trained, fold: TrainedFold, again: Path, tolerance: float
+    ) -> Iterator[str]:
+        """All but what was measured of people without a class: they are not handed on."""
+        figures = self.expected.config["figures"]
+        calibrate_fold(fold, None, 1, figures["per_class"], figures["seed"], again)
+        yield from self._of_table(one.folder / CALIBRATION, again, tolerance)
+
+    def _of_table(self, path: Path, again: Path, tolerance: float) -> Iterator[str]:
+        """Rows of a small table; in a share, one of its segments may differ."""
+        found, made = read_table(path), read_table(again)
+        place = self.expected.file(path)
+        names = made.columns[0]
+        found = found[found[names] != UNLABELLED].reset_index(drop=True)
+        if list(found.columns) != list(made.columns) or not found[names].equals(made[names]):
+            yield f"{place}: other rows or columns than the model makes"
+            return
+        numbers = [name for name in made.columns if name != names]
+        fewest = max(float(made["segments"].min()), 1.0)
+        yield from self._compare(
+            place, numbers, found[numbers].to_numpy(float), made[numbers].to_numpy(float),
+            tolerance + 1 / fewest,
+        )  # fmt: skip
 
     def _of_attention(
         self, one: Trained, model: Path, again: Path, tolerance: float
