@@ -60,11 +60,11 @@ def calibration_table(study: Study) -> pd.DataFrame:
 
 
 def _interval(values: pd.Series) -> tuple[float, float]:
-    """Return the interval of a mean over trainings, by Student's distribution."""
+    """Return the interval of a mean over trainings, by Student's distribution, from 0 to 1."""
     if len(values) < 2:
         return np.nan, np.nan
     reach = stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * values.std() / np.sqrt(len(values))
-    return values.mean() - reach, values.mean() + reach
+    return max(values.mean() - reach, 0.0), min(values.mean() + reach, 1.0)
 
 
 def _answer(low: float, high: float) -> str:
@@ -91,6 +91,7 @@ def calibration_markdown(table: pd.DataFrame, study: Study) -> str:
         "share of correct segments, in 15 bins; 0 is best. All others: area under the ROC curve "
         "by which uncertainty tells such segments from test segments of the classes that were "
         "learned: 0.5 by chance, 1 is best. Uncertainty is the number of classes over the sum of "
-        "evidence and 1 for each class; of a run without evidence, 1 - the largest probability.",
+        "evidence and 1 for each class; of a run without evidence, 1 - the largest probability. "
+        "Intervals are of one row each: of twenty answers, one may be wrong.",
     ]
     return render("Calibration: does the model know when it does not know?", shown, notes)
