@@ -84,7 +84,7 @@ changes. [fidelity.md](fidelity.md) has the choices of each.
 ARM_LIST = """
 Arms:
 
-| arm | changes | runs that studies have with it |
+| arm | changes | runs with this arm |
 |---|---|---|
 """
 

@@ -182,6 +182,8 @@ def test_the_controls_undo_what_the_paper_confounds(config):
          ["runs.BPT-inflate.training.start_from = BPT", "no such run", "did you mean BPT-V"]),
         ({"runs": {"BPT-inflate": {"training": {"start_from": "BPT-V2-longer"}}}},
          ["runs.BPT-inflate.training.start_from = BPT-V2-longer", "needs other runs itself"]),
+        ({"runs": {"BPT-inflate": {"coordinates": "box"}}},
+         ["runs.BPT-inflate.training.start_from = BPT-uniform", "other coordinates, parts or"]),
         ({"runs": {"BPT-uniform": {"training": {"batch_size": 7}}}},
          ["runs.BPT-inflate.training.start_from = BPT-uniform", "batch_size or segment_length"]),
         ({"runs": {"BPT-V2": {"training": {"loss": "balanced-error"}}}},

@@ -1,3 +1,6 @@
+import pytest
+
+from bptubeformer.errors import InputError
 from bptubeformer.questions import with_questions
 
 
@@ -17,6 +20,11 @@ def test_pairs_are_named_by_two_lists():
         "Does b help after a?": ["b", "a"],
         "Does c help after b?": ["c", "b"],
     }
+
+
+def test_lists_of_different_lengths_are_refused():
+    with pytest.raises(InputError, match=r"findings\.Is \{run\}\?.*: 2 runs and 1 others; give as"):
+        asked({"Is {run}?": [["a", "b"], ["c"]]})
 
 
 def test_all_else_stays():

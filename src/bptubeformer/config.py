@@ -241,6 +241,19 @@ def _check_training(config: Mapping[str, Any], name: str) -> None:
                 "its batch_size or segment_length differ, so that an epoch has other steps; give "
                 "both runs the same",
             )  # fmt: skip
+        if key == "start_from" and _seen(config, name) != _seen(config, other):
+            raise _wrong(
+                place, other,
+                "its weights have seen other coordinates, parts or classes; start from an arm of "
+                "it that has the same",
+            )  # fmt: skip
+
+
+def _seen(config: Mapping[str, Any], name: str) -> list[Any]:
+    """Return all that decides what the weights of a run have seen."""
+    model = model_of(config, name)
+    kept = ("coordinates", "image_size", "partition")
+    return [*(model.get(key) for key in kept), training_of(config, name)["left_out"]]
 
 
 def members_of(config: Mapping[str, Any], study: str, key: str = "runs") -> list[str]:

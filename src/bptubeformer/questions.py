@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bptubeformer.sections import wrong
+
 RUN, OTHER = "{run}", "{other}"
 PLACE = re.compile(r"{run}|{other}")
 
@@ -15,6 +17,9 @@ def with_questions(studies: Any) -> Any:
         studies: of any kind, as somebody wrote them. ``Is {run} better than {other}?: [[a, b], c]``
             becomes one question about a and c, and one about b and c. With ``[[a, b], [c, d]]``,
             the second is about b and d.
+
+    Raises:
+        InputError: two lists have different lengths.
     """
     if not isinstance(studies, Mapping):
         return studies
@@ -34,5 +39,10 @@ def _each(findings: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
             continue
         runs, other = pair
         others = other if isinstance(other, list) else [other] * len(runs)
-        for run, than in zip(runs, others, strict=False):
+        if len(runs) != len(others):
+            raise wrong(
+                "config", f"findings.{question}", pair,
+                f"{len(runs)} runs and {len(others)} others; give as many of both, or one other",
+            )  # fmt: skip
+        for run, than in zip(runs, others, strict=True):
             yield str(question).replace(RUN, str(run)).replace(OTHER, str(than)), [run, than]

@@ -51,9 +51,14 @@ def study(results, folds=1, **settings):
 def test_the_nearest_segment_names_the_video():
     values = torch.tensor([[0.0], [0.1], [5.0], [5.1]])
     videos, trajectory, starts = np.array([0, 0, 1, 1]), np.arange(4), np.zeros(4, dtype=int)
-    found = guesses(values, videos, trajectory, starts, 10)
-    assert found == {"segments": 4, "guessed": 1.0, "chance": pytest.approx(1 / 3)}
-    mixed = guesses(values, videos[[0, 2, 1, 3]], trajectory, starts, 10)
+    found = guesses(values, videos, videos, trajectory, starts, 10)
+    assert found == {
+        "segments": 4, "guessed": 1.0, "chance": pytest.approx(1 / 3), "chance_in_class": 1.0,
+    }  # fmt: skip
+    one_class = np.zeros(4, dtype=int)
+    alike = guesses(values, videos, one_class, trajectory, starts, 10)
+    assert alike["chance_in_class"] == pytest.approx(1 / 3)
+    mixed = guesses(values, videos[[0, 2, 1, 3]], one_class, trajectory, starts, 10)
     assert mixed["guessed"] == 0
 
 
@@ -61,19 +66,20 @@ def test_segments_that_share_a_frame_are_no_neighbours():
     """Of one trajectory: the second is nearest to the first, and begins within it."""
     values = torch.tensor([[0.0], [0.1], [2.0], [3.0]])
     videos, trajectory = np.array([0, 0, 1, 0]), np.array([0, 0, 1, 0])
-    near = guesses(values, videos, trajectory, np.array([0, 9, 50, 20]), 10)
+    near = guesses(values, videos, videos, trajectory, np.array([0, 9, 50, 20]), 10)
     # The first two are nearest to the other video; the last, begun 11 rows later, too.
     assert near == {
         "segments": 3,
         "guessed": 0.0,
         "chance": pytest.approx(np.mean([0.5, 0.5, 2 / 3])),
+        "chance_in_class": 1.0,
     }
-    far = guesses(values, videos, trajectory, np.array([0, 10, 50, 20]), 10)
+    far = guesses(values, videos, videos, trajectory, np.array([0, 10, 50, 20]), 10)
     assert far["guessed"] == pytest.approx(2 / 3)
 
 
 def test_a_segment_alone_in_its_video_is_not_asked():
-    found = guesses(torch.rand(3, 2), np.arange(3), np.arange(3), np.zeros(3, dtype=int), 10)
+    found = guesses(torch.rand(3, 2), *(np.arange(3),) * 3, np.zeros(3, dtype=int), 10)
     assert found["segments"] == 0
     assert np.isnan(found["guessed"])
 

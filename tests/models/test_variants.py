@@ -77,20 +77,20 @@ def test_the_class_token_chooses_which_tubelets_are_kept():
     weights, values = torch.full((1, 2, 7, 7), 1 / 7), torch.ones(1, 2, 7, 4)
     index, first = encoder._chosen(weights, values)
     # Equal shares of six tubelets, at 1/8, 3/8, 5/8 and 7/8.
-    assert index.tolist() == [[1, 3, 4, 6]]
+    assert index.tolist() == [[0, 1, 3, 4, 6]]
     assert first.all()
     values[:, :, [1, 2, 3, 4, 6]] = 0
     index, first = encoder._chosen(weights, values)
-    assert index.tolist() == [[5, 5, 5, 5]]
-    assert first.tolist() == [[True, False, False, False]]
+    assert index.tolist() == [[0, 5, 5, 5, 5]]
+    assert first.tolist() == [[True, True, False, False, False]]
 
 
 def test_what_was_not_sampled_is_empty(segments):
     model = built("bpttokensampling", samples=4)
     tubelets = model.tubelet_transformers(model.tubelet_embedding(segments))
-    assert tubelets.shape == (5, 6, 4, 8)
+    assert tubelets.shape == (5, 6, 5, 8)
     empty = ~tubelets.any(dim=-1)
-    assert not empty[:, :, 0].any()
+    assert not empty[:, :, :2].any()
     attention = {}
     model.embed(segments, attention)
     assert attention["torso"][-1].shape[-1] == 1 + 6
@@ -202,5 +202,9 @@ def test_shape_and_motion_are_58_numbers_of_a_frame(segments):
     assert not found[:, 0, 18:].any()
     speed = (joints[:, 5, 0] - joints[:, 4, 0]).norm(dim=-1)
     torch.testing.assert_close(found[:, 5, 18], speed)
+    assert not found[:, 1, 35:52].any()
     still = segments[:, :1].expand(-1, 12, -1)
     assert not shape_and_motion(still)[..., 18:].any()
+    # A joint that comes or goes has no speed.
+    segments[:, 5, :2] = 0
+    assert not shape_and_motion(segments)[:, 5:7, 18].any()

@@ -52,16 +52,18 @@ def test_an_interrupted_search_goes_on_to_the_bit(settings):
     ]
 
 
-def test_the_first_seagulls_have_opposites(monkeypatch):
-    """Opposition-based learning: the worse of each pair is not kept by chance alone."""
+def test_the_first_seagulls_have_opposites_and_every_iteration_as_many(monkeypatch):
+    """Opposition-based learning, within the budget of the random search."""
     tried = []
-    monkeypatch.setattr(search, "POSITIONS", 3)
+    monkeypatch.setattr(search, "POSITIONS", 4)
     settings = TrainingSettings(optimiser="seagull", **SETTINGS)
     one = search.Search(build_model(RUN, 2), settings, search.Recipe(settings))
     monkeypatch.setattr(one, "_judge", lambda position, segments: tried.append(position) or 0.5)
     one.iterate(1, segments_of(1))
-    assert len(tried) == 6
-    assert torch.equal(torch.stack(tried[:3]), -torch.stack(tried[3:]))
-    tried.clear()
-    one.iterate(2, segments_of(1))
-    assert len(tried) == 3
+    assert len(tried) == 4
+    assert torch.equal(torch.stack(tried[:2]), -torch.stack(tried[2:]))
+    for number in range(2, settings.max_epochs + 1):
+        tried.clear()
+        one.iterate(number, segments_of(1))
+        assert len(tried) == 4
+    assert len({tuple(position.tolist()) for position in tried}) == 4

@@ -29,8 +29,7 @@ def saved(run, folder):
 def started(folder, filters, run=TUBELETS):
     torch.manual_seed(1)
     model = build_model(run, 3)
-    content = start_from(model, folder, filters)
-    assert content == load_model(folder / "model.safetensors").content
+    start_from(model, folder, filters)
     return model.eval()
 
 

@@ -88,7 +88,8 @@ class FrameStore:
             if name not in self.categories:
                 raise InputError(
                     f"left_out has {shown(name)}, which is no class of the data; its classes: "
-                    f"{shown(', '.join(self.categories))}"
+                    f"{shown(', '.join(self.categories))}; change training.left_out of the run or "
+                    "arm, or leave it out"
                 )
         return np.isin(self.labels, [self.categories.index(name) for name in names])
 

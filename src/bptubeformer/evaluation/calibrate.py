@@ -77,16 +77,18 @@ def calibrate_fold(
         segments = Segments.unlabelled(store, starts, length, fold.device)
         return uncertainty_of(_logits(fold, segments), loss).numpy()
 
+    unknown = fold.store.of_classes(fold.training.get("left_out", ()))[fold.trajectory]
+    known = np.flatnonzero(~unknown)
     logits = _logits(fold, fold.segments())
     doubt = uncertainty_of(logits, loss).numpy()
+    labels = torch.from_numpy(fold.labels[known])
     error = multiclass_calibration_error(
-        probabilities_of(logits, loss), torch.from_numpy(fold.labels), logits.shape[-1], BINS
+        probabilities_of(logits[known], loss), labels, logits.shape[-1], BINS
     )
-    rows: list[dict[str, Any]] = [_row(ERROR, float(error), len(doubt))]
-    if len(fold.unknown):
-        strange = doubt_of(fold.store, fold.unknown)
-        rows.append(_row(LEFT_OUT, told_apart(strange, doubt), len(strange)))
-    chosen = sample_per_class(fold.labels, per_class, seed)
+    rows: list[dict[str, Any]] = [_row(ERROR, float(error), len(known))]
+    if unknown.any():
+        rows.append(_row(LEFT_OUT, told_apart(doubt[unknown], doubt[known]), int(unknown.sum())))
+    chosen = known[sample_per_class(fold.labels[known], per_class, seed)]
     for name in CORRUPTIONS:
         generator = torch.Generator(fold.device).manual_seed(seed)
         found = _logits(fold, fold.segments(chosen), name, generator)

@@ -32,14 +32,18 @@ def calibration_table(study: Study) -> pd.DataFrame:
     """Return a row a run and measure.
 
     Returns:
-        run, measure, trainings, segments (mean over trainings), mean, std, and the 95 % interval of
-        the mean over trainings, low and high; ``answer`` to the question whether uncertainty tells
+        run, measure, folds, segments (mean over folds), mean, std, and the 95 % interval of the
+        mean over folds, low and high; ``answer`` to the question whether uncertainty tells
         these segments from those of the classes that were learned.
     """
     rows = []
     for run in study.calibration:
-        folders = [folder for _, _, folder in study.fold_folders(study.protocol, run)]
-        found = pd.concat(read_table(folder / CALIBRATION) for folder in folders)
+        trainings = pd.concat(
+            read_table(folder / CALIBRATION).assign(fold=fold)
+            for fold, _, folder in study.fold_folders(study.protocol, run)
+        )
+        # Of several seeds, the mean of each fold.
+        found = trainings.groupby(["measure", "fold"], sort=False).mean().reset_index()
         for measure, group in found.groupby("measure", sort=False):
             values = group["value"].dropna()
             low, high = _interval(values)
@@ -47,7 +51,7 @@ def calibration_table(study: Study) -> pd.DataFrame:
                 {
                     "run": run,
                     "measure": measure,
-                    "trainings": len(values),
+                    "folds": len(values),
                     "segments": group["segments"].mean(),
                     "mean": values.mean(),
                     "std": values.std(),
@@ -60,7 +64,7 @@ def calibration_table(study: Study) -> pd.DataFrame:
 
 
 def _interval(values: pd.Series) -> tuple[float, float]:
-    """Return the interval of a mean over trainings, by Student's distribution, from 0 to 1."""
+    """Return the interval of a mean over folds, by Student's distribution, from 0 to 1."""
     if len(values) < 2:
         return np.nan, np.nan
     reach = stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * values.std() / np.sqrt(len(values))

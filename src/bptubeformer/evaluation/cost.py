@@ -17,7 +17,7 @@ from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.tables import render, write_table
 from bptubeformer.kinds import Count
 from bptubeformer.models import build_model
-from bptubeformer.settings import TrainingSettings
+from bptubeformer.settings import SEARCHES, TrainingSettings
 from bptubeformer.skeleton import COCO_17, Skeleton
 from bptubeformer.study import MODEL, Study
 from bptubeformer.training.device import DEFAULT_MACHINE, Machine, name_of
@@ -25,6 +25,7 @@ from bptubeformer.training.forward import predict
 from bptubeformer.training.loop import make_optimiser
 from bptubeformer.training.memory import bytes_of_segment, release_memory
 from bptubeformer.training.precision import check_precision
+from bptubeformer.training.search import POSITIONS, SEGMENTS
 from bptubeformer.training.step import EAGER_STEPS, Step
 
 WARM_UP_STEPS = EAGER_STEPS + 2
@@ -148,6 +149,19 @@ def write_cost(
     print(text)
 
 
+def epochs_of(settings: TrainingSettings, epochs: int) -> int:
+    """Return the epochs that a training is taken to have.
+
+    Args:
+        settings: of the training.
+        epochs: of one that stops early; nobody knows them before.
+    """
+    if settings.epochs_of:
+        return epochs * len(settings.epochs_of)
+    never = settings.early_stopping_patience >= settings.max_epochs
+    return settings.max_epochs if never else min(epochs, settings.max_epochs)
+
+
 def cost_table(
     store: FrameStore,
     splits: Path,
@@ -178,6 +192,9 @@ def cost_table(
         check_precision(settings.precision, device)
         length = run["segment_length"]
         split = Split.load(splits / study.protocol / f"T{length}" / "fold0.parquet")
+        if absent := set(settings.left_out) - set(store.categories):
+            print(f"{name}: not measured; no such classes: {', '.join(sorted(absent))}")
+            continue
         left_out = store.of_classes(settings.left_out)
         windows = {part: split.windows(part, left_out) for part in ("train", "validation")}
         windows["test"] = split.windows("test")
@@ -186,8 +203,11 @@ def cost_table(
         counts = {part: len(starts) for part, (starts, _) in windows.items()}
         passes = FORWARD_AND_BACKWARD * counts["train"] + counts["validation"]
         seconds = counts["train"] / speed.train + counts["validation"] / speed.predict
+        if settings.optimiser in SEARCHES:
+            judged = POSITIONS * min(SEGMENTS, counts["validation"])
+            seconds = (judged + counts["train"] + counts["validation"]) / speed.predict
         trainings = len({path for study in studies for path in trainings_of(study, name)})
-        of_each = min(epochs, settings.max_epochs)
+        of_each = epochs_of(settings, epochs)
         tested = counts["test"] / speed.predict
         rows.append(
             {

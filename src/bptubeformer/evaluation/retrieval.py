@@ -27,14 +27,17 @@ def retrieval_table(study: Study) -> pd.DataFrame:
 
     Returns:
         run, representation, protocol, folds, segments (mean over folds), guessed_mean,
-        guessed_std, chance, times_chance.
+        guessed_std, chance, chance_in_class, times_chance (of the latter).
     """
     rows = []
     for run in study.identity:
         for protocol in study.compared_protocols:
-            folds = pd.concat(
-                read_table(folder / IDENTITY) for _, _, folder in study.fold_folders(protocol, run)
+            trainings = pd.concat(
+                read_table(folder / IDENTITY).assign(fold=fold)
+                for fold, _, folder in study.fold_folders(protocol, run)
             )
+            # Of several seeds, the mean of each fold.
+            folds = trainings.groupby(["representation", "fold"], sort=False).mean().reset_index()
             for name, group in folds.groupby("representation", sort=False):
                 rows.append(
                     {
@@ -46,7 +49,8 @@ def retrieval_table(study: Study) -> pd.DataFrame:
                         "guessed_mean": group["guessed"].mean(),
                         "guessed_std": group["guessed"].std(),
                         "chance": group["chance"].mean(),
-                        "times_chance": group["guessed"].mean() / group["chance"].mean(),
+                        "chance_in_class": group["chance_in_class"].mean(),
+                        "times_chance": group["guessed"].mean() / group["chance_in_class"].mean(),
                     }
                 )
     return pd.DataFrame(rows)
@@ -61,7 +65,8 @@ def retrieval_markdown(table: pd.DataFrame, study: Study) -> str:
             "Protocol": table["protocol"],
             "Video guessed": list(map(spread, table["guessed_mean"], table["guessed_std"])),
             "Chance": table["chance"].map(unsigned),
-            "Times chance": table["times_chance"].map("{:.1f}".format),
+            "Chance within the class": table["chance_in_class"].map(unsigned),
+            "Times that": table["times_chance"].map("{:.1f}".format),
             "Segments of a fold": table["segments"].map("{:.0f}".format),
         }
     )
@@ -70,7 +75,8 @@ def retrieval_markdown(table: pd.DataFrame, study: Study) -> str:
         "same video, mean ± sample standard deviation (n - 1) over folds. Nearest by Euclidean "
         "distance of class tokens, or of coordinates in pixels; of the same trajectory only where "
         "the two share no frame. Chance: the share of its video in the segments that may be "
-        "nearest. A model that knows the video of a segment can know its class without knowing "
+        "nearest, of all classes or of its own: a token that knows the class alone is as good as "
+        "the latter. A model that knows the video of a segment can know its class without knowing "
         "the action, where the video was in training too (`as-published`, `trajectory`)."
     ]
     return render("Identity: does a segment give its video away?", shown, notes)

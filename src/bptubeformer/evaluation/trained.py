@@ -32,8 +32,6 @@ class TrainedFold:
     """int64 (n,): first frame of each test window."""
     trajectory: np.ndarray
     """int64 (n,): trajectory of each test window."""
-    unknown: np.ndarray
-    """int64 (m,): first frame of each test window of a class that it was not trained on."""
     content: str
     """Hash of the content of the model."""
     device: torch.device
@@ -82,7 +80,7 @@ class TrainedFold:
         split: Split,
         device: torch.device,
     ) -> "TrainedFold":
-        """Put a trained model and the test windows of its classes together.
+        """Put a trained model and the test windows of its fold together.
 
         Args:
             store: the dataset.
@@ -90,8 +88,7 @@ class TrainedFold:
             split: the windows of its fold.
             device: where it is used.
         """
-        left_out = store.of_classes(trained.training.get("left_out", ()))
-        starts, trajectory = split.windows("test", left_out)
+        starts, trajectory = split.windows("test")
         return cls(
             store=store,
             model=trained.model.to(device),
@@ -99,7 +96,6 @@ class TrainedFold:
             categories=tuple(trained.categories),
             starts=starts,
             trajectory=trajectory,
-            unknown=split.windows("test", ~left_out)[0],
             content=trained.content,
             device=device,
             training=trained.training,

@@ -7,15 +7,18 @@ docs/fidelity.md. Letters: B segments, T frames, J joints, V = 2 J coordinates, 
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bptubeformer.kinds import Count
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.coordinates import box_of
+from bptubeformer.models.layers import full_precision
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["ALSTM"]
 SIZES_OF_ITS_SOURCE = True
+REQUIRES = ("segment_length >= 3",)
 
 CELLS = 4
 """Rows, and columns, of the grid over the box of a frame that joints occupy."""
@@ -57,7 +60,8 @@ class ALSTM(Classifier):
             segments: float32 (B, T, V), in the coordinates of the run.
             attention: stays empty: the model has none.
         """
-        states, _ = self.recurrent(shape_and_motion(segments) if self.shaped else segments)
+        with full_precision(segments):
+            states, _ = self.recurrent(shape_and_motion(segments) if self.shaped else segments)
         return states[:, -1]
 
 
@@ -69,7 +73,8 @@ def shape_and_motion(segments: Tensor) -> Tensor:
 
     Returns:
         float32 (B, T, 16 + V + 8): cells of the box with a joint (1 or 0), its width and height,
-        speed and acceleration of each joint, and those of the mean joint and of the extent.
+        speed and acceleration of each joint, and those of the mean joint and of the extent; 0 in
+        the first frames, which have none.
     """
     joints = segments.unflatten(-1, (-1, 2))
     there = (joints != 0).any(dim=-1, keepdim=True)
@@ -80,12 +85,11 @@ def shape_and_motion(segments: Tensor) -> Tensor:
     occupied = torch.zeros(*index.shape[:2], CELLS**2, device=segments.device)
     occupied = occupied.scatter_reduce(2, index, there.squeeze(-1).float(), "amax")
     mean = joints.sum(dim=2) / there.sum(dim=2).clamp(min=1)
-    motion = [_motion(joints, order).norm(dim=-1) for order in (1, 2)]
-    whole = [_motion(mean, 1), _motion(mean, 2), _motion(extent, 1)]
-    return torch.cat([occupied, extent, *motion, *whole], dim=-1)
-
-
-def _motion(values: Tensor, order: int) -> Tensor:
-    """Return differences over time, 0 for the first frames; (B, T, ...) -> (B, T, ...)."""
-    first = values[:, :1].expand(-1, order, *values.shape[2:])
-    return torch.diff(values, n=order, dim=1, prepend=first)
+    motion = []
+    for order in (1, 2):
+        # Where a joint comes or goes, it has no speed.
+        seen = there.unfold(1, order + 1, 1).all(dim=-1)
+        motion.append((joints.diff(n=order, dim=1) * seen).norm(dim=-1))
+    motion += [mean.diff(dim=1), mean.diff(n=2, dim=1), extent.diff(dim=1)]
+    padded = [F.pad(one, (0, 0, segments.shape[1] - one.shape[1], 0)) for one in motion]
+    return torch.cat([occupied, extent, *padded], dim=-1)

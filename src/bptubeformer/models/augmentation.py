@@ -1,6 +1,6 @@
 """Random changes of training segments. Letters: B segments, T frames, J joints, V = 2 J.
 
-A joint at 0, 0 is missing, and stays so. Sizes are not stated anywhere: they are ours.
+A joint at 0, 0 is missing, and stays so where ``augmented`` changes a segment. Its sizes are ours.
 """
 
 import math
@@ -44,9 +44,8 @@ def flipped(segments: Tensor, skeleton: Skeleton) -> Tensor:
     """Mirror half of the segments about the middle of the person, and swap left and right."""
     joints, there = _joints(segments)
     low, high = box_of(joints, ~there, (-3, -2))
-    # x becomes its mirror, low + high - x; y stays.
-    sign = torch.tensor([-1.0, 1.0], device=segments.device)
-    mirrored = (sign * joints + (low + high) * (sign < 0)) * there
+    x = (low + high)[..., 0] - joints[..., 0]
+    mirrored = torch.stack([x, joints[..., 1]], dim=-1) * there
     # One index a joint: on a GPU, a list would be copied there in each step.
     mirrored = torch.stack([mirrored[:, :, other] for other in _mirrored_joints(skeleton)], dim=2)
     chosen = torch.rand(len(segments), 1, 1, 1, device=segments.device) < FLIPPED

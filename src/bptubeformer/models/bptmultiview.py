@@ -30,6 +30,8 @@ REQUIRES = (
     "len(frames) == len(depths)", "segment_length >= max(frames)", "global_width % heads == 0",
 )  # fmt: skip
 
+VIEWS = 3
+"""Of the default; more are counted with the second transformer."""
 BOTTLENECK = 4
 """Tokens that carry one view to the next; not stated."""
 
@@ -61,9 +63,9 @@ class BPTMultiview(Classifier):
     """
 
     stages: ClassVar = {
-        "tokeniser": (),
-        "first transformer": ("views",),
-        "second transformer": ("lateral", "joined"),
+        "tokeniser": tuple(f"views.{view}.tubelet_embedding" for view in range(VIEWS)),
+        "first transformer": tuple(f"views.{view}.tubelet_transformers" for view in range(VIEWS)),
+        "second transformer": ("views", "lateral", "joined"),
     }
     views: "Sequence[_View]"
     """As many as lengths of tubelets."""
@@ -136,7 +138,7 @@ class BPTMultiview(Classifier):
         each = self.embed(segments).split([view.width for view in self.views], dim=1)
         weights = self.head.weight.split([view.width for view in self.views], dim=1)
         losses = [
-            criterion(F.linear(len(each) * one, weight, self.head.bias), targets)
+            criterion(F.linear(len(each) * one, weight, self.head.bias).float(), targets)
             for one, weight in zip(each, weights, strict=True)
         ]
         return torch.stack(losses).mean()

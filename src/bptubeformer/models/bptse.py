@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from bptubeformer.models.bptubeformer import BPTubeFormer
 
 __all__ = ["BPTSE"]
+TRAINING_OF_ITS_SOURCE = {
+    "betas": [0.9, 0.999], "weight_decay": 0.00035, "learning_rate": 0.001, "batch_size": 16,
+    "max_epochs": 100, "early_stopping_patience": 100,
+}  # fmt: skip
 
 REDUCTION, LEAST = 16, 8
 """Channels over those of the hidden layer of squeeze-and-excitation, and the fewest of these; not

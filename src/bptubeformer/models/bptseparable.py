@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.geometry import extents, tubelet_grid
-from bptubeformer.models.layers import StackedLinear
+from bptubeformer.models.layers import StackedLinear, full_precision
 from bptubeformer.models.tubelets import Grids, TubeletConvolution, Tubelets
 from bptubeformer.skeleton import Skeleton
 
@@ -66,7 +66,8 @@ class _Separable(nn.Module):
 
     def forward(self, segments: Tensor) -> Tensor:
         """(B, T, V) -> (G, B, n, e)."""
-        frames = torch.relu(self.over_grid(segments)).unflatten(2, (segments.shape[1], -1))
-        # (G, B, T, cells, M) -> (G, B, t, cells, M, frames) -> (G, B, n, M * frames)
-        windows = frames.unfold(2, *self.frames)
-        return self.over_time(windows.flatten(-2).flatten(2, 3))
+        with full_precision(segments):
+            frames = torch.relu(self.over_grid(segments)).unflatten(2, (segments.shape[1], -1))
+            # (G, B, T, cells, M) -> (G, B, t, cells, M, frames) -> (G, B, n, M * frames)
+            windows = frames.unfold(2, *self.frames)
+            return self.over_time(windows.flatten(-2).flatten(2, 3))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bptubeformer.kinds import Count
@@ -19,16 +20,17 @@ __all__ = ["BPTTokenSampling"]
 
 
 class BPTTokenSampling(BPTubeFormer):
-    """BPTubeFormer whose tubelet transformers end with at most K tubelets of each part.
+    """BPTubeFormer whose tubelet transformers end with a class token and at most K tubelets.
 
-    The last block samples: what follows has to mask nothing.
+    The last block samples: what follows has to mask nothing. Its class token goes on to the
+    body-part transformer, so that it learns.
 
     Args:
         samples: K, of each part.
         of_the_base: arguments of ``BPTubeFormer``.
     """
 
-    counted: ClassVar = {"params": 711_693, "macs": 5_207_040}
+    counted: ClassVar = {"params": 1_008_717, "macs": 7_010_720}
 
     def __init__(self, *, samples: Count = 4, **of_the_base: Any):
         # The base asks for its encoder, which needs it.
@@ -38,8 +40,8 @@ class BPTTokenSampling(BPTubeFormer):
     def tubelet_encoder(
         self, tubelets: int, width: int, parts: int, sizes: dict[str, Any]
     ) -> tuple[nn.Module, int]:
-        """Return an encoder that ends with K tokens; arguments as for ``BPTubeFormer``."""
-        return _Sampled(self.samples, width, groups=parts, **sizes), self.samples
+        """Return an encoder that ends with 1 + K tokens; arguments as for ``BPTubeFormer``."""
+        return _Sampled(self.samples, width, groups=parts, **sizes), 1 + self.samples
 
 
 class _ClassTokens(Stacked):
@@ -64,7 +66,7 @@ class _Sampled(Encoder):
         self.register_buffer("quantiles", torch.tensor(quantiles), persistent=False)
 
     def forward(self, x: Tensor, weights: list[Tensor] | None = None) -> Tensor:
-        """(P, B, n, e) -> (P, B, K, e), in the order of time; 0 where fewer were sampled."""
+        """(P, B, n, e) -> (P, B, 1 + K, e), class token first; 0 where fewer were sampled."""
         *blocks, last = self.blocks
         x = self.class_tokens(x)
         for block in blocks:
@@ -77,7 +79,7 @@ class _Sampled(Encoder):
         q, k, v = attention.split(block.norm1(x))
         mixed = attention.core(q, k, v, weights)
         index, first = self._chosen(weights[-1], v)
-        # (P * B, K) -> (P, B, K, e)
+        # (P * B, 1 + K) -> (P, B, 1 + K, e)
         rows = index.view(*x.shape[:2], -1, 1).expand(-1, -1, -1, x.shape[-1])
         mixed = mixed.transpose(1, 2).reshape(x.shape).gather(2, rows)
         x = x.gather(2, rows) + block.drop(attention.out(mixed))
@@ -93,12 +95,14 @@ class _Sampled(Encoder):
             values: (P * B, H, 1 + n, d).
 
         Returns:
-            Rows int64 (P * B, K), ascending, and True for the first of equal ones.
+            Rows int64 (P * B, 1 + K), the class token's and then ascending, and True for the first
+            of equal ones.
         """
         scores = weights[:, :, 0, 1:] * values[:, :, 1:].norm(dim=-1)
         scores = (scores / scores.sum(dim=-1, keepdim=True)).mean(dim=1)
         quantiles = self.get_buffer("quantiles").expand(len(scores), -1).contiguous()
         index = torch.searchsorted(scores.cumsum(dim=-1), quantiles).clamp(max=scores.shape[-1] - 1)
+        index = F.pad(1 + index, (1, 0))
         first = torch.ones_like(index, dtype=torch.bool)
         first[:, 1:] = index[:, 1:] != index[:, :-1]
-        return 1 + index, first
+        return index, first

@@ -15,6 +15,10 @@ from bptubeformer.models.layers import EPSILON, ClassToken, Encoder, initialise,
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["InertialConv"]
+TRAINING_OF_ITS_SOURCE = {
+    "betas": [0.9, 0.999], "weight_decay": 0.00035, "learning_rate": 0.001, "batch_size": 16,
+    "max_epochs": 100, "early_stopping_patience": 100,
+}  # fmt: skip
 REQUIRES = ("segment_length >= 7", "2 * width % heads == 0")
 
 

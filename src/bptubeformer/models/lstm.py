@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bptubeformer.kinds import Count, Depth, NotNegative, Share
 from bptubeformer.models.augmentation import noisy
 from bptubeformer.models.classifier import Classifier
-from bptubeformer.models.layers import two_layers
+from bptubeformer.models.layers import full_precision, two_layers
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["LSTM"]
@@ -73,5 +73,6 @@ class LSTM(Classifier):
         """
         if self.training:
             segments = noisy(segments, self.noise)
-        states, _ = self.recurrent(segments)
+        with full_precision(segments):
+            states, _ = self.recurrent(segments)
         return self.mlp(states[:, -1])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bptubeformer.kinds import Count, Depth, Fraction
 from bptubeformer.models.classifier import Classifier, Criterion
+from bptubeformer.models.layers import full_precision
 from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["SiameseLSTM"]
@@ -59,8 +60,9 @@ class SiameseLSTM(Classifier):
             segments: float32 (B, T, V), in the coordinates of the run.
             attention: stays empty: the model has none.
         """
-        states, _ = self.recurrent(segments)
-        return F.normalize(self.projection(states[:, -1]).float(), dim=-1)
+        with full_precision(segments):
+            states, _ = self.recurrent(segments)
+            return F.normalize(self.projection(states[:, -1]), dim=-1)
 
     def loss(self, segments: Tensor, targets: Tensor, criterion: Criterion) -> Tensor:
         """Return the loss of all pairs, and that of the classifier, which changes no other weight.
@@ -70,7 +72,8 @@ class SiameseLSTM(Classifier):
         embeddings = self.embed(segments)
         labels = targets.argmax(dim=-1) if targets.is_floating_point() else targets
         of_classifier = criterion(self.head(embeddings.detach()).float(), targets)
-        return of_classifier + loss_of_pairs(embeddings, labels, self.margin)
+        with full_precision(segments):
+            return of_classifier + loss_of_pairs(embeddings, labels, self.margin)
 
 
 def loss_of_pairs(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:

@@ -17,6 +17,9 @@ from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["UniFormer"]
 SIZES_OF_ITS_SOURCE = True
+TRAINING_OF_ITS_SOURCE = {
+    "learning_rate": 0.0001, "batch_size": 8, "max_epochs": 100, "early_stopping_patience": 100,
+}  # fmt: skip
 REQUIRES = ("segment_length >= frames", "width % heads == 0")
 
 

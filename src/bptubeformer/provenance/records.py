@@ -288,8 +288,7 @@ class Records:
     ) -> Iterator[str]:
         path = one.folder / PREDICTIONS
         place, found = self.file(path), Predictions.load(path)
-        left_out = self.expected.store.of_classes(one.training.left_out)
-        starts, trajectory = split.windows("test", left_out)
+        starts, trajectory = split.windows("test")
         for key, here, expected in (
             ("window_start", found.starts, starts),
             ("trajectory", found.trajectory, trajectory),

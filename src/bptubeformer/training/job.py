@@ -163,6 +163,9 @@ def train_fold(
         "code": stage_fingerprint(__name__, run["model"]),
         "split": split.fingerprint,
     }
+    if settings.start_from is not None:
+        start = folder_of(others, settings.start_from)
+        fingerprints["start"] = read_content(start / MODEL)
     output.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(output / FILE, say, checkpoint_seconds)
     checkpoint.settings = {
@@ -184,8 +187,7 @@ def train_fold(
         seed_everything(settings.seed)
         model = built(run, len(store.categories), store.skeleton).to(device)
         if settings.start_from is not None:
-            folder = folder_of(others, settings.start_from)
-            fingerprints["start"] = start_from(model, folder, settings.filters)
+            start_from(model, start, settings.filters)
         else:
             model.adapt(
                 train_segments[slice(first, first + settings.batch_size)][0]

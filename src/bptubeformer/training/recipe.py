@@ -13,8 +13,8 @@ from bptubeformer.models.augmentation import augmented
 from bptubeformer.settings import DEFAULT_TRAINING, TrainingSettings
 from bptubeformer.skeleton import COCO_17, Skeleton
 
-LARGEST_EXPONENT = 10.0
-"""Largest logit whose exponential is taken for evidence: float32 holds no sum of larger ones."""
+LARGEST_EXPONENT = 80.0
+"""Largest logit whose exponential is taken for evidence: float32 holds the sum of such."""
 
 
 class Recipe:
@@ -102,11 +102,14 @@ class Recipe:
     def _mixed(self, segments: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Mix each segment with another one of the batch (mixup)."""
         alpha = torch.full((len(segments), 1), float(self.settings.mixup), device=segments.device)
-        own = torch.distributions.Beta(alpha, alpha).sample()
+        own = torch.distributions.Beta(alpha, alpha, validate_args=False).sample()
         other = torch.randperm(len(segments), device=segments.device)
         shares = F.one_hot(labels, self.classes).to(segments)
         mixed = own.unsqueeze(-1) * segments + (1 - own.unsqueeze(-1)) * segments[other]
-        return mixed, own * shares + (1 - own) * shares[other]
+        # A joint between one that is there and one that is missing is nowhere.
+        there = segments.unflatten(-1, (-1, 2)).any(-1, keepdim=True)
+        both = (there & there[other]).expand(*there.shape[:-1], 2).flatten(-2)
+        return mixed * both, own * shares + (1 - own) * shares[other]
 
 
 def balanced_error(logits: Tensor, labels: Tensor) -> Tensor:

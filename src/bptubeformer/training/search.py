@@ -52,15 +52,14 @@ class Search:
             segments: by which positions are judged.
         """
         if number == 1 or self.settings.optimiser == "random-search":
-            self.positions = self._random()
-            tried = self.positions
-            if number == 1 and self.settings.optimiser == "seagull":
-                tried = torch.cat([tried, -tried])
+            tried = self._random()
+            if self.settings.optimiser == "seagull":
+                tried = torch.cat([tried[::2], -tried[::2]])[:POSITIONS]
         else:
-            tried = self.positions = self._flown(number)
+            tried = self._flown(number)
         losses = [self._judge(position, segments) for position in tried]
         order = torch.tensor(losses).argsort(stable=True)
-        self.positions = tried[order[:POSITIONS]]
+        self.positions = tried
         if losses[order[0]] < self.loss:
             self.best, self.loss = tried[order[0]], torch.tensor(losses[order[0]])
         vector_to_parameters(self.best, self.model.parameters())
@@ -79,7 +78,7 @@ class Search:
 
     def _flown(self, number: int) -> Tensor:
         """Return the positions after migration and attack."""
-        control = FREQUENCY * (1 - number / self.settings.max_epochs)
+        control = FREQUENCY * (1 - (number - 1) / self.settings.max_epochs)
         random = torch.rand(len(self.positions), 1, device=self.best.device)
         migration = 2 * control**2 * random * (self.best - self.positions)
         distance = (control * self.positions + migration).abs()

@@ -19,7 +19,7 @@ from bptubeformer.study import HISTORY, MODEL
 from bptubeformer.training.record import read_history
 
 
-def start_from(model: Classifier, folder: Path, filters: str) -> str:
+def start_from(model: Classifier, folder: Path, filters: str) -> None:
     """Give a model the weights of a trained one.
 
     Args:
@@ -29,14 +29,10 @@ def start_from(model: Classifier, folder: Path, filters: str) -> str:
             equal share of them; ``frame-<n>``: frame n of the tubelet has all; ``same``: they have
             as many frames.
 
-    Returns:
-        Hash of the content of the trained model.
-
     Raises:
         InputError: the folder has no trained model, or one whose weights do not fit.
     """
-    trained = load_model(folder / MODEL)
-    weights = trained.model.state_dict()
+    weights = load_model(folder / MODEL).model.state_dict()
     for name, module in model.named_modules():
         key = f"{name}.weight"
         if filters != "same" and isinstance(module, TubeletConvolution) and key in weights:
@@ -53,7 +49,6 @@ def start_from(model: Classifier, folder: Path, filters: str) -> str:
                 "its kernel"
             )
     model.load_state_dict(weights)
-    return trained.content
 
 
 def over_frames(weight: Tensor, frames: int, filters: str, folder: Path) -> Tensor:
