@@ -38,7 +38,8 @@ def study_of_one_run(results: Path, folds: int, run: dict[str, Any]) -> tuple[di
     config["dataset"] |= {"name": results.name, "source": "synthetic"}
     config["runs"] = {"mine": {"experiment": "x", **run}}
     study = {"question": "?", "runs": ["mine"], "baseline": "mine", "shown": "mine",
-             "leakage": ["mine"], "claims": True}  # fmt: skip
+             "leakage": ["mine"], "identity": ["mine"], "calibration": ["mine"],
+             "claims": True}  # fmt: skip
     config |= {"studies": {"alone": study}, "protocols": ["video"], "categories": {}}
     config["split"]["folds"] = folds
     config["statistics"]["bootstrap_samples"] = 100

@@ -36,7 +36,7 @@ MADE = {
 }
 GIVEN = {
     **dict.fromkeys(
-        ("predict", "embed", "attention_movement"),
+        ("predict", "embed", "attention_movement", "identify", "calibrate"),
         ("data/frames.safetensors", "split/fold0.parquet", "video/mine/fold0/model.safetensors"),
     ),
     "notebook": ("made/data/frames.safetensors", "made/alone/tables/movement.csv"),
@@ -56,6 +56,8 @@ STAGES = {
     "attend": [*MODEL, "--predictions", "../made/video/mine/fold0/predictions.parquet",
                "--output", "attention.safetensors"],
     "attention_movement": OF_FOLD,
+    "identify": [*OF_FOLD, "--per-class", "3"],
+    "calibrate": [*OF_FOLD, "--per-class", "3"],
     **MADE,
     "overview": [*STORE, "--summary", "../made/data/summary.json", "--output", "overview.html"],
     "projector": ["--embeddings", "../made/video/mine/fold0/embeddings.safetensors",
@@ -86,7 +88,7 @@ def commands(killable, tmp_path_factory):
     run("split", *store, *STAGES["split"][2:])
     run("train", *store, "--splits", "split", "--run", RUN, "--training", TRAINING,
         "--output", PLACE)  # fmt: skip
-    for stage in ("predict", "embed", "attention_movement"):
+    for stage in ("predict", "embed", "attention_movement", "identify", "calibrate"):
         run(stage, *STAGES[stage])
     for protocol in ("as-published", "trajectory"):
         (made / protocol).symlink_to("video")

@@ -183,6 +183,7 @@ def test_a_training_waits_for_the_one_that_it_begins_with(finished, tmp_path):
     assert second["epochs"] == first["epochs"]
     for name in ("Before", "After"):
         shutil.rmtree(checkout / place / name)
+        shutil.rmtree(checkout / RESULTS / "tensorboard" / "as-published" / name)
 
 
 def test_people_without_a_class_have_a_store_of_their_own(finished, tmp_path):

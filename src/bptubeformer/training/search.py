@@ -57,11 +57,10 @@ class Search:
                 tried = torch.cat([tried[::2], -tried[::2]])[:POSITIONS]
         else:
             tried = self._flown(number)
-        losses = [self._judge(position, segments) for position in tried]
-        order = torch.tensor(losses).argsort(stable=True)
+        losses = torch.tensor([self._judge(position, segments) for position in tried])
         self.positions = tried
-        if losses[order[0]] < self.loss:
-            self.best, self.loss = tried[order[0]], torch.tensor(losses[order[0]])
+        if losses.min() < self.loss:
+            self.best, self.loss = tried[losses.argmin()], losses.min()
         vector_to_parameters(self.best, self.model.parameters())
 
     def state(self) -> dict[str, Tensor]:
