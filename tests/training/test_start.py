@@ -127,3 +127,24 @@ def test_classes_that_are_left_out_are_not_trained_or_validated_on(fold_files, s
     with pytest.raises(InputError, match="left_out has Nobody, which is no class of the data; its"):
         train_fold(*fold_files, run, TrainingSettings(left_out=["Nobody"]), "cpu", 1,
                    tmp_path / "none")  # fmt: skip
+
+
+def test_a_checkpoint_that_began_with_other_weights_is_not_used(fold_files, tmp_path, capsys):
+    run = {**FRAMES, "segment_length": 24}
+    others = tmp_path / "{run}" / "fold0"
+
+    def train(name, **settings):
+        settings = TrainingSettings(batch_size=64, max_epochs=1, **settings)
+        train_fold(*fold_files, run, settings, "cpu", 1, tmp_path / name / "fold0", others=others,
+                   final=name == "before")  # fmt: skip
+
+    train("before")
+    train("after", start_from="before")
+    train("before", seed=1)
+    capsys.readouterr()
+    train("after", start_from="before")
+    assert "not used" in capsys.readouterr().out
+    record = json.loads((tmp_path / "after" / "fold0" / "run.json").read_text())
+    assert record["resumed_after_epochs"] == []
+    before = load_model(tmp_path / "before" / "fold0" / "model.safetensors")
+    assert record["fingerprints"]["start"] == before.content
