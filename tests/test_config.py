@@ -182,10 +182,6 @@ def test_the_controls_undo_what_the_paper_confounds(config):
          ["runs.BPT-inflate.training.start_from = BPT", "no such run", "did you mean BPT-V"]),
         ({"runs": {"BPT-inflate": {"training": {"start_from": "BPT-V2-longer"}}}},
          ["runs.BPT-inflate.training.start_from = BPT-V2-longer", "needs other runs itself"]),
-        ({"runs": {"BPT-inflate": {"coordinates": "box"}}},
-         ["runs.BPT-inflate.training.start_from = BPT-uniform", "other coordinates, parts or"]),
-        ({"runs": {"BPT-uniform": {"training": {"batch_size": 7}}}},
-         ["runs.BPT-inflate.training.start_from = BPT-uniform", "batch_size or segment_length"]),
         ({"runs": {"BPT-V2": {"training": {"loss": "balanced-error"}}}},
          ["runs.BPT-V2.training.loss = balanced-error", "no gradient for adam", "seagull or"]),
         ({"studies": {"quick": {"runs": ["BPT-V2", "ST-Tran-T24", "BPT-V2-longer"]}}},
@@ -656,3 +652,22 @@ def test_models_of_other_sources_keep_the_sizes_of_their_source(config):
         model = model_of(checked, run)
         assert not {"depth", "dropout", "token_width", "heads"} & set(model)
         assert model["coordinates"] == "box"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"BPT-inflate": {"coordinates": "box"}}, "BPT-uniform.*: its weights have seen other"),
+        ({"BPT-uniform": {"training": {"batch_size": 7}}}, "BPT-uniform.*: its batch_size or segm"),
+        ({"BPT-V2": {"training": {"batch_size": 7}}}, "BPT-V2.*: its batch_size or segment_length"),
+    ],
+)  # fmt: skip
+def test_trainings_that_need_each_other_are_alike_where_a_study_asks_for_them(
+    config, changes, words
+):
+    """Other studies do not care."""
+    checked = check_config(overlay(config, {"runs": changes}))
+    for study in ("paper", "controls", "comparators"):
+        check_fits(checked, study)
+    with pytest.raises(InputError, match=words):
+        check_fits(checked, "tubelets")

@@ -231,6 +231,14 @@ def _check_training(config: Mapping[str, Any], name: str) -> None:
             raise _wrong(place, other, f"no such run; {nearest(other, [*runs])}")
         if trained_before(config, other):
             raise _wrong(place, other, "it needs other runs itself; name one that needs none")
+
+
+def _check_alike(config: Mapping[str, Any], name: str) -> None:
+    """Refuse a training that needs a run of other steps, or weights that have seen other data."""
+    runs, settings = config["runs"], training_of(config, name)
+    for other in trained_before(config, name):
+        key = "start_from" if other == settings["start_from"] else "epochs_of"
+        place = f"runs.{name}.training.{key}"
         here, there = (
             (training_of(config, run)["batch_size"], runs[run]["segment_length"])
             for run in (name, other)
@@ -332,17 +340,19 @@ def studies_of(config: Mapping[str, Any], root: Path = Path("results")) -> dict[
 
 
 def check_fits(config: Mapping[str, Any], study: str) -> None:
-    """Refuse a study with a model that knows joints by name which the skeleton does not have.
+    """Refuse a study whose models do not fit the skeleton, or its trainings each other.
 
     Args:
         config: as ``check_config`` returns it.
         study: name of the study.
 
     Raises:
-        InputError: names the run and the joints.
+        InputError: names the run, and the joints that its model knows and the skeleton lacks, or
+            the run from which its training cannot start.
     """
     skeleton = skeleton_of(config)
     for run in members_of(config, study):
+        _check_alike(config, run)
         entry = config["runs"][run]
         missing = lacking(entry["model"], skeleton)
         reason = f"it needs joints that {skeleton.name} does not have: {', '.join(missing)}"
