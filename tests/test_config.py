@@ -178,6 +178,8 @@ def test_the_controls_undo_what_the_paper_confounds(config):
         ({"studies": {"quick": {"runs": ["BPT-V9"]}}},
          ["studies.quick.runs = BPT-V9", "no such run or study; did you mean BPT-V"]),
         ({"studies": {"quick": {"runs": []}}}, ["studies.quick.runs = []", "no run is left"]),
+        ({"studies": {"quick": {"runs": ["BPT-V2", "ST-Tran-T24", "ST-Tran-T24@source"]}}},
+         ["runs.ST-Tran-T24@source.training = source", "sttran has none", "name the settings"]),
         ({"runs": {"BPT-inflate": {"training": {"start_from": "BPT"}}}},
          ["runs.BPT-inflate.training.start_from = BPT", "no such run", "did you mean BPT-V"]),
         ({"runs": {"BPT-inflate": {"training": {"start_from": "BPT-V2-longer"}}}},

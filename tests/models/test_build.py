@@ -343,3 +343,10 @@ def test_a_file_that_names_no_architecture_is_refused(tmp_path, about):
 def test_heads_must_divide_the_width(run):
     with pytest.raises(ValueError, match="8 heads; use 8 or 16"):
         build_model({**run, "token_width": 12}, 3)
+
+
+def test_a_model_whose_package_is_not_installed_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pysiglib", None)
+    monkeypatch.delitem(sys.modules, "bptubeformer.models.pathsignature", raising=False)
+    with pytest.raises(ValueError, match=r"pathsignature needs pysiglib.*, which is not installed"):
+        build_model({"model": "pathsignature", "segment_length": 24}, 3)

@@ -137,6 +137,23 @@ def test_a_training_on_another_machine_is_compared_with_the_spread(forger, capsy
     assert "video/tubelets/fold0, within the spread of the others" in printed
 
 
+@pytest.mark.parametrize(
+    ("file", "column", "value", "words"),
+    [
+        ("identity.csv", "guessed", 0.99, r"identity\.csv, row 1, guessed: 0\.99; the model"),
+        ("identity.csv", "representation", "other", r"identity\.csv: other rows or columns than"),
+        ("calibration.csv", "value", 0.99, r"calibration\.csv, row 1, value: 0\.99; the model"),
+    ],
+)  # fmt: skip
+def test_a_forged_probe_is_not_what_the_model_makes(forger, file, column, value, words):
+    run = "plain" if file == "identity.csv" else "again"
+    forger.csv(forger.fold(run) / file, lambda table: table.isetitem(
+        table.columns.get_loc(column), [value, *table[column].iloc[1:]]))  # fmt: skip
+    forger.sign()
+    with pytest.raises(InputError, match=words):
+        check_crate(forger.folder, source=Source("synthetic"), runs=[run])
+
+
 @pytest.fixture
 def light(crate, tmp_path):
     """A crate without weights, unpacked."""
