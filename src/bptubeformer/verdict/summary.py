@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from bptubeformer.atomic import write_text
-from bptubeformer.config import WITHOUT_EFFECT, written_out
+from bptubeformer.config import WITHOUT_EFFECT, members_of, written_out
 from bptubeformer.data.store import read_trajectories
 from bptubeformer.evaluation.learned import LOOK_AT, NOT_LEARNED
 from bptubeformer.evaluation.pages import page
@@ -83,6 +83,13 @@ def results_summary(evidence: Evidence, base: Mapping[str, Any]) -> str:
     changes = changed(evidence.config, base)
     # Where the data stands on this machine is nobody else's business.
     changes.get("dataset", {}).pop("source", None)
+    # Runs and studies of others would hide its own.
+    own = {*study.runs}
+    if study.name in base["studies"]:
+        own |= {run for key in ("runs", "counted") for run in members_of(base, study.name, key)}
+    for section, names in (("runs", own), ("studies", {study.name})):
+        found = changes.get(section, {})
+        changes[section] = {name: entry for name, entry in found.items() if name in names}
     changes = {key: value for key, value in changes.items() if value != {}}
     if changes:
         lines.append("What this run changes of `config.yaml`:")
