@@ -10,8 +10,10 @@ from typing import Any
 from bptubeformer.sections import nearest, wrong
 
 AT = "@"
-MEMBERS = ("runs", "counted", "leakage", "identity", "calibration")
-"""Keys of a study that are lists of runs."""
+OF_MEMBERS = ("leakage", "identity", "calibration")
+"""Keys of a study that list some of its runs."""
+MEMBERS = ("runs", "counted", *OF_MEMBERS)
+"""All keys of a study that are lists of runs."""
 
 
 def with_arms(
@@ -45,7 +47,7 @@ def with_arms(
 def _with_arm(
     name: str, runs: Mapping[str, Any], arms: Mapping[str, Any], bases: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Return the whole entry of a run; None where there is no such run."""
+    """Return the whole entry of a run; None if the run does not exist."""
     own = runs.get(name)
     if isinstance(own, Mapping) and "model" in own:
         return own

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from bptubeformer.arms import MEMBERS, with_arms
+from bptubeformer.arms import MEMBERS, OF_MEMBERS, with_arms
 from bptubeformer.claims import printed_table
 from bptubeformer.data.addresses import refuse_secrets
 from bptubeformer.data.layout import is_file, is_folder, plain
@@ -45,8 +45,6 @@ SYNTHETIC = "synthetic"
 REMOTE = ("doi:", "http://", "https://")
 NOT_OF_THE_MODEL = ("model", "experiment", "training")
 """Keys of a run that are not hyperparameters of its model."""
-OF_MEMBERS = ("leakage", "identity", "calibration")
-"""Keys of a study that list some of its runs."""
 OF_THE_SOURCE = "source"
 """In place of the training settings of a run: those of its model's source."""
 OF_THE_DATASET = ("image_size",)

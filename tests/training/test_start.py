@@ -124,7 +124,7 @@ def test_classes_that_are_left_out_are_not_trained_or_validated_on(fold_files, s
     assert all(0 < counts["some"][part] < counts["all"][part] for part in ("train", "validation"))
     model = load_model(tmp_path / "some" / "model.safetensors").model
     assert model.head.out_features == len(store.categories)
-    with pytest.raises(InputError, match="left_out has Nobody, which is no class of the data; its"):
+    with pytest.raises(InputError, match="left_out has Nobody, which is not a class of the data"):
         train_fold(*fold_files, run, TrainingSettings(left_out=["Nobody"]), "cpu", 1,
                    tmp_path / "none")  # fmt: skip
 

@@ -82,12 +82,12 @@ class FrameStore:
         """Return bool (N,): trajectories of some classes.
 
         Raises:
-            InputError: there is no such class.
+            InputError: a name is not a class of the data.
         """
         for name in names:
             if name not in self.categories:
                 raise InputError(
-                    f"left_out has {shown(name)}, which is no class of the data; its classes: "
+                    f"left_out has {shown(name)}, which is not a class of the data; its classes: "
                     f"{shown(', '.join(self.categories))}; change training.left_out of the run or "
                     "arm, or leave it out"
                 )

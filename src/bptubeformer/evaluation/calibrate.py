@@ -16,6 +16,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.store import FrameStore
 from bptubeformer.data.windows import window_starts
+from bptubeformer.evaluation.calibration import ERROR
 from bptubeformer.evaluation.inspection import sample_per_class
 from bptubeformer.evaluation.tables import write_table
 from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
@@ -31,9 +32,8 @@ MISSING = 0.5
 """Share of the joints that a corrupted segment lacks."""
 NOISE = 0.1
 """Standard deviation of the noise of a corrupted segment, over the larger side of its box."""
-ERROR, LEFT_OUT, UNLABELLED = "calibration error", "left-out classes", "unlabelled"
+LEFT_OUT, UNLABELLED = "left-out classes", "unlabelled"
 CORRUPTIONS = ("missing joints", "noise", "shuffled frames")
-MEASURES = (ERROR, LEFT_OUT, *CORRUPTIONS, UNLABELLED)
 
 
 def calibrate_folds(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from bptubeformer.evaluation.tables import ranges, read_table, render, spread, write_table
+from bptubeformer.evaluation.tables import means_of_folds, ranges, render, spread, write_table
 from bptubeformer.evaluation.uncertainty import CONFIDENCE
 from bptubeformer.study import CALIBRATION, Study
 
@@ -38,12 +38,7 @@ def calibration_table(study: Study) -> pd.DataFrame:
     """
     rows = []
     for run in study.calibration:
-        trainings = pd.concat(
-            read_table(folder / CALIBRATION).assign(fold=fold)
-            for fold, _, folder in study.fold_folders(study.protocol, run)
-        )
-        # Of several seeds, the mean of each fold.
-        found = trainings.groupby(["measure", "fold"], sort=False).mean().reset_index()
+        found = means_of_folds(study.fold_folders(study.protocol, run), CALIBRATION, "measure")
         for measure, group in found.groupby("measure", sort=False):
             values = group["value"].dropna()
             low, high = _interval(values)

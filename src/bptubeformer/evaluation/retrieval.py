@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bptubeformer.evaluation.tables import read_table, render, spread, unsigned, write_table
+from bptubeformer.evaluation.tables import means_of_folds, render, spread, unsigned, write_table
 from bptubeformer.study import IDENTITY, Study
 
 
@@ -32,12 +32,7 @@ def retrieval_table(study: Study) -> pd.DataFrame:
     rows = []
     for run in study.identity:
         for protocol in study.compared_protocols:
-            trainings = pd.concat(
-                read_table(folder / IDENTITY).assign(fold=fold)
-                for fold, _, folder in study.fold_folders(protocol, run)
-            )
-            # Of several seeds, the mean of each fold.
-            folds = trainings.groupby(["representation", "fold"], sort=False).mean().reset_index()
+            folds = means_of_folds(study.fold_folders(protocol, run), IDENTITY, "representation")
             for name, group in folds.groupby("representation", sort=False):
                 rows.append(
                     {

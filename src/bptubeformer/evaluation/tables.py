@@ -62,6 +62,24 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.assign(**{name: table[name].map(from_table, na_action="ignore") for name in texts})
 
 
+def means_of_folds(folders: Iterable[tuple[int, int, Path]], file: str, names: str) -> pd.DataFrame:
+    """Read a small table of every training of a run; of several seeds, take the mean of each fold.
+
+    Args:
+        folders: number, seed and folder of each fold, as ``Study.fold_folders`` yields them.
+        file: of the table in each folder.
+        names: its column of texts.
+
+    Returns:
+        the columns of the table and ``fold``, a row for each text and fold.
+
+    Raises:
+        InputError: a file is not a table.
+    """
+    tables = (read_table(folder / file).assign(fold=fold) for fold, _, folder in folders)
+    return pd.concat(tables).groupby([names, "fold"], sort=False).mean().reset_index()
+
+
 def render(title: str, shown: pd.DataFrame, notes: Sequence[str]) -> str:
     """Markdown of a table under a title, its columns aligned for a terminal, notes below it."""
     escaped = shown.map(lambda cell: in_markdown(cell) if isinstance(cell, str) else cell)

@@ -67,7 +67,7 @@ def shared_hyperparameters(model: str) -> list[str]:
 
 
 def source_training(model: str) -> dict[str, Any] | None:
-    """Return the training settings of a model's source; None where there are none."""
+    """Return the training settings that a model's source states; None if it states none."""
     path = HERE / f"{model}.py"
     if not path.is_file():
         return None

@@ -135,7 +135,7 @@ class _HypergraphAttention(nn.Module):
         # (B, 4 C, T, J) -> (4, B, T, H, d, J)
         q, k, v, e = mapped.unflatten(1, (4, HEADS, -1)).permute(1, 0, 4, 2, 3, 5)
         edges = self.to_edges(e, self.get_buffer("shared"))
-        # Keys stand first, as in ``layers.ScaledDotProduct``: (B, T, H, J, J) and (B, T, H, J, 1)
+        # Keys come first, as in ``layers.ScaledDotProduct``: (B, T, H, J, J) and (B, T, H, J, 1)
         scores = self.scores((k + edges).transpose(-2, -1), q)
         of_edges = self.edge_scores(self.importance, edges).transpose(-2, -1)
         bias = self.closeness[self.get_buffer("length")]

@@ -64,7 +64,7 @@ def over_frames(weight: Tensor, frames: int, filters: str, folder: Path) -> Tens
         float32 (G, e, 2, frames, R, C).
 
     Raises:
-        InputError: they have several frames already, or there is no frame n.
+        InputError: they have several frames already, or frame n does not exist.
     """
     if weight.shape[3] != 1:
         raise InputError(
