@@ -81,7 +81,7 @@ def folder_of_fold(wildcards):
 
 def folder_of_others(wildcards):
     """The folder of a fold of another run, with {run} and {fold} for its name and number."""
-    return folder_of_fold(wildcards).replace(f"/{wildcards.run}/", "/{run}/")
+    return folder_of_fold({**wildcards, "run": "{run}"})
 
 
 def trained_before(wildcards):
@@ -95,7 +95,7 @@ def trained_before(wildcards):
     needed += [(run, "history.csv") for run in settings["epochs_of"]]
     folds = FOLDS if TOGETHER else [wildcards.fold]
     return [
-        FOLD.format(**{**wildcards, "run": run, "fold": fold}) + f"/{file}"
+        f"{FOLD}/{file}".format(**{**wildcards, "run": run, "fold": fold})
         for run, file in needed
         for fold in folds
     ]
