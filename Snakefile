@@ -7,7 +7,6 @@ import re
 import sys
 from pathlib import Path
 
-import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import min_version
@@ -50,6 +49,7 @@ from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import fingerprint, package_fingerprint, stage_fingerprint
 from bptubeformer.kinds import PROTOCOLS
 from bptubeformer.progress import SweepProgress
+from bptubeformer.sections import parsed_yaml
 from bptubeformer.stages import (
     NOTEBOOK_RESULTS,
     SUMMARY,

@@ -11,6 +11,7 @@ import yaml
 
 import forking
 from bptubeformer.config import studies_of
+from bptubeformer.sections import parsed_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SMALL = {
@@ -26,6 +27,11 @@ RESULTS = Path("results", "small")
 PAPER = RESULTS / "paper"
 
 
+def base_config() -> dict[str, Any]:
+    """Return what config.yaml says, which differs from call to call in nothing."""
+    return parsed_yaml((REPOSITORY / "config.yaml").read_text())
+
+
 def study_of_one_run(results: Path, folds: int, run: dict[str, Any]) -> tuple[dict, dict]:
     """A configuration whose only run is called mine, under video; and its study, whole, as JSON.
 
@@ -34,7 +40,7 @@ def study_of_one_run(results: Path, folds: int, run: dict[str, Any]) -> tuple[di
         folds: number of folds.
         run: model and hyperparameters.
     """
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config = base_config()
     config["dataset"] |= {"name": results.name, "source": "synthetic"}
     config["runs"] = {"mine": {"experiment": "x", **run}}
     study = {"question": "?", "runs": ["mine"], "baseline": "mine", "shown": "mine",
@@ -57,7 +63,7 @@ def clone(target: Path) -> Path:
 def copy_checkout(target: Path) -> Path:
     """A checkout with two runs of the paper and a control instead of all."""
     clone(target)
-    config = yaml.safe_load((target / "config.yaml").read_text())
+    config = base_config()
     config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2", "BPT-V2-T12")}
     papers, controls = (config["studies"][name] for name in ("paper", "controls"))
     papers |= {"runs": ["ST-Tran", "BPT-V2"], "counted": ["BPT-V2-T12"], "leakage": ["BPT-V2"]}

@@ -2,12 +2,12 @@ import re
 from collections import Counter
 
 import pytest
-import yaml
 
 from bptubeformer import claims as module
 from bptubeformer.claims import load_claims, papers_runs, printed_table, section_titles
 from bptubeformer.verdict.judge import CONTRADICTED, FOLLOWED, NOT_STATED, UNSUPPORTED
 from bptubeformer.verdict.outcome import TESTS
+from checkout import base_config
 from conftest import REAL_DATA, REPOSITORY
 
 CLAIMS = load_claims()
@@ -52,7 +52,7 @@ def test_every_test_is_a_claims():
 
 
 def test_keys_of_choices_are_keys_of_the_configuration():
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config = base_config()
 
     def has(settings, key):
         if key in settings:
@@ -70,7 +70,7 @@ def test_keys_of_choices_are_keys_of_the_configuration():
 
 
 def test_runs_of_claims_are_runs_of_the_configuration():
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config = base_config()
     assert list(papers_runs()) == config["studies"]["paper"]["runs"]
     known = set(config["runs"])
     for claim in CLAIMS:

@@ -31,6 +31,7 @@ from bptubeformer.questions import with_questions
 from bptubeformer.settings import SplitSettings, TrainingSettings
 from bptubeformer.skeleton import FOLDER
 from bptubeformer.study import Study
+from checkout import base_config
 from conftest import REPOSITORY
 from ugly import LABELS
 
@@ -39,7 +40,7 @@ BASE = REPOSITORY / "config.yaml"
 
 @pytest.fixture
 def config():
-    return yaml.safe_load(BASE.read_text())
+    return base_config()
 
 
 def overlay(config, changes):
@@ -202,6 +203,20 @@ def test_the_controls_undo_what_the_paper_confounds(config):
          ["studies.quick.findings.Is it? = ST-Tran", "no such run; one of ST-Tran-T24, BPT-V2"]),
         ({"studies": {"quick": {"findings": {"Is it?": ["BPT-V2"]}}}},
          ["studies.quick.findings.Is it? = [BPT-V2]", "the names of two runs"]),
+        ({"studies": {"quick": {"findings": {"Is it?": ["BPT-V2", "ST-Tran-T24", "noise"]}}}},
+         ["studies.quick.findings.Is it? = BPT-V2", "name it in calibration"]),
+        ({"studies": {"quick": {"findings": {"Is it?": ["BPT-V2", "chance"]}}}},
+         ["studies.quick.findings.Is it? = chance", "no such run"]),
+        ({"studies": {"quick": {"findings": {"Is it?": ["BPT-V2", "ST-Tran-T24", "BPT-V1"]}}}},
+         ["studies.quick.findings.Is it? = BPT-V1", "no such measure; one of calibration error"]),
+        ({"studies": {"uncertainty": {"findings": {
+            "Is it?": ["BPT-V2", "chance", "left-out classes"]}}}},
+         ["studies.uncertainty.findings.Is it? = BPT-V2", "it leaves out no class"]),
+        ({"studies": {"uncertainty": {"findings": {"Is it?": ["BPT-V2", "chance", "unlabelled"]}}}},
+         ["studies.uncertainty.findings.Is it? = unlabelled", "set dataset.unlabelled"]),
+        ({"studies": {"uncertainty": {"findings": {
+            "Is it?": ["BPT-V2", "chance", "calibration error"]}}}},
+         ["studies.uncertainty.findings.Is it? = chance", "no such run"]),
         ({"studies": {"quick": {"protocols": []}}}, ["studies.quick.protocols = []"]),
         ({"studies": {"quick": {"question": "a\nb"}}}, ["studies.quick.question", "one line"]),
         ({"runs": {"BPT-V2-w384": {"body_part_width": 380}}},
@@ -511,7 +526,7 @@ def test_names_become_folders_and_hold_nothing_else(config, name):
 @settings(max_examples=50)
 @given(st.text())
 def test_any_other_name_is_made_of_what_is_allowed(name):
-    base = yaml.safe_load(BASE.read_text())
+    base = base_config()
     try:
         check_config(overlay(base, {"dataset": {"name": name}}))
     except InputError:
@@ -530,7 +545,7 @@ LEAVES = st.one_of(
 @settings(max_examples=50)
 @given(st.data())
 def test_whatever_stands_in_the_configuration_it_is_valid_or_refused_in_one_line(data):
-    base = yaml.safe_load(BASE.read_text())
+    base = base_config()
     place, key = base, data.draw(st.sampled_from(sorted(base)))
     while isinstance(place[key], dict) and place[key] and data.draw(st.booleans()):
         place, key = place[key], data.draw(st.sampled_from(sorted(place[key])))
@@ -610,7 +625,7 @@ def texts_of(value, place=()):
 FREE = {("studies", "paper", "question"), ("runs", "ST-Tran", "experiment"),
         ("figures", "category")}  # fmt: skip
 """Places of texts that may hold anything in one line."""
-PLACES = sorted({*texts_of(yaml.safe_load(BASE.read_text())), ("dataset", "checksum")}, key=str)
+PLACES = sorted({*texts_of(base_config()), ("dataset", "checksum")}, key=str)
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))

@@ -22,6 +22,13 @@ def test_pairs_are_named_by_two_lists():
     }
 
 
+def test_the_measure_of_a_question_stays():
+    assert asked({"Does {run} know?": [["a", "b"], "chance", "noise"]}) == {
+        "Does a know?": ["a", "chance", "noise"],
+        "Does b know?": ["b", "chance", "noise"],
+    }
+
+
 def test_lists_of_different_lengths_are_refused():
     with pytest.raises(InputError, match=r"findings\.Is \{run\}\?.*: 2 runs and 1 others; give as"):
         asked({"Is {run}?": [["a", "b"], ["c"]]})

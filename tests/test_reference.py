@@ -3,9 +3,8 @@
 import importlib.util
 
 import pytest
-import yaml
 
-from checkout import REPOSITORY
+from checkout import REPOSITORY, base_config
 
 spec = importlib.util.spec_from_file_location("reference", REPOSITORY / "docs" / "reference.py")
 reference = importlib.util.module_from_spec(spec)
@@ -23,7 +22,7 @@ def test_the_schema_is_that_of_the_code():
 
 def test_every_key_of_the_configuration_is_described():
     page = reference.CONFIGURATION.read_text()
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config = base_config()
     for section, value in config.items():
         if section not in ("arms", "runs", "studies", "categories") and isinstance(value, dict):
             assert all(f"| `{section}.{key}` |" in page for key in value), section

@@ -3,7 +3,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from bptubeformer.config import members_of, model_of, written_out
 from bptubeformer.errors import InputError
@@ -17,9 +16,9 @@ from bptubeformer.skeleton import (
     load_skeleton,
     read_skeleton,
 )
-from conftest import REPOSITORY
+from checkout import base_config
 
-CONFIG = written_out(yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
+CONFIG = written_out(base_config())
 NONE = COCO_17.no_joint
 
 

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bptubeformer.errors import InputError, is_out_of_memory, refused_by_system
 from bptubeformer.kinds import Checked, Options, number_of
+from bptubeformer.sections import parsed_yaml
 from bptubeformer.stages import STAGES, module_of
 from bptubeformer.study import Study
 from bptubeformer.texts import shown
@@ -255,7 +256,7 @@ def _parsed(text: str) -> Any:
         raise argparse.ArgumentTypeError("too deep") from error
     except json.JSONDecodeError:
         try:
-            return yaml.safe_load(text)
+            return parsed_yaml(text)
         except yaml.YAMLError as error:
             raise argparse.ArgumentTypeError(f"neither JSON nor YAML: {text}") from error
 

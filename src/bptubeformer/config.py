@@ -6,25 +6,24 @@ from their source, so that a clean checkout is checked before any environment is
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from bptubeformer.arms import MEMBERS, OF_MEMBERS, with_arms
 from bptubeformer.claims import printed_table
 from bptubeformer.data.addresses import refuse_secrets
 from bptubeformer.data.layout import is_file, is_folder, plain
 from bptubeformer.errors import InputError
-from bptubeformer.kinds import PROTOCOLS
+from bptubeformer.kinds import CHANCE, ERROR, LEFT_OUT, MEASURES, PROTOCOLS, UNLABELLED
 from bptubeformer.models import (
     available,
     check_hyperparameter,
     check_requirements,
     hyperparameters,
+    is_model,
     lacking,
     shared_hyperparameters,
     source_training,
@@ -33,7 +32,7 @@ from bptubeformer.models.geometry import check_heads, extents, side_of, tubelet_
 from bptubeformer.partition import AS_IT_IS
 from bptubeformer.questions import with_questions
 from bptubeformer.schema import Configuration, Training
-from bptubeformer.sections import accept, nearest, wrong
+from bptubeformer.sections import accept, nearest, parsed_yaml, wrong
 from bptubeformer.settings import SEARCHES, WITHOUT_GRADIENT, ReadingSettings
 from bptubeformer.skeleton import COCO_17, Skeleton, known_skeletons, load_skeleton
 from bptubeformer.stages import NOTEBOOK_RESULTS, STAGES
@@ -191,12 +190,7 @@ def _check_study(
                         f"{run} needs {other} (runs.{run}.training); add it, or leave {run} out",
                     )  # fmt: skip
     for question, pair in study.get("findings", {}).items():
-        for run in pair or ():
-            if isinstance(run, list) or run not in members:
-                raise _wrong(
-                    f"studies.{name}.findings.{question}", run,
-                    f"no such run; one of {', '.join(members)}",
-                )  # fmt: skip
+        _check_question(config, f"studies.{name}.findings.{question}", pair or (), study)
     of_shown = runs[study["shown"]]
     if of_shown["model"] != "bptubeformer" or of_shown.get("partition", AS_IT_IS) != AS_IT_IS:
         raise _wrong(
@@ -204,6 +198,28 @@ def _check_study(
             "the attention figures need tubelets of the skeleton's body parts; give a run of the "
             "model bptubeformer",
         )  # fmt: skip
+
+
+def _check_question(
+    config: Mapping[str, Any], place: str, pair: Sequence[Any], study: Mapping[str, Any]
+) -> None:
+    """Refuse a question about runs that are not trained, or not measured as it asks."""
+    runs, measures = pair[:2], pair[2:]
+    if measures and runs[1] == CHANCE and measures != [ERROR]:
+        runs = runs[:1]
+    for run in runs:
+        if isinstance(run, list) or run not in study["runs"]:
+            known = ", ".join(study["runs"])
+            raise _wrong(place, run, f"no such run; one of {known}")
+        for measure in measures:
+            if measure not in MEASURES:
+                raise _wrong(place, measure, f"no such measure; one of {', '.join(MEASURES)}")
+            if run not in study.get("calibration", []):
+                raise _wrong(place, run, "its uncertainty is not measured; name it in calibration")
+            if measure == LEFT_OUT and not training_of(config, run)["left_out"]:
+                raise _wrong(place, run, "it leaves out no class; set its training.left_out")
+            if measure == UNLABELLED and config["dataset"]["unlabelled"] is None:
+                raise _wrong(place, measure, "the data has none; set dataset.unlabelled")
 
 
 def trained_before(config: Mapping[str, Any], name: str) -> list[str]:
@@ -449,7 +465,7 @@ def resolve_overlays(config: Mapping[str, Any], base: Path) -> dict[str, Any]:
     Raises:
         InputError: a run that does not exist is left out or named.
     """
-    listed = yaml.safe_load(Path(base).read_text(encoding="utf-8"))
+    listed = parsed_yaml(Path(base).read_text(encoding="utf-8"))
     settled: dict[str, Any] = {}
     for section in ("runs", "studies"):
         if not isinstance(config.get(section), Mapping):
@@ -579,7 +595,7 @@ def _checked_run(
     config: Mapping[str, Any], key: str, entry: Mapping[str, Any], skeleton: Skeleton
 ) -> dict[str, Any]:
     """Check an entry of ``runs`` by the constructor of its model."""
-    if entry["model"] not in available():
+    if not is_model(entry["model"]):
         raise _wrong(
             f"{key}.model", entry["model"], f"no such model; one of {', '.join(available())}"
         )

@@ -228,10 +228,24 @@ Protocol = Annotated[
     Kind("as-published, trajectory, video, group or predefined"),
 ]
 """Protocols of the split; ``data.splits`` describes them."""
+Measure = Annotated[
+    Literal[
+        "calibration error", "left-out classes", "missing joints", "noise", "shuffled frames",
+        "unlabelled",
+    ],
+    Kind("calibration error, left-out classes, missing joints, noise, shuffled frames or "
+         "unlabelled"),
+]  # fmt: skip
 PRECISIONS: tuple[str, ...] = get_args(get_args(Precision)[0])
 PROTOCOLS: tuple[str, ...] = get_args(get_args(Protocol)[0])
 OF_ANY_DATA = PROTOCOLS[:3]
 """Protocols that need neither groups nor parts of the data."""
+MEASURES: tuple[str, ...] = get_args(get_args(Measure)[0])
+"""Of the uncertainty of a model: its calibration error, and how well it tells others apart."""
+ERROR, LEFT_OUT, UNLABELLED = MEASURES[0], MEASURES[1], MEASURES[-1]
+CORRUPTIONS = MEASURES[2:-1]
+CHANCE = "chance"
+"""What a question compares a run with in place of another: an area of 0.5 under the ROC curve."""
 
 
 class Options:

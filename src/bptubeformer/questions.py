@@ -16,7 +16,7 @@ def with_questions(studies: Any) -> Any:
     Args:
         studies: of any kind, as somebody wrote them. ``Is {run} better than {other}?: [[a, b], c]``
             becomes one question about a and c, and one about b and c. With ``[[a, b], [c, d]]``,
-            the second is about b and d.
+            the second is about b and d. A third text, the measure, stays.
 
     Raises:
         InputError: two lists have different lengths.
@@ -33,11 +33,11 @@ def with_questions(studies: Any) -> Any:
 
 def _each(findings: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
     for question, pair in findings.items():
-        of_a_list = isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], list)
+        of_a_list = isinstance(pair, list) and len(pair) > 1 and isinstance(pair[0], list)
         if not (of_a_list and PLACE.search(str(question))):
             yield question, pair
             continue
-        runs, other = pair
+        runs, other, *measure = pair
         others = other if isinstance(other, list) else [other] * len(runs)
         if len(runs) != len(others):
             raise wrong(
@@ -45,4 +45,7 @@ def _each(findings: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
                 f"{len(runs)} runs and {len(others)} others; give as many of both, or one other",
             )  # fmt: skip
         for run, than in zip(runs, others, strict=True):
-            yield str(question).replace(RUN, str(run)).replace(OTHER, str(than)), [run, than]
+            yield (
+                str(question).replace(RUN, str(run)).replace(OTHER, str(than)),
+                [run, than, *measure],
+            )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bptubeformer.errors import InputError
-from bptubeformer.sections import MOST_VALUES, Record, accept, is_large
+from bptubeformer.sections import MOST_VALUES, Record, accept, is_large, parsed_yaml
 from bptubeformer.texts import shown
 
 if TYPE_CHECKING:
@@ -71,12 +71,10 @@ def read_yaml(path: Path, what: str, writer: str) -> dict[str, Any]:
     Raises:
         InputError: it is not there, or not a mapping.
     """
-    import yaml
-
     with reading(path, what, writer):
         if path.stat().st_size > MOST_YAML:
             raise ValueError(f"more than {MOST_YAML / 1e6:.0f} MB")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parsed_yaml(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or is_large(content, MOST_VALUES):
             raise ValueError("not a mapping, or one of too many values")
         return content

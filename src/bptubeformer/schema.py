@@ -17,6 +17,7 @@ from bptubeformer.kinds import (
     Gigabytes,
     Index,
     Kind,
+    Measure,
     Positive,
     Protocol,
     Seed,
@@ -144,9 +145,10 @@ class Architecture(Section):
 
 Question = Annotated[str, Kind("a question in one line", pattern=line(), max_length=LONGEST)]
 Pair = Annotated[
-    list[RunName | list[RunName]],
+    list[RunName | list[RunName] | Measure],
     Kind("the names of two runs: is the first better than the second? Or lists of names, where the "
-         "question has {run} or {other}", min_length=2, max_length=2, different=True),
+         "question has {run} or {other}; and a measure of uncertainty, where it is not about "
+         "balanced accuracy", min_length=2, max_length=3, different=True),
 ]  # fmt: skip
 
 

@@ -95,6 +95,16 @@ def _explained(description: type[Section], fault: Any, of: str, place: str) -> I
     return wrong(of, where, fault["input"], fault["msg"])
 
 
+def parsed_yaml(text: str) -> Any:
+    """Return what a text in YAML says; libyaml reads it ten times as fast as Python.
+
+    Raises:
+        yaml.YAMLError: it is not YAML.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(text, loader)  # noqa: S506 (a safe loader)
+
+
 def is_large(given: Any, most: int) -> bool:
     """Return True for more values than ``most``, every alias unfolded, or for too many levels."""
     waiting, count = [(given, 0)], 0

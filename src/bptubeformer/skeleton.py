@@ -16,7 +16,7 @@ import yaml
 
 from bptubeformer.errors import InputError
 from bptubeformer.kinds import Kind
-from bptubeformer.sections import Section, accept
+from bptubeformer.sections import Section, accept, parsed_yaml
 from bptubeformer.texts import shown
 
 FOLDER = Path(__file__).with_name("skeletons")
@@ -264,8 +264,9 @@ def load_skeleton(given: str) -> Skeleton:
     Raises:
         InputError: it does not exist, or is not the description of a skeleton.
     """
-    known = given in known_skeletons()
-    path = FOLDER / f"{given}.yaml" if known else Path(given)
+    path = FOLDER / f"{given}.yaml"
+    known = "/" not in given and path.is_file()
+    path = path if known else Path(given)
     if not known and path.suffix not in (".yaml", ".yml"):
         raise InputError(
             f"{shown(given)}: no such skeleton; one of {', '.join(known_skeletons())}, or a YAML "
@@ -283,8 +284,7 @@ def load_skeleton(given: str) -> Skeleton:
 
 @cache
 def _read(name: str, text: str) -> Skeleton:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return Skeleton.of(name, yaml.load(text, loader))  # noqa: S506 (a safe loader)
+    return Skeleton.of(name, parsed_yaml(text))
 
 
 def read_skeleton(about: Any) -> Skeleton:

@@ -166,8 +166,11 @@ TABLES = (
         "findings",
         "Answers to the questions of the study",
         (Output("findings", "Findings", pages=True),),
-        ("question", "findings", "protocols", "margin", "minimum_videos"),
-        lambda study: made("accuracy", study),
+        ("question", "findings", "protocols", "folds", "seeds", "margin", "minimum_videos"),
+        lambda study: [
+            *made("accuracy", study),
+            *study.files(CALIBRATION, study.doubted, [study.protocol]),
+        ],
         lambda study: bool(study.findings),
     ),
     Result(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bptubeformer.errors import InputError
-from bptubeformer.kinds import OF_ANY_DATA
+from bptubeformer.kinds import CHANCE, OF_ANY_DATA
 
 ABSENT: Any = object()
 """Value of a setting that is not in the part of a study."""
@@ -52,7 +52,8 @@ class Study:
     baseline: str = ABSENT
     """The run that the others are compared with."""
     findings: Mapping[str, Sequence[str]] = ABSENT
-    """Questions, each with two runs: is the first better than the second?"""
+    """Questions, each with two runs: is the first better than the second? A third text is the
+    measure of uncertainty by which; else it is balanced accuracy."""
     leakage: Sequence[str] = ABSENT
     """Runs that are trained under every protocol."""
     identity: Sequence[str] = ABSENT
@@ -140,6 +141,12 @@ class Study:
     def compared_protocols(self) -> list[str]:
         """Protocols of the leakage table: those that any dataset has, and those of the study."""
         return list(dict.fromkeys([*OF_ANY_DATA, *self.protocols]))
+
+    @property
+    def doubted(self) -> list[str]:
+        """Runs whose uncertainty a question is about."""
+        asked = [run for pair in self.findings.values() if len(pair) > 2 for run in pair[:2]]
+        return [run for run in dict.fromkeys(asked) if run != CHANCE]
 
     @property
     def shown_folder(self) -> Path:

@@ -12,6 +12,7 @@ from bptubeformer.config import check_config, reading_of
 from bptubeformer.data.ingest import write_store
 from bptubeformer.data.store import FrameStore
 from bptubeformer.settings import ReadingSettings
+from checkout import base_config
 from conftest import REPOSITORY
 from data.test_formats import people
 from data.writers import ALONE, WRITERS
@@ -72,7 +73,7 @@ def test_what_the_page_says_is_enough(row, below, added, tmp_path):
         other = {"NTU": "A058", "Kinetics": "falling", "Kinect v1": "8", "MMAction2": "4"}
         rename_class(source / "Falling", other[next(k for k in OF_THE_FILE if row.startswith(k))])
     more = {} if added == "nothing" else yaml.safe_load(f"{{{added.strip('`')}}}")
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config = base_config()
     config["dataset"] |= {"name": "mine", "source": str(source), **more}
     manifest = tmp_path / "manifest.json"
     manifest.write_text(json.dumps({"source": "", "folders": [str(source)], "files": []}))

@@ -1,7 +1,6 @@
 """Table 2, by thop, from the models that are trained."""
 
 import pytest
-import yaml
 
 from bptubeformer.claims import printed_table
 from bptubeformer.config import model_of, studies_of, written_out
@@ -12,9 +11,9 @@ from bptubeformer.evaluation.complexity import (
     ratios_table,
 )
 from bptubeformer.models import build_model
-from conftest import REPOSITORY
+from checkout import base_config
 
-CONFIG = written_out(yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
+CONFIG = written_out(base_config())
 RUNS = studies_of(CONFIG)["controls"].runs
 
 

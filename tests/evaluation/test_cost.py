@@ -2,21 +2,20 @@
 
 import pytest
 import torch
-import yaml
 
 from bptubeformer.config import model_of, studies_of
 from bptubeformer.data.splits import make_splits
 from bptubeformer.evaluation.complexity import complexity
 from bptubeformer.evaluation.cost import cost_markdown, cost_table
 from bptubeformer.settings import SplitSettings
-from conftest import REPOSITORY
+from checkout import base_config
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def config():
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config = base_config()
     config["runs"] = {name: config["runs"][name] for name in ("ST-Tran", "BPT-V2", "BPT-V2-T12")}
     papers, controls = (config["studies"][name] for name in ("paper", "controls"))
     papers |= {"runs": ["ST-Tran", "BPT-V2"], "counted": ["BPT-V2-T12"]}

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, f1_score, top_k_accuracy_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
 
 from bptubeformer.evaluation.metrics import (
     METRICS,
@@ -55,7 +59,13 @@ def test_all_scores_are_those_of_scikit_learn():
     found = scores(labels, logits)
     assert tuple(found) == METRICS
     assert found["balanced_accuracy"] == found["macro_recall"]
-    assert found["macro_f1"] == pytest.approx(f1_score(labels, logits.argmax(1), average="macro"))
+    for average in ("macro", "weighted"):
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            labels, logits.argmax(1), average=average
+        )
+        assert found[f"{average}_precision"] == pytest.approx(precision)
+        assert found[f"{average}_recall"] == pytest.approx(recall)
+        assert average == "weighted" or found["macro_f1"] == pytest.approx(f1)
     assert found["top3_accuracy"] == pytest.approx(top_k_accuracy_score(labels, logits, k=3))
     assert found["accuracy"] == (labels == logits.argmax(1)).mean()
 

@@ -5,19 +5,20 @@ import pandas as pd
 import pytest
 import torch
 
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.calibrate import (
-    CORRUPTIONS,
     calibrate_folds,
     corrupted,
     probabilities_of,
     told_apart,
     uncertainty_of,
 )
-from bptubeformer.evaluation.calibration import calibration_table, write_calibration
+from bptubeformer.evaluation.calibration import better_by, calibration_table, write_calibration
 from bptubeformer.evaluation.identify import guesses, identify_folds
 from bptubeformer.evaluation.retrieval import retrieval_table, write_retrieval
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.evaluation.trained import TrainedFolds
+from bptubeformer.kinds import CORRUPTIONS
 from bptubeformer.models import build_model
 from bptubeformer.models.files import TrainedModel, save_model
 from bptubeformer.study import Study
@@ -149,19 +150,30 @@ def test_calibration_asks_all_that_can_be_asked(models, store, fold_files, tmp_p
     assert calibration_table(asked)["low"].isna().all()
 
 
-def test_an_answer_needs_an_interval_beyond_chance(models, tmp_path):
-    asked = study(tmp_path, folds=3, calibration=["mine"], protocols=["video"])
-    for fold, values in enumerate(
-        [(0.1, 0.9, 0.4, 0.1), (0.1, 0.92, 0.6, 0.12), (0.1, 0.91, 0.5, 0.11)]
-    ):
-        folder = tmp_path / "video" / "mine" / f"fold{fold}"
-        folder.mkdir(parents=True)
-        measures = ["calibration error", "noise", "missing joints", "shuffled frames"]
-        pd.DataFrame({"measure": measures, "value": values, "segments": 9}).to_csv(
-            folder / "calibration.csv", index=False
-        )
-    answers = calibration_table(asked).set_index("measure")["answer"]
-    assert answers.to_dict() == {
-        "calibration error": "", "noise": "yes", "missing joints": "cannot tell",
-        "shuffled frames": "no: surer of these",
-    }  # fmt: skip
+def measured(results, **values):
+    """A study of runs whose folds were measured: run=measure -> a value a fold."""
+    for run, of_run in values.items():
+        for fold, of_fold in enumerate(zip(*of_run.values(), strict=True)):
+            folder = results / "video" / run / f"fold{fold}"
+            folder.mkdir(parents=True)
+            table = pd.DataFrame({"measure": of_run.keys(), "value": of_fold, "segments": 9})
+            table.to_csv(folder / "calibration.csv", index=False)
+    return study(results, folds=3, calibration=list(values), protocols=["video"])
+
+
+def test_a_difference_is_above_0_where_the_run_is_better(tmp_path):
+    asked = measured(
+        tmp_path,
+        mine={"calibration error": [0.1, 0.2, 0.3], "noise": [0.6, 0.7, 0.4]},
+        other={"calibration error": [0.3, 0.2, 0.2], "noise": [0.5, 0.5, 0.5]},
+    )
+    assert better_by(asked, "mine", "other", "noise") == pytest.approx([0.1, 0.2, -0.1])
+    assert better_by(asked, "mine", "chance", "noise") == pytest.approx([0.1, 0.2, -0.1])
+    # The lower error is the better one.
+    assert better_by(asked, "mine", "other", "calibration error") == pytest.approx([0.2, 0.0, -0.1])
+
+
+def test_a_question_about_what_was_not_measured_is_refused(tmp_path):
+    asked = measured(tmp_path, mine={"noise": [0.6, 0.7, 0.4]})
+    with pytest.raises(InputError, match=r"mine was not measured by unlabelled: .* has noise; ask"):
+        better_by(asked, "mine", "chance", "unlabelled")

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file, save_file
 
 from bptubeformer.config import studies_of, written_out
@@ -16,7 +15,7 @@ from bptubeformer.models import _kind, available, build_model, hyperparameters, 
 from bptubeformer.models.files import TrainedModel, load_model, save_model
 from bptubeformer.models.layers import Stacked
 from bptubeformer.skeleton import load_skeleton
-from conftest import REPOSITORY
+from checkout import REPOSITORY, base_config
 from fakes import CONTENT, FINGERPRINT
 
 SIZES = {"token_width": 8, "width": 32, "depth": 1}
@@ -27,7 +26,7 @@ SMALL = {
 }
 DROPS_OUT = [name for name in SMALL if "dropout" in hyperparameters(name)]
 WITH_HEADS = [name for name in SMALL if {"heads", "token_width"} <= set(hyperparameters(name))]
-CONFIG = written_out(yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
+CONFIG = written_out(base_config())
 OF_THE_PAPER = {run["model"] for run in studies_of(CONFIG)["controls"].runs.values()}
 COUNTED = sorted(set(SMALL) - OF_THE_PAPER)
 CLASSES = ["a", "b", "c"]

@@ -3,14 +3,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
-import yaml
 
 from bptubeformer.config import members_of, model_of, written_out
 from bptubeformer.models import build_model
 from bptubeformer.training.precision import products_in
-from conftest import REPOSITORY
+from checkout import base_config
 
-CONFIG = written_out(yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
+CONFIG = written_out(base_config())
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 

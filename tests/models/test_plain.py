@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from torch import Tensor
 
 from bptubeformer.config import model_of, written_out
 from bptubeformer.models import build_model
 from bptubeformer.models.plain import PLAIN
-from conftest import REPOSITORY
+from checkout import base_config
 
-CONFIG = written_out(yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
+CONFIG = written_out(base_config())
 RUNS = {name: model_of(CONFIG, name) for name in CONFIG["runs"] if "@" not in name}
 
 

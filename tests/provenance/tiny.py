@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-import yaml
 from rocrate.rocrate import ROCrate
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -44,7 +43,7 @@ from bptubeformer.settings import ReadingSettings, SplitSettings, TrainingSettin
 from bptubeformer.stages import STAGES, TABLES, module_of, table_files
 from bptubeformer.study import Study
 from bptubeformer.training.job import train_folds
-from checkout import REPOSITORY
+from checkout import REPOSITORY, base_config
 
 METADATA = "ro-crate-metadata.json"
 RESULTS = Path("results", "tiny")
@@ -54,7 +53,7 @@ CLASSES = ["Abuse", "Arrest", "Fighting", "Robbery"]
 
 def config(**dataset: Any) -> dict[str, Any]:
     """Four runs under a leak-free protocol; two pairs of them differ in their training alone."""
-    whole = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    whole = base_config()
     tubelets = {"model": "bptubeformer", "experiment": "x", "segment_length": 12,
                 "kernel": [4, "part", "part"], "stride": [4, "part", "part"]}  # fmt: skip
     plain = {"model": "ttran", "experiment": "x", "segment_length": 12}

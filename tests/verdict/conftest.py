@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from safetensors.numpy import save_file
 
 from bptubeformer.claims import printed_table
@@ -29,6 +28,7 @@ from fakes import CONTENT, FINGERPRINT, RECORD
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
 import verdicts
+from checkout import base_config
 
 TRUTH = verdicts.papers_truth(verdicts.SIZES[0])
 """By run: recall of each class with which the paper is right."""
@@ -158,7 +158,7 @@ def make_world(results: Path, config: dict) -> None:
 def base_world(tmp_path_factory) -> Path:
     results = tmp_path_factory.mktemp("world") / "hr-crime"
     results.mkdir()
-    make_world(results, yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
+    make_world(results, base_config())
     return results
 
 
@@ -167,7 +167,7 @@ def evidence(base_world, tmp_path, monkeypatch) -> Evidence:
     """A copy of that world, to be changed; the gate does not look at its content."""
     monkeypatch.setattr(gate, "content", lambda trajectories: [])
     shutil.copytree(base_world, tmp_path / "hr-crime")
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config = base_config()
     return evidence_of(tmp_path / "hr-crime", config)
 
 

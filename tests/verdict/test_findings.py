@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 import verdicts
 from bptubeformer.evaluation.uncertainty import Estimate
 from bptubeformer.study import Study
+from bptubeformer.verdict import findings
 from bptubeformer.verdict.findings import (
     CANNOT,
     NO,
@@ -25,13 +26,13 @@ DEMONSTRATION = next(size for size in verdicts.SIZES if size.name == "demonstrat
 class Results:
     """A substitute for the evidence, made of counts with known truth."""
 
-    def __init__(self, counts, findings, learned=lambda run: True):
+    def __init__(self, counts, questions, learned=lambda run: True):
         self.counts = counts
         self.rules = RULES
         self.protocol = "video"
         self.study = Study.read({
             "name": "comparators", "results": "results/made-up", "question": "Who is better?",
-            "findings": findings, "protocols": ["video"], "margin": 0.01, "minimum_videos": 2,
+            "findings": questions, "protocols": ["video"], "margin": 0.01, "minimum_videos": 2,
         })  # fmt: skip
         rows = [(run, learned(run), False) for run in counts.tested]
         self.accuracy = pd.DataFrame(rows, columns=["run", "learned", "folds_differ"])
@@ -101,8 +102,8 @@ def test_an_answer_is_an_interval_in_a_word(value, error, expected):
 def test_a_run_that_has_not_learned_answers_nothing():
     """And is not among the questions that the others are corrected for."""
     counts = counts_of(0, BPT_V2=0.95, BPT_V3=0.2)
-    findings = {"Is V2 better?": ["BPT-V2", "ST-Tran"], "Is V3?": ["BPT-V3", "ST-Tran"]}
-    results = Results(counts, findings, learned=lambda run: run != "BPT-V3")
+    asked = {"Is V2 better?": ["BPT-V2", "ST-Tran"], "Is V3?": ["BPT-V3", "ST-Tran"]}
+    results = Results(counts, asked, learned=lambda run: run != "BPT-V3")
     table = findings_table(results).set_index("question")
     assert table["answer"].tolist() == [YES, CANNOT]
     assert table.at["Is V3?", "reason"] == "not learned: BPT-V3"
@@ -150,6 +151,32 @@ def test_the_page_shows_question_answer_and_interval():
     assert "| Is V2?" in text
     assert "| yes" in text
     assert "On made-up under video" in text
+
+
+def test_a_question_about_uncertainty_rests_on_its_folds(monkeypatch):
+    """Their variance is pooled over the questions by one measure: 4 degrees of freedom here."""
+    of_folds = {"BPT-V2": [0.3, 0.4, 0.5], "BPT-V3": [0.0, 0.2, -0.2]}
+    monkeypatch.setattr(findings, "better_by", lambda study, run, *_: np.array(of_folds[run]))
+    asked = {f"Does {run} know?": [run, "chance", "noise"] for run in of_folds}
+    results = Results(counts_of(1, BPT_V2=0.9, BPT_V3=0.9), asked)
+    table = findings_table(results)
+    assert table["difference"].tolist() == pytest.approx([0.4, 0.0])
+    assert table["answer"].tolist() == [YES, CANNOT]
+    # Squares of 0.02 and 0.08, and Student's t of 4 degrees at 5 % / 2 and at 5 %.
+    error = np.sqrt(0.1 / 4 / 3)
+    half = (table["difference_high"] - table["difference_low"]) / 2
+    assert half.tolist() == pytest.approx([3.4954 * error, 2.7764 * error], rel=1e-4)
+    text = findings_markdown(table, results)
+    assert "| Measure" in text
+    assert "| noise" in text
+    assert "tables/calibration" in text
+
+
+def test_a_single_fold_answers_nothing_about_uncertainty(monkeypatch):
+    monkeypatch.setattr(findings, "better_by", lambda *_: np.array([0.4]))
+    asked = {"Does it know?": ["BPT-V2", "BPT-V1", "noise"]}
+    table = findings_table(Results(counts_of(1, BPT_V2=0.9, BPT_V1=0.9), asked))
+    assert table["answer"].tolist() == [CANNOT]
 
 
 def test_a_study_without_questions_has_an_empty_table():

@@ -3,17 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from bptubeformer.config import studies_of
 from bptubeformer.data.synthetic import MOVEMENTS
 from bptubeformer.verdict import gate
-from conftest import REPOSITORY
+from checkout import base_config
 
 
 @pytest.fixture
 def config():
-    return yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    return base_config()
 
 
 def closed_by(config, trajectories):

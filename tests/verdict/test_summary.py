@@ -1,11 +1,10 @@
 import pandas as pd
-import yaml
 
 from bptubeformer.verdict.summary import results_summary
-from conftest import REPOSITORY
+from checkout import base_config
 from verdict.conftest import again
 
-BASE = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+BASE = base_config()
 
 
 def test_runs_that_have_not_learned_are_named_before_everything_else(evidence):

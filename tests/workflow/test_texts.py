@@ -13,7 +13,7 @@ from bptubeformer.cli import main
 from bptubeformer.data.synthetic import write_dataset
 from bptubeformer.evaluation.tables import TEXTS, read_table
 from bptubeformer.texts import FORMULA, NUMBER
-from checkout import REPOSITORY, SMALL, clone, snakemake
+from checkout import SMALL, base_config, clone, snakemake
 from ugly import LABELS, NAMES
 
 RUN = "BPT-k8x3x3"
@@ -36,7 +36,7 @@ def made(tmp_path_factory):
                 file.rename(people / f"{NAMES[-person]}.csv")
     checkout = clone(place / ("Prüfung ä " + "x" * 90) / ("y" * 90) / "bptubeformer")
     study = {"question": LABEL, "runs": [RUN], "baseline": RUN, "shown": RUN}
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config = base_config()
     (checkout / "config.yaml").write_text(
         yaml.safe_dump(
             config

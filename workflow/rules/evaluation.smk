@@ -216,7 +216,7 @@ rule summary:
         # Without its comments: they change nothing.
         base=literal(
             in_order(
-                yaml.safe_load(
+                parsed_yaml(
                     Path(workflow.basedir, "config.yaml").read_text(encoding="utf-8")
                 )
             )

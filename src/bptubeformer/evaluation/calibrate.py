@@ -16,11 +16,10 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.store import FrameStore
 from bptubeformer.data.windows import window_starts
-from bptubeformer.evaluation.calibration import ERROR
 from bptubeformer.evaluation.inspection import sample_per_class
 from bptubeformer.evaluation.tables import write_table
 from bptubeformer.evaluation.trained import TrainedFold, TrainedFolds
-from bptubeformer.kinds import Count, Seed
+from bptubeformer.kinds import CORRUPTIONS, ERROR, LEFT_OUT, UNLABELLED, Count, Seed
 from bptubeformer.models.coordinates import box_of
 from bptubeformer.study import CALIBRATION
 from bptubeformer.training.forward import in_batches
@@ -32,8 +31,6 @@ MISSING = 0.5
 """Share of the joints that a corrupted segment lacks."""
 NOISE = 0.1
 """Standard deviation of the noise of a corrupted segment, over the larger side of its box."""
-LEFT_OUT, UNLABELLED = "left-out classes", "unlabelled"
-CORRUPTIONS = ("missing joints", "noise", "shuffled frames")
 
 
 def calibrate_folds(

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from bptubeformer.errors import InputError
 from bptubeformer.evaluation.tables import means_of_folds, ranges, render, spread, write_table
 from bptubeformer.evaluation.uncertainty import CONFIDENCE
+from bptubeformer.kinds import CHANCE, ERROR
 from bptubeformer.study import CALIBRATION, Study
-
-ERROR = "calibration error"
-UNDECIDED = "cannot tell"
 
 
 def write_calibration(study: Study, output: Path) -> None:
@@ -33,13 +32,11 @@ def calibration_table(study: Study) -> pd.DataFrame:
 
     Returns:
         run, measure, folds, segments (mean over folds), mean, std, and the 95 % interval of the
-        mean over folds, low and high; ``answer`` to the question whether uncertainty tells
-        these segments from those of the classes that were learned.
+        mean over folds, low and high.
     """
     rows = []
     for run in study.calibration:
-        found = means_of_folds(study.fold_folders(study.protocol, run), CALIBRATION, "measure")
-        for measure, group in found.groupby("measure", sort=False):
+        for measure, group in _measured(study, run).groupby("measure", sort=False):
             values = group["value"].dropna()
             low, high = _interval(values)
             rows.append(
@@ -52,7 +49,6 @@ def calibration_table(study: Study) -> pd.DataFrame:
                     "std": values.std(),
                     "low": low,
                     "high": high,
-                    "answer": "" if measure == ERROR else _answer(low, high),
                 }
             )
     return pd.DataFrame(rows)
@@ -66,10 +62,35 @@ def _interval(values: pd.Series) -> tuple[float, float]:
     return max(values.mean() - reach, 0.0), min(values.mean() + reach, 1.0)
 
 
-def _answer(low: float, high: float) -> str:
-    if low > 0.5:
-        return "yes"
-    return "no: surer of these" if high < 0.5 else UNDECIDED
+def better_by(study: Study, run: str, other: str, measure: str) -> np.ndarray:
+    """Return by how much a run is better than another in each fold, float64 (F,).
+
+    Args:
+        study: whose runs were measured under its first protocol.
+        run: the run.
+        other: the run that it is compared with, or ``CHANCE``.
+        measure: one of ``MEASURES``; of a calibration error, the lower one is better.
+
+    Raises:
+        InputError: a file is not a table, or a run was not measured in this way.
+    """
+    values = _of_folds(study, run, measure)
+    others = np.full(len(values), 0.5) if other == CHANCE else _of_folds(study, other, measure)
+    return others - values if measure == ERROR else values - others
+
+
+def _of_folds(study: Study, run: str, measure: str) -> np.ndarray:
+    found = _measured(study, run).set_index("measure")
+    if measure not in found.index:
+        raise InputError(
+            f"{run} was not measured by {measure}: {CALIBRATION} of its folds has "
+            f"{', '.join(found.index.unique())}; ask about one of these"
+        )
+    return found.loc[[measure]].sort_values("fold")["value"].to_numpy()
+
+
+def _measured(study: Study, run: str) -> pd.DataFrame:
+    return means_of_folds(study.fold_folders(study.protocol, run), CALIBRATION, "measure")
 
 
 def calibration_markdown(table: pd.DataFrame, study: Study) -> str:
@@ -80,7 +101,6 @@ def calibration_markdown(table: pd.DataFrame, study: Study) -> str:
             "Measure": table["measure"],
             "Value": list(map(spread, table["mean"], table["std"])),
             "95 % interval": ranges(table["low"], table["high"]),
-            "Told apart": table["answer"],
             "Segments of a fold": table["segments"].map("{:.0f}".format),
         }
     )
@@ -91,6 +111,6 @@ def calibration_markdown(table: pd.DataFrame, study: Study) -> str:
         "by which uncertainty tells such segments from test segments of the classes that were "
         "learned: 0.5 by chance, 1 is best. Uncertainty is the number of classes over the sum of "
         "evidence and 1 for each class; of a run without evidence, 1 - the largest probability. "
-        "Intervals are of one row each: of twenty answers, one may be wrong.",
+        "Each interval is of its row alone: tables/findings answers questions together.",
     ]
     return render("Calibration: does the model know when it does not know?", shown, notes)

@@ -1,7 +1,6 @@
 """From labels and logits to balanced accuracy and its companions (paper, section 3)."""
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 TOP = (3, 5)
 """Classes that top-k accuracy looks at; not stated ("various metrics"), see docs/fidelity.md."""
@@ -28,7 +27,8 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
         predicted: int (n,), predicted class index.
         classes: number of classes.
     """
-    return confusion_matrix(labels, predicted, labels=np.arange(classes))
+    counts = np.bincount(labels * classes + predicted, minlength=classes**2)
+    return counts.reshape(classes, classes)
 
 
 def recalls(counts: np.ndarray) -> np.ndarray:
@@ -58,20 +58,21 @@ def scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
     Raises:
         ValueError: a class was not tested.
     """
-    predicted = logits.argmax(axis=1)
-    macro, weighted = (
-        precision_recall_fscore_support(
-            labels, predicted, labels=np.arange(logits.shape[1]), average=average, zero_division=0
-        )
-        for average in ("macro", "weighted")
-    )
+    counts = confusion(labels, logits.argmax(axis=1), logits.shape[1])
+    tested, predicted, correct = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
+    recall = recalls(counts)
+    precision = correct / np.maximum(predicted, 1)
+    weights = tested / tested.sum()
     own = np.take_along_axis(logits, labels[:, None], axis=1)
     rank = (logits > own).sum(axis=1)
     values = (
-        balanced_accuracy(confusion(labels, predicted, logits.shape[1])),
-        (predicted == labels).mean(),
-        *macro[:3],
-        *weighted[:2],
+        recall.mean(),
+        correct.sum() / tested.sum(),
+        precision.mean(),
+        recall.mean(),
+        (2 * correct / (tested + predicted)).mean(),
+        precision @ weights,
+        recall @ weights,
         *((rank < top).mean() for top in TOP),
     )
     return dict(zip(METRICS, map(float, values), strict=True))

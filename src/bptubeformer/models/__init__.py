@@ -47,9 +47,12 @@ PLAIN = {"bool": kinds.Flag, "int": kinds.Whole, "float": kinds.Number, "str": k
 
 def available() -> list[str]:
     """Names of the models: the files of this folder that export a class taking ``classes``."""
-    return sorted(
-        path.stem for path in HERE.glob("*.py") if "classes" in (_constructor(path) or ())
-    )
+    return sorted(path.stem for path in HERE.glob("*.py") if is_model(path.stem))
+
+
+def is_model(name: str) -> bool:
+    """Return True for the name of a model."""
+    return "/" not in name and "classes" in (_constructor(HERE / f"{name}.py") or ())
 
 
 def hyperparameters(model: str) -> list[str]:
@@ -60,8 +63,7 @@ def hyperparameters(model: str) -> list[str]:
 @cache
 def shared_hyperparameters(model: str) -> list[str]:
     """Return the keys that ``architecture`` sets for a model, where its run does not."""
-    tree = ast.parse((HERE / f"{model}.py").read_text(encoding="utf-8"))
-    if next(_constants(tree, "SIZES_OF_ITS_SOURCE"), False):
+    if next(_constants(_tree(HERE / f"{model}.py"), "SIZES_OF_ITS_SOURCE"), False):
         return [*OF_EVERY_MODEL]
     return hyperparameters(model)
 
@@ -71,7 +73,7 @@ def source_training(model: str) -> dict[str, Any] | None:
     path = HERE / f"{model}.py"
     if not path.is_file():
         return None
-    return next(_constants(ast.parse(path.read_text("utf-8")), "TRAINING_OF_ITS_SOURCE"), None)
+    return next(_constants(_tree(path), "TRAINING_OF_ITS_SOURCE"), None)
 
 
 def lacking(model: str, skeleton: Skeleton) -> list[str]:
@@ -188,7 +190,7 @@ def check_run(run: Mapping[str, Any]) -> None:
     Raises:
         ValueError: names the first that is wrong.
     """
-    if run.get("model") not in available():
+    if not is_model(str(run.get("model"))):
         raise ValueError(f"model {run.get('model')!r} is not one of {', '.join(available())}")
     known = hyperparameters(run["model"])
     for key, value in run.items():
@@ -224,7 +226,7 @@ def _defaults(path: Path) -> dict[str, Any]:
 
 @cache
 def _requirements(path: Path) -> tuple[str, ...]:
-    return next(_constants(ast.parse(path.read_text(encoding="utf-8")), "REQUIRES"), ())
+    return next(_constants(_tree(path), "REQUIRES"), ())
 
 
 @cache
@@ -232,7 +234,7 @@ def _arguments(path: Path) -> dict[str, tuple[ast.arg, ast.expr | None]] | None:
     """Return the keyword arguments of the class that a file exports, each with its default."""
     if not path.is_file():
         return None
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _tree(path)
     exported = list(_constants(tree, "__all__"))
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and exported == [[node.name]]:
@@ -250,7 +252,7 @@ def _arguments(path: Path) -> dict[str, tuple[ast.arg, ast.expr | None]] | None:
 
 def base_of(model: str) -> Path | None:
     """Return the file of the model that a model is a subclass of; None where it is of none."""
-    tree = ast.parse((HERE / f"{model}.py").read_text(encoding="utf-8"))
+    tree = _tree(HERE / f"{model}.py")
     (exported,) = _constants(tree, "__all__")
     bases = [
         ast.unparse(base)
@@ -263,6 +265,11 @@ def base_of(model: str) -> Path | None:
             path = HERE / f"{str(node.module).rpartition('.')[2]}.py"
             return path if _constructor(path) else None
     return None
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _constants(tree: ast.Module, name: str) -> Iterator[Any]:

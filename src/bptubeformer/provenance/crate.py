@@ -30,6 +30,7 @@ from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import package_fingerprint
 from bptubeformer.kinds import Flag
 from bptubeformer.reading import read_record
+from bptubeformer.sections import parsed_yaml
 from bptubeformer.skeleton import known_skeletons
 from bptubeformer.stages import tables_of
 from bptubeformer.study import (
@@ -366,7 +367,7 @@ def _made(run: Run, folder: Path, left_out: Mapping[Path, Path]) -> list[Path]:
 
 def _again(run: Run) -> dict[str, Any]:
     """The configuration that makes this run again when it is laid over ``config.yaml``."""
-    base = yaml.safe_load((run.checkout / "config.yaml").read_text(encoding="utf-8"))
+    base = parsed_yaml((run.checkout / "config.yaml").read_text(encoding="utf-8"))
     sections = {
         section: {
             **run.config[section],

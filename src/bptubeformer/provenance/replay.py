@@ -15,7 +15,7 @@ from bptubeformer.data.store import FrameStore
 from bptubeformer.errors import InputError
 from bptubeformer.evaluation.attend import attend_segment
 from bptubeformer.evaluation.attention_movement import write_of_fold
-from bptubeformer.evaluation.calibrate import UNLABELLED, calibrate_fold
+from bptubeformer.evaluation.calibrate import calibrate_fold
 from bptubeformer.evaluation.embed import embed_fold
 from bptubeformer.evaluation.identify import identify_fold
 from bptubeformer.evaluation.inspection import Embeddings, SegmentAttention
@@ -24,6 +24,7 @@ from bptubeformer.evaluation.predict import logits_of
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.evaluation.trained import TrainedFold
+from bptubeformer.kinds import UNLABELLED
 from bptubeformer.models.files import load_model
 from bptubeformer.progress import words
 from bptubeformer.provenance.expected import Expected, Trained

@@ -2,27 +2,33 @@
 
 A question asks if one run is better than another. Its answer rests on the paired difference of
 balanced accuracy and its interval (``evaluation.uncertainty``), at levels that Holm's method sets
-for all questions of the study: in all, one false answer in twenty studies at most.
+for all questions of the study: in all, one false answer in twenty studies at most. A question about
+uncertainty rests on the paired differences of the folds (``evaluation.calibration``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtr
 
+from bptubeformer.evaluation.calibration import better_by
 from bptubeformer.evaluation.learned import NOT_LEARNED, notes_of_marks
 from bptubeformer.evaluation.tables import ranges, render, signed, write_table
 from bptubeformer.evaluation.uncertainty import CONFIDENCE, Estimate
+from bptubeformer.kinds import CHANCE
 from bptubeformer.study import Study
 from bptubeformer.verdict.evidence import Evidence
 from bptubeformer.verdict.rules import Rules, largest_resolvable
 
 YES, NO, CANNOT = "yes", "no", "cannot tell"
+ACCURACY = "balanced accuracy"
 COLUMNS = (
-    "question", "run", "baseline", "protocol", "trajectories", "difference", "difference_low",
-    "difference_high", "confidence", "corrected_for", "resolvable", "answer", "reason",
+    "question", "run", "baseline", "measure", "protocol", "trajectories", "difference",
+    "difference_low", "difference_high", "confidence", "corrected_for", "resolvable", "answer",
+    "reason",
 )  # fmt: skip
 UNDECIDED = "the interval holds 0"
 
@@ -46,24 +52,33 @@ def findings_table(evidence: Evidence) -> pd.DataFrame:
     """Answer every question of a study.
 
     Returns:
-        a row a question: ``difference`` of the balanced accuracy of ``run`` and ``baseline``, its
-        interval at the confidence that Holm's method gives it, ``corrected_for`` (questions; 0
-        where the data cannot answer it), ``resolvable``, ``answer`` and ``reason``.
+        a row a question: ``difference`` by which ``run`` is better than ``baseline`` by the
+        ``measure``, its interval at the confidence that Holm's method gives it, ``corrected_for``
+        (questions; 0 where the data cannot answer it), ``resolvable``, ``answer`` and ``reason``.
     """
     questions = evidence.study.findings
     estimates, reasons = {}, {}
-    for question, (run, other) in questions.items():
-        evidence.check_trained(run, other)
-        estimate = evidence.counts.balanced_accuracy(run, other)
+    differences: dict[tuple[str, bool], dict[str, np.ndarray]] = {}
+    for question, (run, other, *measures) in questions.items():
+        runs = [run] if other == CHANCE else [run, other]
+        evidence.check_trained(*runs)
+        estimate = evidence.counts.balanced_accuracy(*runs)
+        for measure in measures:
+            found = better_by(evidence.study, run, other, measure)
+            differences.setdefault((measure, other == CHANCE), {})[question] = found
         estimates[question] = estimate
-        failed = [one for one in (run, other) if not evidence.accuracy_of(one)["learned"]]
+        failed = [one for one in runs if not evidence.accuracy_of(one)["learned"]]
         reasons[question] = (
             f"not learned: {', '.join(failed)}" if failed else evidence.rules.too_few([estimate])
+        )
+    for alike in differences.values():
+        estimates |= of_folds(
+            {question: (alike[question], estimates[question]) for question in alike}
         )
     decided = [estimates[question] for question, reason in reasons.items() if not reason]
     levels = holm(decided)
     rows = []
-    for question, (run, other) in questions.items():
+    for question, (run, other, *measures) in questions.items():
         estimate, reason = estimates[question], reasons[question]
         confidence = CONFIDENCE if reason else levels.pop(0)
         answer, note = (
@@ -76,6 +91,7 @@ def findings_table(evidence: Evidence) -> pd.DataFrame:
                 "question": question,
                 "run": run,
                 "baseline": other,
+                "measure": measures[0] if measures else ACCURACY,
                 "protocol": evidence.protocol,
                 "trajectories": estimate.trajectories,
                 "difference": estimate.value,
@@ -89,6 +105,27 @@ def findings_table(evidence: Evidence) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def of_folds(questions: Mapping[str, tuple[np.ndarray, Estimate]]) -> dict[str, Estimate]:
+    """Return the mean difference of each of several questions that are asked by the same measure.
+
+    Args:
+        questions: of each, the differences of the folds, float64 (F,), whose spread is all that is
+            known of its error, and an estimate from the same test videos. The variance over folds
+            is pooled, as that of recalls is.
+    """
+    differences = [found for found, _ in questions.values()]
+    freedom = sum(len(found) - 1 for found in differences)
+    squares = sum(float(np.square(found - found.mean()).sum()) for found in differences)
+    variance = squares / freedom if freedom else np.inf
+    return {
+        question: replace(
+            estimate, value=float(found.mean()), video_variance=0.0,
+            training_variance=variance / len(found), freedom=max(freedom, 1),
+        )
+        for question, (found, estimate) in questions.items()
+    }  # fmt: skip
 
 
 def holm(estimates: Sequence[Estimate]) -> list[float]:
@@ -137,7 +174,8 @@ def findings_markdown(table: pd.DataFrame, evidence: Evidence) -> str:
     """The findings for people: question, answer, difference, interval."""
     study = evidence.study
     marks = {run: "" if evidence.accuracy_of(run)["learned"] else f" {NOT_LEARNED}"
-             for run in {*table["run"], *table["baseline"]}}  # fmt: skip
+             for run in {*table["run"], *table["baseline"]} - {CHANCE}}  # fmt: skip
+    by_folds = (table["measure"] != ACCURACY).any()
     shown = pd.DataFrame(
         {
             "Question": table["question"],
@@ -146,7 +184,8 @@ def findings_markdown(table: pd.DataFrame, evidence: Evidence) -> str:
                 for answer, reason in zip(table["answer"], table["reason"], strict=True)
             ],
             "Run": [f"{run}{marks[run]}" for run in table["run"]],
-            "Compared with": [f"{run}{marks[run]}" for run in table["baseline"]],
+            "Compared with": [f"{run}{marks.get(run, '')}" for run in table["baseline"]],
+            **({"Measure": table["measure"]} if by_folds else {}),
             "Difference": table["difference"].map(signed),
             "Interval": ranges(table["difference_low"], table["difference_high"], "+.4f"),
             "Confidence": (100 * table["confidence"]).map("{:.2f} %".format),
@@ -163,6 +202,15 @@ def findings_markdown(table: pd.DataFrame, evidence: Evidence) -> str:
         f"Questions whose intervals are corrected together (Holm): {tested}. "
         "Where no run is better than another, one study in twenty finds one that is.",
     ]
+    if by_folds:
+        notes.append(
+            "Measures other than the balanced accuracy (tables/calibration): the mean of the "
+            "paired differences of folds, whose variance is pooled over the questions by one "
+            "measure. It is above 0 where the run is better: where its "
+            "calibration error is lower, or where its uncertainty tells more of these segments "
+            "from those of classes that were learned. Chance has an area of 0.5 under the ROC "
+            "curve."
+        )
     judged = evidence.accuracy.loc[list(marks)]
     notes += notes_of_marks(judged)[:1] if not judged["learned"].all() else []
     return render(f"Findings: {study.question}", shown, notes)
