@@ -190,7 +190,8 @@ def _check_study(
                         f"{run} needs {other} (runs.{run}.training); add it, or leave {run} out",
                     )  # fmt: skip
     for question, pair in study.get("findings", {}).items():
-        _check_question(config, f"studies.{name}.findings.{question}", pair or (), study)
+        place = f"studies.{name}.findings.{question}"
+        _check_question(config, place, pair or (), members, study.get("calibration", []))
     of_shown = runs[study["shown"]]
     if of_shown["model"] != "bptubeformer" or of_shown.get("partition", AS_IT_IS) != AS_IT_IS:
         raise _wrong(
@@ -201,20 +202,23 @@ def _check_study(
 
 
 def _check_question(
-    config: Mapping[str, Any], place: str, pair: Sequence[Any], study: Mapping[str, Any]
+    config: Mapping[str, Any],
+    place: str,
+    pair: Sequence[Any],
+    members: Sequence[str],
+    measured: Sequence[str],
 ) -> None:
     """Refuse a question about runs that are not trained, or not measured as it asks."""
     runs, measures = pair[:2], pair[2:]
     if measures and runs[1] == CHANCE and measures != [ERROR]:
         runs = runs[:1]
     for run in runs:
-        if isinstance(run, list) or run not in study["runs"]:
-            known = ", ".join(study["runs"])
-            raise _wrong(place, run, f"no such run; one of {known}")
+        if isinstance(run, list) or run not in members:
+            raise _wrong(place, run, f"no such run; one of {', '.join(members)}")
         for measure in measures:
             if measure not in MEASURES:
                 raise _wrong(place, measure, f"no such measure; one of {', '.join(MEASURES)}")
-            if run not in study.get("calibration", []):
+            if run not in measured:
                 raise _wrong(place, run, "its uncertainty is not measured; name it in calibration")
             if measure == LEFT_OUT and not training_of(config, run)["left_out"]:
                 raise _wrong(place, run, "it leaves out no class; set its training.left_out")
