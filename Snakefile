@@ -31,11 +31,10 @@ os.environ.update(
     )
 )
 
+from bptubeformer.checks import check_config, check_fits
 from bptubeformer.config import (
     SYNTHETIC,
     categories_of,
-    check_config,
-    check_fits,
     model_of,
     reading_of,
     resolve_overlays,

@@ -13,11 +13,11 @@ FLOORS = {
     "claims": 0, "progress": 0, "stopping": 0, "reading": 0, "study": 0,
     "arms": 1, "questions": 1, "partition": 1, "settings": 1, "stages": 1,
     "data": 2, "models": 2, "schema": 2,
-    "training": 3, "evaluation": 4,
-    "config": 3,
-    "figures": 5, "verdict": 5,
-    "provenance": 6, "classify": 6,
-    "cli": 7,
+    "training": 3, "config": 3, "checks": 4,
+    "evaluation": 5,
+    "figures": 6, "verdict": 6,
+    "provenance": 7, "classify": 7,
+    "cli": 8,
 }  # fmt: skip
 
 

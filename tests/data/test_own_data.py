@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import yaml
 
-from bptubeformer.config import check_config, reading_of
+from bptubeformer.checks import check_config
+from bptubeformer.config import reading_of
 from bptubeformer.data.ingest import write_store
 from bptubeformer.data.store import FrameStore
 from bptubeformer.settings import ReadingSettings

@@ -88,7 +88,8 @@ CHECK = """
 import sys, json
 sys.path.insert(0, sys.argv[1])
 import yaml
-from bptubeformer.config import check_config, model_of
+from bptubeformer.checks import check_config
+from bptubeformer.config import model_of
 from bptubeformer.errors import InputError
 from bptubeformer.models import build_model
 config = yaml.safe_load(open("config.yaml"))

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from bptubeformer.config import left_in, model_of, training_of
+from bptubeformer.checks import left_in
+from bptubeformer.config import model_of, training_of
 from bptubeformer.data.ingest import write_store
 from bptubeformer.data.splits import Split
 from bptubeformer.data.synthetic import write_synthetic

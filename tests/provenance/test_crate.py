@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from rocrate.rocrate import ROCrate
 
+from bptubeformer.checks import left_in
 from bptubeformer.cli import main, parser
-from bptubeformer.config import left_in
 from bptubeformer.data.store import FrameStore, read_trajectories
 from bptubeformer.errors import InputError
 from bptubeformer.fingerprint import package_fingerprint

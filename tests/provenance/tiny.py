@@ -15,15 +15,15 @@ from rocrate.rocrate import ROCrate
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from bptubeformer.checks import check_config, left_in
 from bptubeformer.config import (
-    check_config,
-    left_in,
     model_of,
     reading_of,
     studies_of,
     training_of,
     without_local_paths,
-)  # fmt: skip
+    # fmt: skip,
+)
 from bptubeformer.data.ingest import write_store
 from bptubeformer.data.splits import write_splits
 from bptubeformer.data.store import FrameStore

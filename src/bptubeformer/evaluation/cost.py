@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from bptubeformer.config import check_config, studies_of
+from bptubeformer.checks import check_config
+from bptubeformer.config import studies_of
 from bptubeformer.data.segments import Segments
 from bptubeformer.data.splits import Split
 from bptubeformer.data.store import FrameStore

@@ -21,7 +21,8 @@ from rocrate.rocrate import ROCrate
 
 import bptubeformer
 from bptubeformer.atomic import replacing, write_text
-from bptubeformer.config import left_in, studies_of, without_local_paths
+from bptubeformer.checks import left_in
+from bptubeformer.config import studies_of, without_local_paths
 from bptubeformer.data.layout import is_junk
 from bptubeformer.data.manifest import Manifest, size_and_digest
 from bptubeformer.data.reader import text_of

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 from pydantic import ConfigDict
 from rocrate.rocrate import ROCrate
 
-from bptubeformer.config import left_in, studies_of
+from bptubeformer.checks import left_in
+from bptubeformer.config import studies_of
 from bptubeformer.data.archives import Budget, is_archive, unpack
 from bptubeformer.data.layout import is_folder
 from bptubeformer.data.manifest import MOST_BYTES, File, sha256_of
