@@ -1,50 +1,110 @@
 """Write the tables of results.md from results of the workflow; the words around them stay.
 
-    uv run python docs/results.py results/<dataset> ...
+    uv run python docs/results.py results/<dataset>/<study> ...
 
-A table is between ``<!-- <dataset> -->`` and ``<!-- end -->``. It needs the study ``paper``.
+The tables of a study are between ``<!-- <dataset>/<study> -->`` and ``<!-- end -->``: the accuracy
+under each protocol and, where the study has them, the leakage and the findings. Its figure of
+learning curves is copied to ``pictures/``.
 """
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from bptubeformer.evaluation.leakage import REFERENCE
 from bptubeformer.evaluation.learned import FOLDS_DIFFER, NOT_LEARNED, marked
 from bptubeformer.evaluation.tables import ranges, read_table, signed, spread
 
 PAGE = Path(__file__).with_name("results.md")
+PICTURES = Path(__file__).with_name("pictures")
 
 
-def tables_of(results: Path) -> str:
-    """Return Table 1 of a dataset in Markdown, a table a protocol; and notes."""
-    table = read_table(results / "paper" / "tables" / "accuracy.csv")
-    parts = []
-    for protocol, rows in table.groupby("protocol", sort=False):
-        differences = zip(
-            rows["difference_to_baseline"].map(signed),
-            ranges(rows["difference_low"], rows["difference_high"], "+.2f"),
-            strict=True,
+def tables_of(study: Path) -> str:
+    """Return the tables of a study in Markdown, notes, and its learning curves."""
+    accuracy = _table(study, "accuracy")
+    costs = _table(study, "complexity").set_index("run")
+    parts = [
+        f"Protocol `{protocol}`:\n\n{_accuracy(rows, costs, study.parent / str(protocol))}"
+        for protocol, rows in accuracy.groupby("protocol", sort=False)
+    ]
+    parts.append(_notes(study.parent, accuracy))
+    if (study / "tables" / "leakage.csv").exists():
+        parts.append(f"The same runs under each protocol:\n\n{_leakage(_table(study, 'leakage'))}")
+    if (study / "tables" / "findings.csv").exists():
+        parts.append(f"Questions:\n\n{_findings(_table(study, 'findings'))}")
+    curves = study / "figures" / "learning_curves.svg"
+    if curves.exists():
+        picture = f"learning-{study.parent.name}.svg"
+        shutil.copy(curves, PICTURES / picture)
+        parts.append(
+            f"![Losses and accuracies of all runs, epoch by epoch]({PICTURES.name}/{picture})"
         )
-        shown = {
+    return "\n\n".join(parts)
+
+
+def _table(study: Path, name: str) -> pd.DataFrame:
+    return read_table(study / "tables" / f"{name}.csv")
+
+
+def _accuracy(rows: pd.DataFrame, costs: pd.DataFrame, protocol: Path) -> str:
+    """Table 1 under one protocol, and what a segment costs."""
+    costs = costs.loc[rows["run"]]
+    differences = _with_interval(rows, "difference_to_baseline", "difference")
+    return _rendered(
+        {
             "Run": marked(rows),
-            "Segment length": rows["segment_length"],
+            "Rows": rows["segment_length"],
             "Balanced accuracy": list(
                 map(spread, rows["balanced_accuracy_mean"], rows["balanced_accuracy_std"])
             ),
             "95 % interval": ranges(rows["interval_low"], rows["interval_high"], ".2f"),
-            f"Minus {rows['run'].iloc[0]}": [
-                value if value == "-" else f"{value} ({interval})"
-                for value, interval in differences
-            ],
-            "Epochs": [_epochs(results / str(protocol) / run) for run in rows["run"]],
+            f"Minus {rows['run'].iloc[0]}": differences,
+            "MACs (10^9)": costs["macs_with_attention"].map("{:.1f}".format).to_list(),
+            "Parameters": costs["params"].map("{:,}".format).to_list(),
+            "Epochs": [_epochs(protocol / run) for run in rows["run"]],
         }
-        rendered = pd.DataFrame(shown).to_markdown(index=False, disable_numparse=True)
-        parts.append(f"Protocol `{protocol}`:\n\n{rendered}")
-    return "\n\n".join([*parts, _notes(results, table)])
+    )
+
+
+def _leakage(rows: pd.DataFrame) -> str:
+    return _rendered(
+        {
+            "Run": marked(rows),
+            "Protocol": rows["protocol"],
+            "Balanced accuracy": list(
+                map(spread, rows["balanced_accuracy_mean"], rows["balanced_accuracy_std"])
+            ),
+            f"Gap to {REFERENCE}": _with_interval(rows, "gap", "gap"),
+        }
+    )
+
+
+def _findings(rows: pd.DataFrame) -> str:
+    return _rendered(
+        {
+            "Question": rows["question"],
+            "Answer": rows["answer"] + ": " + rows["reason"],
+            "Difference": _with_interval(rows, "difference", "difference"),
+        }
+    )
+
+
+def _with_interval(rows: pd.DataFrame, name: str, of: str) -> list[str]:
+    intervals = ranges(rows[f"{of}_low"], rows[f"{of}_high"], "+.2f")
+    return [
+        value if value == "-" else f"{value} ({interval})"
+        for value, interval in zip(rows[name].map(signed), intervals, strict=True)
+    ]
+
+
+def _rendered(columns: dict[str, Any]) -> str:
+    return pd.DataFrame(columns).to_markdown(index=False, disable_numparse=True)
 
 
 def _epochs(run: Path) -> str:
@@ -52,7 +112,15 @@ def _epochs(run: Path) -> str:
 
 
 def _notes(results: Path, table: pd.DataFrame) -> str:
-    records = [json.loads(path.read_text()) for path in results.glob("*/*/fold?/run.json")]
+    trained = [
+        results / protocol / run
+        for protocol, run in zip(table["protocol"], table["run"], strict=True)
+    ]
+    records = [
+        json.loads(path.read_text())
+        for run in trained
+        for path in sorted(run.glob("fold?/run.json"))
+    ]
     machines = ", ".join(sorted({record["device"] for record in records}))
     versions = ", ".join(sorted({record["versions"]["torch"] for record in records}))
     hours = sum(record["seconds"] for record in records) / 3600
@@ -67,13 +135,14 @@ def _notes(results: Path, table: pd.DataFrame) -> str:
 
 
 def main(folders: Sequence[str]) -> None:
-    """Replace the tables of these results."""
+    """Replace the tables of these studies."""
     page = PAGE.read_text(encoding="utf-8")
-    for results in map(Path, folders):
-        place = re.compile(rf"(<!-- {re.escape(results.name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    for study in map(Path, folders):
+        name = f"{study.parent.name}/{study.name}"
+        place = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not place.search(page):
-            sys.exit(f"{PAGE.name}: no place for {results.name}: expected <!-- {results.name} -->")
-        tables = tables_of(results)
+            sys.exit(f"{PAGE.name}: no place for {name}: expected <!-- {name} -->")
+        tables = tables_of(study)
         page = place.sub(lambda found, tables=tables: f"{found[1]}\n{tables}\n\n{found[2]}", page)
     PAGE.write_text(page, encoding="utf-8")
 

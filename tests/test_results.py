@@ -19,44 +19,64 @@ ACCURACY = {
     "difference_to_baseline": [float("nan"), -0.25], "difference_low": [float("nan"), -0.5],
     "difference_high": [float("nan"), 0.0], "learned": [True, False], "folds_differ": False,
 }  # fmt: skip
+COSTS = {"run": ["ST-Tran", "BPT-V2"], "macs_with_attention": [14.25, 1.5], "params": [1234567, 89]}
+LEAKAGE = {
+    "run": ["BPT-V2"] * 2, "protocol": ["as-published", "video"],
+    "balanced_accuracy_mean": [0.9, 0.25], "balanced_accuracy_std": [0.1, 0.05],
+    "gap": [0.65, float("nan")], "gap_low": [0.5, float("nan")], "gap_high": [0.8, float("nan")],
+    "learned": [True, False], "folds_differ": False,
+}  # fmt: skip
+FINDINGS = {"question": ["Is it better?"], "answer": ["no"], "reason": ["worse"],
+            "difference": [-0.25], "difference_low": [-0.5], "difference_high": [-0.1]}  # fmt: skip
 RECORD = {"device": "a GPU", "seconds": 3600.0, "versions": {"torch": "2"},
           "training": {"batch_size": 100, "max_epochs": 9}}  # fmt: skip
 
 
 @pytest.fixture
 def shop(tmp_path):
-    (tmp_path / "shop" / "paper" / "tables").mkdir(parents=True)
-    pd.DataFrame(ACCURACY).to_csv(
-        tmp_path / "shop" / "paper" / "tables" / "accuracy.csv", index=False
-    )
+    study = tmp_path / "shop" / "paper"
+    (study / "tables").mkdir(parents=True)
+    for name, table in {"accuracy": ACCURACY, "complexity": COSTS, "leakage": LEAKAGE,
+                        "findings": FINDINGS}.items():  # fmt: skip
+        pd.DataFrame(table).to_csv(study / "tables" / f"{name}.csv", index=False)
+    (study / "figures").mkdir()
+    (study / "figures" / "learning_curves.svg").write_text("<svg/>")
     for run, epochs in (("ST-Tran", 3), ("BPT-V2", 5)):
         folder = tmp_path / "shop" / "video" / run / "fold0"
         folder.mkdir(parents=True)
         pd.DataFrame({"epoch": range(epochs)}).to_csv(folder / "history.csv", index=False)
         (folder / "run.json").write_text(json.dumps(RECORD))
-    return tmp_path / "shop"
+    return study
 
 
 def test_a_table_goes_to_its_place_and_the_words_stay(shop, tmp_path, monkeypatch):
     page = tmp_path / "results.md"
-    page.write_text("Before.\n<!-- shop -->\nearlier\n<!-- end -->\nAfter.\n")
+    page.write_text("Before.\n<!-- shop/paper -->\nearlier\n<!-- end -->\nAfter.\n")
     monkeypatch.setattr(results, "PAGE", page)
+    monkeypatch.setattr(results, "PICTURES", tmp_path)
     results.main([str(shop)])
     text = page.read_text()
-    assert text.startswith("Before.\n<!-- shop -->\n")
+    assert text.startswith("Before.\n<!-- shop/paper -->\n")
     assert text.endswith("<!-- end -->\nAfter.\n")
     assert "earlier" not in text
     rows = [[cell.strip() for cell in line.split("|")[1:-1]]
             for line in text.splitlines() if line.startswith("|")]  # fmt: skip
-    assert rows[2] == ["ST-Tran", "60", "0.5000 ± 0.1000", "0.30 to 0.70", "-", "3"]
+    assert rows[2] == [
+        "ST-Tran", "60", "0.5000 ± 0.1000", "0.30 to 0.70", "-", "14.2", "1,234,567", "3",
+    ]  # fmt: skip
     assert rows[3][:3] == ["BPT-V2 †", "24", "0.2500 ± 0.0500"]
-    assert rows[3][4:] == ["-0.2500 (-0.50 to +0.00)", "5"]
+    assert rows[3][4:] == ["-0.2500 (-0.50 to +0.00)", "1.5", "89", "5"]
+    assert rows[6] == ["BPT-V2", "as-published", "0.9000 ± 0.1000", "+0.6500 (+0.50 to +0.80)"]
+    assert rows[7][0] == "BPT-V2 †"
+    assert rows[10] == ["Is it better?", "no: worse", "-0.2500 (-0.50 to -0.10)"]
     assert "chance is 0.2500" in text
+    assert (tmp_path / "learning-shop.svg").read_text() == "<svg/>"
+    assert "learning-shop.svg)" in text
     assert "2 trainings with batches of 100, at most 9 epochs, on a GPU" in text
 
 
 def test_a_page_without_the_place_is_refused(shop, tmp_path, monkeypatch):
     monkeypatch.setattr(results, "PAGE", tmp_path / "results.md")
     (tmp_path / "results.md").write_text("")
-    with pytest.raises(SystemExit, match="no place for shop"):
+    with pytest.raises(SystemExit, match="no place for shop/paper"):
         results.main([str(shop)])
