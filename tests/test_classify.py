@@ -181,6 +181,7 @@ def test_a_model_without_finite_results_classifies_nothing(people, tmp_path):
         classified(tmp_path / "model.safetensors", people, tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mp4", "gif"])
 def test_a_film_shows_the_people_with_class_and_attention(kind, people, tmp_path, capsys):
     path, _ = model_file(tmp_path)

@@ -79,6 +79,7 @@ def test_ntu_has_the_grids_of_the_public_implementation():
     assert ((grids + 1) % 26).tolist() == public
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", known_skeletons())
 def test_every_joint_reaches_the_output_of_every_run(name):
     """But of TTubeFormer, whose stride leaves the last row and column over (docs/fidelity.md)."""

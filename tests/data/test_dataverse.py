@@ -451,6 +451,7 @@ def test_a_listing_that_is_sent_on_to_no_address_is_refused(tmp_path, monkeypatc
             download(DOI, server.address, tmp_path, LIMIT)
 
 
+@pytest.mark.slow
 def test_a_listing_with_any_value_in_any_field_is_refused_in_one_line_or_used(tmp_path):
     with dataverse(RemoteFile("a", b"1"), RemoteFile("b", b"2", folder="c")) as server:
         sound = requests.get(

@@ -31,6 +31,8 @@ OF_THE_PAPER = {run["model"] for run in studies_of(CONFIG)["controls"].runs.valu
 COUNTED = sorted(set(SMALL) - OF_THE_PAPER)
 CLASSES = ["a", "b", "c"]
 NTU = load_skeleton("ntu-25")
+OF_ONE_FILE = pytest.mark.parametrize("run", ["bptubeformer", "lstm", "stgcn"], indirect=True)
+"""Models whose files hold all there is: stacked and recurrent weights, and means of batches."""
 
 
 @pytest.fixture(params=sorted(SMALL))
@@ -189,6 +191,7 @@ def test_segments_of_a_batch_do_not_see_each_other(model, segments):
     torch.testing.assert_close(model(segments), alone, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_of_segments_can_be_learned_by_heart(model, segments):
     labels = torch.arange(len(segments)) % len(CLASSES)
     model.coordinates = "box"
@@ -250,6 +253,7 @@ def test_a_model_survives_saving(model, run, segments, tmp_path):
     assert torch.equal(loaded.model.eval()(segments), model.eval()(segments))
 
 
+@OF_ONE_FILE
 def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"not safetensors")
@@ -267,6 +271,7 @@ def test_a_file_that_is_no_model_is_refused(model, run, tmp_path):
         load_model(path)
 
 
+@OF_ONE_FILE
 def test_only_models_of_this_package_are_built(model, run, tmp_path):
     with pytest.raises(ValueError, match="'layers' is not one of alstm, "):
         build_model({"model": "layers"}, 3)
@@ -275,6 +280,7 @@ def test_only_models_of_this_package_are_built(model, run, tmp_path):
         load_model(tmp_path / "model.safetensors")
 
 
+@OF_ONE_FILE
 def test_a_missing_parameter_is_named(model, run, tmp_path):
     path = tmp_path / "model.safetensors"
     save(path, model, run)
@@ -286,6 +292,7 @@ def test_a_missing_parameter_is_named(model, run, tmp_path):
         load_model(path)
 
 
+@OF_ONE_FILE
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -305,6 +312,7 @@ def test_weights_that_are_not_the_models_are_refused_by_name(model, run, tmp_pat
         load_model(path)
 
 
+@OF_ONE_FILE
 @pytest.mark.parametrize(
     "change", [{"segment_length": 10**9}, {"depth": 10**6}, {"kernel": [10**9, 3, 3]}]
 )
@@ -315,6 +323,7 @@ def test_an_architecture_without_weights_takes_no_memory(model, run, tmp_path, c
         load_model(path)
 
 
+@OF_ONE_FILE
 def test_a_model_file_that_was_changed_is_refused(model, run, tmp_path):
     """One bit of a weight, or what the file says of its architecture."""
     path = tmp_path / "model.safetensors"

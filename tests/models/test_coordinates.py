@@ -67,6 +67,7 @@ def test_a_box_without_extent_gives_zeros(segments):
     assert torch.equal(normalised(segments, "box"), torch.zeros(2, 3, 34))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", available())
 @pytest.mark.parametrize("coordinates", ["frame", "box"])
 def test_every_model_is_given_the_coordinates_of_its_run(model, coordinates):

@@ -48,6 +48,7 @@ def _of_block(name: str) -> str:
     return name.partition("blocks.")[2].replace("attention.", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
