@@ -47,6 +47,7 @@ SLOW = {
     "test_check.py": 2,
     "test_forgeries.py": 2,
     "test_mutations.py": 2,
+    "test_cost.py": 2,
 }
 """Files of slow tests, and when they run: those that need the finished workflow at the end."""
 # Real trajectories may not be redistributed: they are not part of this repository.

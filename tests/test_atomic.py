@@ -103,7 +103,7 @@ def store_of_noise():
 
 
 def figure_of_noise(path):
-    figure, axes = plt.subplots(figsize=(9, 9))
+    figure, axes = plt.subplots(figsize=(14, 14))
     axes.imshow(NUMBERS[:160_000].reshape(400, 400))
     save_figure(figure, path.with_suffix(""))
     plt.close(figure)

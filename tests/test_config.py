@@ -627,6 +627,7 @@ FREE = {("studies", "paper", "question"), ("runs", "ST-Tran", "experiment"),
 PLACES = sorted({*texts_of(base_config()), ("dataset", "checksum")}, key=str)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
 def test_every_text_of_the_configuration_may_be_ugly_or_is_refused_by_its_key(config, place):
     assert set(PLACES) >= FREE

@@ -38,6 +38,7 @@ def test_a_dataset_in_numbers():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skeleton", ["coco-17", "mediapipe-33"])
 def test_people_and_numbers_are_shown(skeleton, saved):
     store = store_with(skeleton)

@@ -206,6 +206,7 @@ def test_a_batch_of_segments_can_be_learned_by_heart(model, segments):
     assert loss < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", COUNTED, indirect=True)
 def test_parameters_and_macs_are_those_that_the_model_states(run):
     """At 13 classes, COCO's joints and the sizes of its source; one segment."""

@@ -174,6 +174,7 @@ def trained(graphs, monkeypatch, dropout=0.1):
     return losses, model.state_dict(), lines, step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Recorded, Forgetful, Refusing])
 def test_captured_or_not_the_training_is_that_of_eager_steps(kind, monkeypatch):
     """Also with dropout: what the comparison of the first replay draws is drawn again."""
