@@ -30,6 +30,7 @@ from bptubeformer.training.loop import make_optimiser, seed_everything, train, t
 from bptubeformer.training.step import Step
 from interruption import interruption
 from plain import lightning_epoch, loader, materialised, plain_epoch, plain_model
+from rehearsal import rehearsal, tables
 from scale import frame_store, rows_of_trajectories, write_csv_files
 from timing import Row, in_turn, row, train_command
 
@@ -259,5 +260,5 @@ CASES = {
     "precision": precision,
     "start-up": start_up,
 }
-ON_REQUEST = {"interruption": interruption}
+ON_REQUEST = {"interruption": interruption, "rehearsal": rehearsal, "tables": tables}
 """Those that take long, and run by name only."""

@@ -68,7 +68,8 @@ def copy_checkout(target: Path) -> Path:
     papers, controls = (config["studies"][name] for name in ("paper", "controls"))
     papers |= {"runs": ["ST-Tran", "BPT-V2"], "counted": ["BPT-V2-T12"], "leakage": ["BPT-V2"]}
     controls |= {"runs": ["paper", "BPT-V2-T12"], "counted": []}
-    controls["findings"] = {"Is BPT-V2 better than ST-Tran?": ["BPT-V2", "ST-Tran"]}
+    controls["findings"] = {"Is BPT-V2 better than ST-Tran?": ["BPT-V2", "ST-Tran"],
+                            "Does it know noise?": ["BPT-V2-T12", "chance", "noise"]}  # fmt: skip
     controls |= {"leakage": ["BPT-V2"], "identity": ["BPT-V2"], "calibration": ["BPT-V2-T12"]}
     config["studies"] = {"paper": papers, "controls": controls}
     (target / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))

@@ -66,7 +66,8 @@ def config(**dataset: Any) -> dict[str, Any]:
     study = {"question": "Does it hold?", "runs": list(runs), "baseline": "plain",
              "shown": "tubelets", "leakage": ["plain"], "identity": ["plain"],
              "calibration": ["again"],
-             "findings": {"Is one better?": ["tubelets", "plain"]}}  # fmt: skip
+             "findings": {"Is one better?": ["tubelets", "plain"],
+                          "Does it know noise?": ["again", "chance", "noise"]}}  # fmt: skip
     whole["dataset"] |= {"name": "tiny", "source": "synthetic", **dataset}
     whole["training"] |= {"batch_size": 32, "max_epochs": 3, "early_stopping_patience": 2}
     whole["architecture"] |= {"token_width": 8, "depth": 1, "heads": 2}

@@ -154,7 +154,10 @@ def test_the_controls_are_built_by_their_target_and_retrain_nothing(with_control
     assert (checkout / RESULTS / "controls" / "figures" / "pareto.svg").exists()
     assert (checkout / RESULTS / "controls" / "tables" / "verdict.html").exists()
     findings = read_table(checkout / RESULTS / "controls" / "tables" / "findings.csv")
-    assert findings["question"].tolist() == ["Is BPT-V2 better than ST-Tran?"]
+    assert findings["question"].tolist() == [
+        "Is BPT-V2 better than ST-Tran?", "Does it know noise?",
+    ]  # fmt: skip
+    assert findings["measure"].tolist() == ["balanced accuracy", "noise"]
     tables = checkout / RESULTS / "controls" / "tables"
     probed = read_table(tables / "retrieval.csv")
     assert set(probed["protocol"]) == {"as-published", "trajectory", "video"}

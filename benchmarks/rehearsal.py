@@ -1,0 +1,174 @@
+"""HR-Crime, rehearsed: data of its size and layout from a Dataverse server here to the tables."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bptubeformer.checks import check_config
+from bptubeformer.config import studies_of
+from bptubeformer.data.splits import PARTS_OF_SPLIT, make_splits
+from bptubeformer.evaluation.predictions import Predictions
+from bptubeformer.sections import parsed_yaml
+from bptubeformer.settings import SplitSettings
+from bptubeformer.stages import NOTEBOOK_RESULTS, TABLES, table_files
+from bptubeformer.study import HISTORY, PREDICTIONS, Study
+from bptubeformer.training.record import COLUMNS
+from scale import TRAJECTORIES, VIDEOS, frame_store, rows_of_trajectories, write_csv_files
+from timing import Row
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.append(str(REPOSITORY / "tests" / "data"))
+from dataverse_server import DOI, RemoteFile, dataverse  # noqa: E402
+
+NORMAL = 782
+"""Videos without a crime; they are not part of the classification."""
+DECIMALS = 2
+LENGTHS = {"T24": 24, "T60": 60}
+SCALING = ("accuracy", "leakage", "learning", "confusion")
+"""Tables and figures that are made of all predictions, or of all trainings."""
+EPOCHS = 20
+PEAK = (
+    "import resource; own = open('/proc/self/status').read().partition('VmHWM:')[2].split()[0];"
+    "print(max(int(own), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))"
+)
+
+
+def rehearsal() -> Iterator[Row]:
+    """Download, unpack, read and split an archive of HR-Crime's size, by the workflow."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = _archive(Path(folder))
+        checkout = _checkout(Path(folder, "checkout"))
+        with dataverse(RemoteFile(archive.name, archive.read_bytes())) as server:
+            overlay = Path(folder, "rehearsal.yaml")
+            overlay.write_text(json.dumps({"dataset": {"source": DOI, "server": server.address}}))
+            splits = Path("results", "hr-crime", "data", "splits", "as-published")
+            targets = [str(splits / length / "fold0.parquet") for length in LENGTHS]
+            subprocess.run(
+                [sys.executable, "-m", "snakemake", "--cores", "all", *targets, "--configfile",
+                 str(overlay)], cwd=checkout, check=True, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        results = checkout / "results" / "hr-crime"
+        sizes = {"acquire": f"archive of {archive.stat().st_size / 1e6:,.0f} MB"}
+        for table in sorted((results / "benchmarks").rglob("*.tsv"), key=os.path.getmtime):
+            measured = pd.read_csv(table, sep="\t").iloc[0]
+            name = " ".join(table.relative_to(results / "benchmarks").with_suffix("").parts)
+            note = f"{_number(measured['max_rss']):,.0f} MB of memory"
+            note = "; ".join([note, *([sizes[name]] if name in sizes else [])])
+            yield Row("rehearsal", name, float(measured["s"]), "", "s", note=note)
+        data = sum(path.stat().st_size for path in results.rglob("*") if path.is_file())
+        yield Row("rehearsal", "disk, from the archive to the splits", data / 1e9, "", "GB")
+
+
+def _archive(folder: Path) -> Path:
+    """Write a zip in HR-Crime's layout, with normal videos and what an operating system adds."""
+    place = folder / "dataverse_files" / "trajectories_all"
+    write_csv_files(place, DECIMALS)
+    people = sorted((place / "Trajectories").rglob("*.csv"))[: NORMAL * TRAJECTORIES // VIDEOS]
+    for number, person in enumerate(people):
+        video = place / "Trajectories" / "Normal" / f"Normal{number % NORMAL:03d}"
+        video.mkdir(parents=True, exist_ok=True)
+        os.link(person, video / f"{number // NORMAL:04d}.csv")
+    (place / ".DS_Store").write_bytes(bytes(6148))
+    archive = folder / "dataverse_files.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for path in sorted(place.parent.rglob("*")):
+            if path.is_file():
+                file.write(path, path.relative_to(folder))
+    shutil.rmtree(place.parent)
+    return archive
+
+
+def tables() -> Iterator[Row]:
+    """Make what the study ``paper`` makes of all predictions, at that size."""
+    config = check_config(parsed_yaml((REPOSITORY / "config.yaml").read_text()))
+    with tempfile.TemporaryDirectory() as folder:
+        study = studies_of(config, Path(folder))["paper"]
+        windows = _predict(study)
+        for result in (*TABLES, *NOTEBOOK_RESULTS):
+            if result.name not in SCALING:
+                continue
+            part = study.part(*result.reads)
+            if result in TABLES:
+                output = study.table(next(table_files(result)))
+                seconds, peak = _measured(result.name, {"study": part, "output": str(output)})
+            else:
+                notebook = REPOSITORY / "notebooks" / f"{result.name}.ipynb"
+                output = study.folder / "notebooks" / notebook.name
+                output.parent.mkdir(parents=True, exist_ok=True)
+                options = {"notebook": str(notebook), "parameters": {"study": part}}
+                seconds, peak = _measured("notebook", {**options, "output": str(output)})
+            trained = {path.parent for path in result.needs(study) if "fold" in path.parent.name}
+            note = f"{len(trained)} trainings, up to {windows:,} segments; {peak:,.0f} MB of memory"
+            yield Row("tables", result.name, seconds, "", "s", note=note)
+
+
+def _predict(study: Study) -> int:
+    """Write the store, and predictions and a history of each training; return most segments."""
+    generator = np.random.default_rng(0)
+    store = frame_store(rows_of_trajectories())
+    study.store.parent.mkdir(parents=True)
+    store.save(study.store)
+    history = pd.DataFrame({name: np.linspace(1, 0.5, EPOCHS) for name in COLUMNS})
+    history = history.astype({"epoch": int, "best": bool}).assign(epoch=range(1, EPOCHS + 1))
+    most = 0
+    wanted = dict.fromkeys(study.compared_protocols, study.leakage)
+    wanted |= dict.fromkeys(study.protocols, study.runs)
+    for protocol, runs in wanted.items():
+        lengths = {study.runs[run]["segment_length"] for run in runs}
+        tested = {length: list(_tested(store, protocol, length)) for length in lengths}
+        for run in runs:
+            for fold, _, place in study.fold_folders(protocol, run):
+                starts, trajectory = tested[study.runs[run]["segment_length"]][fold]
+                labels = store.labels[trajectory]
+                logits = generator.normal(size=(len(starts), len(store.categories)))
+                logits[np.arange(len(starts)), labels] += 1
+                place.mkdir(parents=True)
+                Predictions(
+                    starts, trajectory, labels, logits.astype(np.float32), store.categories,
+                    store.fingerprint, "0" * 64,
+                ).save(place / PREDICTIONS)  # fmt: skip
+                history.to_csv(place / HISTORY, index=False)
+                most = max(most, len(starts))
+    return most
+
+
+def _tested(store: Any, protocol: str, length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for split in make_splits(store, protocol, length, 1, SplitSettings()):
+        yield split.windows(PARTS_OF_SPLIT[-1])
+
+
+def _measured(stage: str, options: Mapping[str, Any]) -> tuple[float, float]:
+    """Seconds of the command of a stage, and its peak of resident memory in MB."""
+    arguments = [stage, *(f"--{key}={value if isinstance(value, str) else json.dumps(value)}"
+                          for key, value in options.items())]  # fmt: skip
+    code = f"import sys; from bptubeformer.cli import main; main(sys.argv[1:]); {PEAK}"
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True,
+        cwd=REPOSITORY / "src",
+    )  # fmt: skip
+    return time.perf_counter() - began, int(done.stdout.split()[-1]) / 1024
+
+
+def _checkout(target: Path) -> Path:
+    left_out = shutil.ignore_patterns(".git", ".venv", ".uv", ".snakemake", "results", ".*_cache")
+    return Path(shutil.copytree(REPOSITORY, target, ignore=left_out))
+
+
+def _number(value: Any) -> float:
+    with contextlib.suppress(ValueError):
+        return float(value)
+    return float("nan")
