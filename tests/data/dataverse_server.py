@@ -144,8 +144,10 @@ class Handler(BaseHTTPRequestHandler):
         try:
             while True:
                 for at in range(begin, min(end, whole), size):
-                    self.wfile.write(file.content[at : min(at + size, end)])
-                    self.server.state.sent[urlparse(self.path).path] += min(at + size, end) - at
+                    part = file.content[at : min(at + size, end)]
+                    # Before it goes: a client that has it may ask at once.
+                    self.server.state.sent[urlparse(self.path).path] += len(part)
+                    self.wfile.write(part)
                     threading.Event().wait(file.pace)  # tests switch time.sleep off
                 if not file.endless:
                     break
