@@ -64,6 +64,7 @@ def test_table_2_to_the_last_digit():
     assert (tube.macs_thop, tube.params_thop) == (30_503_808_000, 4_918_125)
 
 
+@pytest.mark.slow
 def test_energy_is_that_of_one_segment(tables):
     """30.5 million MACs and the products of attention, at 4.6 pJ: 0.14 mJ."""
     row = tables.runs.set_index("run").loc["BPT-V2"]

@@ -19,6 +19,7 @@ def test_tubelets_are_labelled_by_their_frames(tokens, length, kernel, stride, e
     assert [labels[0], labels[1], labels[-1]] == expected
 
 
+@pytest.mark.slow
 def test_every_head_is_drawn(saved):
     weights = {"torso": np.full((8, 12, 12), 1 / 12), "wrists": np.full((8, 12, 12), 1 / 12)}
     labels = dict.fromkeys(weights, frame_ranges(12, 24, 2, 2))

@@ -114,6 +114,7 @@ def test_where_memory_is_short_the_batch_stays_and_the_micro_batch_is_recorded(
     )
 
 
+@pytest.mark.slow
 def test_a_training_in_smaller_micro_batches_goes_on_in_them(fold_files, tmp_path, monkeypatch):
     """Memory is short in the first epoch; killed in the fourth; then there is enough."""
     settings = TrainingSettings(batch_size=200, max_epochs=5, early_stopping_patience=5)

@@ -204,6 +204,7 @@ def test_settings_that_no_training_has_are_refused(setting):
         TrainingSettings(**setting)
 
 
+@pytest.mark.slow
 def test_predictions_where_memory_is_short_are_those_of_smaller_batches(monkeypatch):
     model, segments = build_model(RUN, 2).eval(), segments_of(1)
     expected, real, sizes = predict(model, segments), model.forward, []

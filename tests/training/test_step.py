@@ -93,6 +93,7 @@ def test_where_memory_is_short_micro_batches_are_halved_and_the_batch_stays(monk
     assert len(lines) == 2
 
 
+@pytest.mark.slow
 def test_where_one_segment_does_not_fit_the_message_says_what_to_do(monkeypatch):
     model, segments = build_model(RUN, 3), segments_on("cpu")
     step = Step(model, make_optimiser(model, SETTINGS), segments, 4, "fp32", report=lambda _: None)

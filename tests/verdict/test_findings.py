@@ -121,6 +121,7 @@ def test_a_class_of_one_test_video_answers_nothing():
     assert "too few test videos" in table["reason"].iloc[0]
 
 
+@pytest.mark.slow
 def test_equal_runs_are_seldom_found_to_differ():
     """One of twelve questions is answered in at most one of twenty studies, but for chance."""
     runs = [run for run in verdicts.RUNS if run not in (*verdicts.LONG, "BPT-V2")]
