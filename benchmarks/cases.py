@@ -3,7 +3,6 @@
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -28,13 +27,13 @@ from bptubeformer.settings import SplitSettings, TrainingSettings
 from bptubeformer.training.forward import predict
 from bptubeformer.training.loop import make_optimiser, seed_everything, train, train_epoch
 from bptubeformer.training.step import Step
+from commands import REPOSITORY, measured, train_command
 from interruption import interruption
 from plain import lightning_epoch, loader, materialised, plain_epoch, plain_model
 from rehearsal import rehearsal, tables
 from scale import frame_store, rows_of_trajectories, write_csv_files
-from timing import Row, in_turn, row, train_command
+from timing import Row, in_turn, row
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = written_out(yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
 CLASSES = 13
 CPU = torch.device("cpu")
@@ -65,24 +64,13 @@ def ingest_csv() -> Iterator[Row]:
 
 
 def _peak_of_ingest(folder: Path) -> float:
-    """Peak resident memory in MB of the command that reads all files and writes the store."""
+    """Return the peak of resident memory, in MB, of reading all files and writing the store."""
     with tempfile.TemporaryDirectory() as place:
-        manifest, code = Path(place, "manifest.json"), (
-            "import sys; from bptubeformer.cli import main; main(sys.argv[1:]);"
-            # Not getrusage: a process begins with the peak of the one that started it.
-            "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
-        )  # fmt: skip
-        call = [sys.executable, "-c", code]
-        subprocess.run(
-            [*call, "acquire", "--source", str(folder), "--folder", place, "--output",
-             str(manifest)], check=True, capture_output=True, cwd=REPOSITORY / "src",
-        )  # fmt: skip
-        done = subprocess.run(
-            [*call, "ingest", "--manifest", str(manifest), "--threads", str(THREADS), "--output",
-             str(Path(place, "frames.safetensors"))], check=True, capture_output=True, text=True,
-            cwd=REPOSITORY / "src",
-        )  # fmt: skip
-    return int(done.stdout.split()[-1]) / 1024
+        manifest = Path(place, "manifest.json")
+        measured("acquire", {"source": folder, "folder": place, "output": manifest})
+        store = Path(place, "frames.safetensors")
+        _, peak = measured("ingest", {"manifest": manifest, "threads": THREADS, "output": store})
+    return peak
 
 
 def windows() -> Iterator[Row]:

@@ -22,10 +22,11 @@ from bptubeformer.evaluation.cost import FORWARD_AND_BACKWARD, measure
 from bptubeformer.settings import SplitSettings, TrainingSettings
 from bptubeformer.training.memory import release_memory
 from bptubeformer.training.precision import PRECISIONS, check_precision
-from cases import CLASSES, CONFIG, REPOSITORY, own_epoch, random_segments
+from cases import CLASSES, CONFIG, own_epoch, random_segments
+from commands import REPOSITORY, train_command
 from plain import loader, materialised, plain_epoch, plain_model
 from scale import frame_store, rows_of_trajectories
-from timing import Row, in_turn, row, train_command
+from timing import Row, in_turn, row
 
 HR_CRIME_TRAIN, HR_CRIME_VALIDATION = 2_300_000, 1_150_000
 """Windows of 24 frames that a fold of HR-Crime has to train and to validate on."""

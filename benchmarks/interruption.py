@@ -1,7 +1,6 @@
-"""What an interruption of the demonstration costs: killed half-way, then called again."""
+"""Measure the cost of an interruption: the demonstration is killed half-way, then called again."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,28 +9,28 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from commands import checkout
 from timing import Row
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", "demo.yaml"]
 
 
 def interruption() -> Iterator[Row]:
-    """The demonstration undisturbed, and with all its processes killed half-way."""
+    """Run the demonstration undisturbed, and with all its processes killed half-way."""
     with tempfile.TemporaryDirectory() as folder:
-        undisturbed = _seconds(_checkout(Path(folder, "undisturbed")), COMMAND)
-        checkout = _checkout(Path(folder, "killed"))
+        undisturbed = _seconds(checkout(Path(folder, "undisturbed")), COMMAND)
+        broken = checkout(Path(folder, "killed"))
         began = time.perf_counter()
         with subprocess.Popen(
-            COMMAND, cwd=checkout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            COMMAND, cwd=broken, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,
         ) as process:  # fmt: skip
             time.sleep(undisturbed / 2)
             os.killpg(process.pid, signal.SIGKILL)
         killed = time.perf_counter() - began
-        again = _seconds(checkout, [*COMMAND, "--unlock"]) + _seconds(checkout, COMMAND)
+        again = _seconds(broken, [*COMMAND, "--unlock"]) + _seconds(broken, COMMAND)
         for name in ("accuracy.csv", "complexity.csv"):
-            tables = [Path(folder, each, "results/synthetic/tables", name)
+            tables = [Path(folder, each, "results/synthetic/paper/tables", name)
                       for each in ("undisturbed", "killed")]  # fmt: skip
             if tables[0].read_bytes() != tables[1].read_bytes():
                 raise RuntimeError(f"{name} is another after the interruption")
@@ -50,14 +49,9 @@ def interruption() -> Iterator[Row]:
     )
 
 
-def _checkout(target: Path) -> Path:
-    left_out = shutil.ignore_patterns(".git", ".venv", ".uv", ".snakemake", "results", ".*_cache")
-    return Path(shutil.copytree(REPOSITORY, target, ignore=left_out))
-
-
-def _seconds(checkout: Path, command: list[str]) -> float:
+def _seconds(folder: Path, command: list[str]) -> float:
     began = time.perf_counter()
     subprocess.run(
-        command, cwd=checkout, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""What a user would otherwise write: materialised windows, a DataLoader, a loop, or Lightning."""
+"""Code that a user would otherwise write: windows in memory, a DataLoader, a loop, or Lightning."""
 
 import logging
 import warnings

@@ -1,15 +1,13 @@
-"""HR-Crime, rehearsed: data of its size and layout from a Dataverse server here to the tables."""
+"""Rehearse HR-Crime with data of its size: from a local Dataverse server to the tables."""
 
-import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +23,12 @@ from bptubeformer.settings import SplitSettings
 from bptubeformer.stages import NOTEBOOK_RESULTS, TABLES, table_files
 from bptubeformer.study import HISTORY, PREDICTIONS, Study
 from bptubeformer.training.record import COLUMNS
+from commands import REPOSITORY, checkout, measured
 from scale import TRAJECTORIES, VIDEOS, frame_store, rows_of_trajectories, write_csv_files
 from timing import Row
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.append(str(REPOSITORY / "tests" / "data"))
-from dataverse_server import DOI, RemoteFile, dataverse  # noqa: E402
+from dataverse_server import DOI, RemoteFile, dataverse
 
 NORMAL = 782
 """Videos without a crime; they are not part of the classification."""
@@ -39,17 +37,13 @@ LENGTHS = {"T24": 24, "T60": 60}
 SCALING = ("accuracy", "leakage", "learning", "confusion")
 """Tables and figures that are made of all predictions, or of all trainings."""
 EPOCHS = 20
-PEAK = (
-    "import resource; own = open('/proc/self/status').read().partition('VmHWM:')[2].split()[0];"
-    "print(max(int(own), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))"
-)
 
 
 def rehearsal() -> Iterator[Row]:
     """Download, unpack, read and split an archive of HR-Crime's size, by the workflow."""
     with tempfile.TemporaryDirectory() as folder:
         archive = _archive(Path(folder))
-        checkout = _checkout(Path(folder, "checkout"))
+        place = checkout(Path(folder, "checkout"))
         with dataverse(RemoteFile(archive.name, archive.read_bytes())) as server:
             overlay = Path(folder, "rehearsal.yaml")
             overlay.write_text(json.dumps({"dataset": {"source": DOI, "server": server.address}}))
@@ -57,17 +51,17 @@ def rehearsal() -> Iterator[Row]:
             targets = [str(splits / length / "fold0.parquet") for length in LENGTHS]
             subprocess.run(
                 [sys.executable, "-m", "snakemake", "--cores", "all", *targets, "--configfile",
-                 str(overlay)], cwd=checkout, check=True, stdout=subprocess.DEVNULL,
+                 str(overlay)], cwd=place, check=True, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )  # fmt: skip
-        results = checkout / "results" / "hr-crime"
+        results = place / "results" / "hr-crime"
         sizes = {"acquire": f"archive of {archive.stat().st_size / 1e6:,.0f} MB"}
         for table in sorted((results / "benchmarks").rglob("*.tsv"), key=os.path.getmtime):
-            measured = pd.read_csv(table, sep="\t").iloc[0]
+            found = pd.read_csv(table, sep="\t").iloc[0]
             name = " ".join(table.relative_to(results / "benchmarks").with_suffix("").parts)
-            note = f"{_number(measured['max_rss']):,.0f} MB of memory"
+            note = f"{pd.to_numeric(found['max_rss'], errors='coerce'):,.0f} MB of memory"
             note = "; ".join([note, *([sizes[name]] if name in sizes else [])])
-            yield Row("rehearsal", name, float(measured["s"]), "", "s", note=note)
+            yield Row("rehearsal", name, float(found["s"]), "", "s", note=note)
         data = sum(path.stat().st_size for path in results.rglob("*") if path.is_file())
         yield Row("rehearsal", "disk, from the archive to the splits", data / 1e9, "", "GB")
 
@@ -103,13 +97,13 @@ def tables() -> Iterator[Row]:
             part = study.part(*result.reads)
             if result in TABLES:
                 output = study.table(next(table_files(result)))
-                seconds, peak = _measured(result.name, {"study": part, "output": str(output)})
+                seconds, peak = measured(result.name, {"study": part, "output": str(output)})
             else:
                 notebook = REPOSITORY / "notebooks" / f"{result.name}.ipynb"
                 output = study.folder / "notebooks" / notebook.name
                 output.parent.mkdir(parents=True, exist_ok=True)
                 options = {"notebook": str(notebook), "parameters": {"study": part}}
-                seconds, peak = _measured("notebook", {**options, "output": str(output)})
+                seconds, peak = measured("notebook", {**options, "output": str(output)})
             trained = {path.parent for path in result.needs(study) if "fold" in path.parent.name}
             note = f"{len(trained)} trainings, up to {windows:,} segments; {peak:,.0f} MB of memory"
             yield Row("tables", result.name, seconds, "", "s", note=note)
@@ -148,27 +142,3 @@ def _predict(study: Study) -> int:
 def _tested(store: Any, protocol: str, length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for split in make_splits(store, protocol, length, 1, SplitSettings()):
         yield split.windows(PARTS_OF_SPLIT[-1])
-
-
-def _measured(stage: str, options: Mapping[str, Any]) -> tuple[float, float]:
-    """Seconds of the command of a stage, and its peak of resident memory in MB."""
-    arguments = [stage, *(f"--{key}={value if isinstance(value, str) else json.dumps(value)}"
-                          for key, value in options.items())]  # fmt: skip
-    code = f"import sys; from bptubeformer.cli import main; main(sys.argv[1:]); {PEAK}"
-    began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True,
-        cwd=REPOSITORY / "src",
-    )  # fmt: skip
-    return time.perf_counter() - began, int(done.stdout.split()[-1]) / 1024
-
-
-def _checkout(target: Path) -> Path:
-    left_out = shutil.ignore_patterns(".git", ".venv", ".uv", ".snakemake", "results", ".*_cache")
-    return Path(shutil.copytree(REPOSITORY, target, ignore=left_out))
-
-
-def _number(value: Any) -> float:
-    with contextlib.suppress(ValueError):
-        return float(value)
-    return float("nan")

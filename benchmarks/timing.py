@@ -1,13 +1,9 @@
 """Times side by side: in turn, in one process, the median of several."""
 
-import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -63,12 +59,3 @@ def row(
         benchmark, case, statistics.median(ours), f"{min(ours):.4g} to {max(ours):.4g}", unit,
         other, others, ratio, note,
     )  # fmt: skip
-
-
-def train_command(
-    folder: Path, run: Mapping[str, Any], settings: Mapping[str, Any], device: str, output: Path
-) -> list[str]:
-    """The command that trains a run on ``frames.safetensors`` and ``fold0.parquet`` of a folder."""
-    options = {"store": folder / "frames.safetensors", "splits": folder, "run": json.dumps(run),
-               "training": json.dumps(settings), "device": device, "output": output}  # fmt: skip
-    return [sys.executable, "src", "train", *(f"--{key}={value}" for key, value in options.items())]

@@ -226,7 +226,7 @@ def _comments(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _hyperparameters(path: Path) -> Iterator[tuple[str, str]]:
-    """What the constructor of a model takes, with its meaning out of the docstring of the class."""
+    """Return the arguments of a model, with their meaning from the docstring of its class."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         text = ast.get_docstring(node) if isinstance(node, ast.ClassDef) else None
         if text and ("    classes: " in text or "    of_the_base: " in text):

@@ -28,7 +28,7 @@ PAPER = RESULTS / "paper"
 
 
 def base_config() -> dict[str, Any]:
-    """Return what config.yaml says, which differs from call to call in nothing."""
+    """Return a new copy of what config.yaml says."""
     return parsed_yaml((REPOSITORY / "config.yaml").read_text())
 
 

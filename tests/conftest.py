@@ -70,7 +70,7 @@ def store(dataset: Path) -> FrameStore:
 
 @pytest.fixture(scope="session")
 def fold_files(store: FrameStore, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """That store as a file, and the split of its first fold by video."""
+    """Return the paths of that store as a file, and of the split of its first fold by video."""
     folder = tmp_path_factory.mktemp("fold")
     store.save(folder / "frames.safetensors")
     split, *_ = make_splits(store, "video", 24, 24, SplitSettings())

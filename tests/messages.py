@@ -36,7 +36,7 @@ def messages(path: Path) -> set[int]:
 
 
 def makes_exception(node: ast.expr) -> bool:
-    """Whether an expression calls the class of an exception."""
+    """Return True for an expression that calls the class of an exception."""
     name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
     return name.endswith("Error") or name in ("Rejected", "NotRun", "Damaged")
 
@@ -49,7 +49,7 @@ def texts(node: ast.expr) -> Iterator[str]:
 
 
 def is_sentence(text: str) -> bool:
-    """Whether a text is for somebody to read, and no list of columns or piece of code."""
+    """Return True for a text that people read: not a list of columns, not a piece of code."""
     return len(text.split()) >= SENTENCE and not set(text) & set("{}<>=\n")
 
 

@@ -43,7 +43,7 @@ def config():
 
 
 def overlay(config, changes):
-    """What Snakemake does with a second configuration file."""
+    """Lay a second configuration file over the first, as Snakemake does."""
     merged = copy.deepcopy(config)
 
     def merge(into, new):

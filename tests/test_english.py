@@ -7,7 +7,8 @@ import pytest
 
 from conftest import REPOSITORY
 
-FILES = sorted((REPOSITORY / "src").rglob("*.py"))
+FOLDERS = ("src", "tests", "benchmarks", "docs", "envs")
+FILES = sorted(path for name in FOLDERS for path in (REPOSITORY / name).rglob("*.py"))
 BARE = re.compile(r"(What|How|Whether|Which|Where|Why|Who|That)\b(?!.*\?$)")
 """A clause without a verb of its own; a question may begin so."""
 

@@ -128,7 +128,7 @@ def meaning(path):
 
 
 def results(folder):
-    """What stands under its final name; a checkpoint is no result."""
+    """Return the files that have their final names; a checkpoint is not a result."""
     hidden = re.compile(r"\.partial-|\.part-|checkpoint\.safetensors|\.lock")
     return {
         str(path.relative_to(folder)): meaning(path)

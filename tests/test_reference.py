@@ -1,4 +1,4 @@
-"""What of docs/ is made from the code fits the code."""
+"""Pages of docs/ that are made from the code fit the code."""
 
 import importlib.util
 

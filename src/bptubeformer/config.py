@@ -13,10 +13,7 @@ from typing import Any
 from bptubeformer.arms import MEMBERS, OF_MEMBERS, with_arms
 from bptubeformer.claims import printed_table
 from bptubeformer.errors import InputError
-from bptubeformer.models import (
-    shared_hyperparameters,
-    source_training,
-)
+from bptubeformer.models import shared_hyperparameters, source_training
 from bptubeformer.models.geometry import extents, side_of
 from bptubeformer.partition import AS_IT_IS
 from bptubeformer.questions import with_questions

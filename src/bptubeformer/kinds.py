@@ -245,7 +245,7 @@ MEASURES: tuple[str, ...] = get_args(get_args(Measure)[0])
 ERROR, LEFT_OUT, UNLABELLED = MEASURES[0], MEASURES[1], MEASURES[-1]
 CORRUPTIONS = MEASURES[2:-1]
 CHANCE = "chance"
-"""What a question compares a run with in place of another: an area of 0.5 under the ROC curve."""
+"""In place of the second run of a question: an area of 0.5 under the ROC curve."""
 
 
 class Options:

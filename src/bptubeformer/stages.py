@@ -169,7 +169,7 @@ TABLES = (
         ("question", "findings", "protocols", "folds", "seeds", "margin", "minimum_videos"),
         lambda study: [
             *made("accuracy", study),
-            *study.files(CALIBRATION, study.doubted, [study.protocol]),
+            *study.files(CALIBRATION, study.asked_of_uncertainty, [study.protocol]),
         ],
         lambda study: bool(study.findings),
     ),

@@ -143,7 +143,7 @@ class Study:
         return list(dict.fromkeys([*OF_ANY_DATA, *self.protocols]))
 
     @property
-    def doubted(self) -> list[str]:
+    def asked_of_uncertainty(self) -> list[str]:
         """Runs whose uncertainty a question is about."""
         asked = [run for pair in self.findings.values() if len(pair) > 2 for run in pair[:2]]
         return [run for run in dict.fromkeys(asked) if run != CHANCE]

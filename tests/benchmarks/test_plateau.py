@@ -1,4 +1,4 @@
-"""What is measured of the first steps of a training."""
+"""Measurements of the first steps of a training."""
 
 import math
 import sys

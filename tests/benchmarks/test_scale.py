@@ -1,4 +1,4 @@
-"""What the benchmarks make and compute; they measure speed, tests do not."""
+"""Data and ratios of the benchmarks; they measure speed, tests do not."""
 
 import sys
 
@@ -14,7 +14,8 @@ from conftest import REPOSITORY
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
 import scale
-from timing import in_turn, row, train_command
+from commands import train_command
+from timing import in_turn, row
 
 
 def test_the_made_up_data_has_hr_crimes_scale():

@@ -78,7 +78,7 @@ def broken(content, pick):
 
 
 def plainly(content):
-    """What the file says to a reader that knows only Python; None where it is no trajectory."""
+    """Read the file with Python alone; return None where it is not a trajectory."""
     numbers = {}
     try:
         text = content.decode("utf-8-sig")

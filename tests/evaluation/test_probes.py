@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import torch
 
-from bptubeformer.errors import InputError
 from bptubeformer.evaluation.calibrate import (
     calibrate_folds,
     corrupted,
@@ -173,7 +172,10 @@ def test_a_difference_is_above_0_where_the_run_is_better(tmp_path):
     assert better_by(asked, "mine", "other", "calibration error") == pytest.approx([0.2, 0.0, -0.1])
 
 
-def test_a_question_about_what_was_not_measured_is_refused(tmp_path):
-    asked = measured(tmp_path, mine={"noise": [0.6, 0.7, 0.4]})
-    with pytest.raises(InputError, match=r"mine was not measured by unlabelled: .* has noise; ask"):
-        better_by(asked, "mine", "chance", "unlabelled")
+def test_only_folds_where_both_were_measured_are_compared(tmp_path):
+    """A fold may test no segment of a class that was left out."""
+    asked = measured(
+        tmp_path, mine={"noise": [0.6, float("nan"), 0.4]}, other={"noise": [0.5, 0.5, 0.5]}
+    )
+    assert better_by(asked, "mine", "other", "noise") == pytest.approx([0.1, -0.1])
+    assert not len(better_by(asked, "mine", "chance", "unlabelled"))

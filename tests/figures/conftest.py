@@ -1,4 +1,4 @@
-"""How figures are looked at without eyes: both files are there, and the SVG holds its words."""
+"""Check a figure without eyes: both files are there, and the SVG has its words."""
 
 import pytest
 

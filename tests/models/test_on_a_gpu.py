@@ -1,4 +1,4 @@
-"""What a GPU computes is what a CPU computes."""
+"""A GPU computes the same numbers as a CPU."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""How segments are changed and which loss is lowered."""
+"""Changes of segments, and losses."""
 
 import numpy as np
 import pytest

@@ -173,6 +173,17 @@ def test_a_question_about_uncertainty_rests_on_its_folds(monkeypatch):
     assert "tables/calibration" in text
 
 
+def test_a_question_that_no_fold_tests_counts_for_no_other(monkeypatch):
+    monkeypatch.setattr(findings, "better_by", lambda *_: np.array([]))
+    asked = {"Does it know?": ["BPT-V2", "chance", "noise"], "Is V2?": ["BPT-V2", "BPT-V1"]}
+    results = Results(counts_of(1, BPT_V2=0.9), asked)
+    table = findings_table(results)
+    assert table["answer"].tolist() == [CANNOT, YES]
+    assert table["reason"].iloc[0] == "no fold tests such segments"
+    assert table["corrected_for"].tolist() == [0, 1]
+    assert "no fold tests such segments" in findings_markdown(table, results)
+
+
 def test_a_single_fold_answers_nothing_about_uncertainty(monkeypatch):
     monkeypatch.setattr(findings, "better_by", lambda *_: np.array([0.4]))
     asked = {"Does it know?": ["BPT-V2", "BPT-V1", "noise"]}

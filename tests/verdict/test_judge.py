@@ -419,7 +419,7 @@ def test_contradictions_show_what_was_computed_but_are_not_decided_by_it(evidenc
 
 
 def test_behind_a_closed_gate_no_result_is_judged(evidence, monkeypatch):
-    """What needs no data is decided all the same."""
+    """Claims that need no data are decided all the same."""
     monkeypatch.setattr(gate, "content", lambda trajectories: ["12 videos, HR-Crime has 789"])
     evidence.config["training"]["max_epochs"] = 5
     evidence = again(evidence)

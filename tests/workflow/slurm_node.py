@@ -72,7 +72,7 @@ class Node:
         }
 
     def ask(self, *command: str) -> str | None:
-        """What a command of Slurm prints; None where it fails."""
+        """Return the output of a command of Slurm; None where it fails."""
         done = subprocess.run(command, capture_output=True, text=True, env=self.environment)
         return done.stdout.strip() if done.returncode == 0 else None
 
@@ -145,7 +145,7 @@ def configure(folder: Path) -> None:
 
 
 def wait(done: Callable[[], object], seconds: float) -> bool:
-    """Whether something is done within so many seconds."""
+    """Return True if something is done within so many seconds."""
     end = time.monotonic() + seconds
     while not done():
         if time.monotonic() > end:

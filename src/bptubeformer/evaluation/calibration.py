@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from bptubeformer.errors import InputError
 from bptubeformer.evaluation.tables import means_of_folds, ranges, render, spread, write_table
 from bptubeformer.evaluation.uncertainty import CONFIDENCE
 from bptubeformer.kinds import CHANCE, ERROR
@@ -63,7 +62,7 @@ def _interval(values: pd.Series) -> tuple[float, float]:
 
 
 def better_by(study: Study, run: str, other: str, measure: str) -> np.ndarray:
-    """Return by how much a run is better than another in each fold, float64 (F,).
+    """Return by how much a run is better than another, in each fold where both were measured.
 
     Args:
         study: whose runs were measured under its first protocol.
@@ -71,22 +70,21 @@ def better_by(study: Study, run: str, other: str, measure: str) -> np.ndarray:
         other: the run that it is compared with, or ``CHANCE``.
         measure: one of ``MEASURES``; of a calibration error, the lower one is better.
 
+    Returns:
+        float64 (F,); F is 0 where no fold tests such segments.
+
     Raises:
-        InputError: a file is not a table, or a run was not measured in this way.
+        InputError: a file is not a table.
     """
     values = _of_folds(study, run, measure)
-    others = np.full(len(values), 0.5) if other == CHANCE else _of_folds(study, other, measure)
-    return others - values if measure == ERROR else values - others
+    others = 0.5 if other == CHANCE else _of_folds(study, other, measure)
+    better = others - values if measure == ERROR else values - others
+    return better.dropna().to_numpy()
 
 
-def _of_folds(study: Study, run: str, measure: str) -> np.ndarray:
-    found = _measured(study, run).set_index("measure")
-    if measure not in found.index:
-        raise InputError(
-            f"{run} was not measured by {measure}: {CALIBRATION} of its folds has "
-            f"{', '.join(found.index.unique())}; ask about one of these"
-        )
-    return found.loc[[measure]].sort_values("fold")["value"].to_numpy()
+def _of_folds(study: Study, run: str, measure: str) -> pd.Series:
+    found = _measured(study, run)
+    return found[found["measure"] == measure].set_index("fold")["value"]
 
 
 def _measured(study: Study, run: str) -> pd.DataFrame:

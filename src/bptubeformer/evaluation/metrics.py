@@ -66,7 +66,7 @@ def scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
     own = np.take_along_axis(logits, labels[:, None], axis=1)
     rank = (logits > own).sum(axis=1)
     values = (
-        recall.mean(),
+        balanced_accuracy(counts),
         correct.sum() / tested.sum(),
         precision.mean(),
         recall.mean(),

@@ -31,6 +31,7 @@ COLUMNS = (
     "reason",
 )  # fmt: skip
 UNDECIDED = "the interval holds 0"
+UNTESTED = "no fold tests such segments"
 
 
 def write_findings(study: Study, output: Path) -> None:
@@ -63,14 +64,18 @@ def findings_table(evidence: Evidence) -> pd.DataFrame:
         runs = [run] if other == CHANCE else [run, other]
         evidence.check_trained(*runs)
         estimate = evidence.counts.balanced_accuracy(*runs)
-        for measure in measures:
-            found = better_by(evidence.study, run, other, measure)
-            differences.setdefault((measure, other == CHANCE), {})[question] = found
-        estimates[question] = estimate
         failed = [one for one in runs if not evidence.accuracy_of(one)["learned"]]
         reasons[question] = (
             f"not learned: {', '.join(failed)}" if failed else evidence.rules.too_few([estimate])
         )
+        for measure in measures:
+            found = better_by(evidence.study, run, other, measure)
+            if len(found):
+                differences.setdefault((measure, other == CHANCE), {})[question] = found
+            else:
+                estimate = replace(estimate, value=np.nan, video_variance=np.inf)
+                reasons[question] = UNTESTED
+        estimates[question] = estimate
     for alike in differences.values():
         estimates |= of_folds(
             {question: (alike[question], estimates[question]) for question in alike}
@@ -206,10 +211,9 @@ def findings_markdown(table: pd.DataFrame, evidence: Evidence) -> str:
         notes.append(
             "Measures other than the balanced accuracy (tables/calibration): the mean of the "
             "paired differences of folds, whose variance is pooled over the questions by one "
-            "measure. It is above 0 where the run is better: where its "
-            "calibration error is lower, or where its uncertainty tells more of these segments "
-            "from those of classes that were learned. Chance has an area of 0.5 under the ROC "
-            "curve."
+            "measure. It is above 0 where the run is better: its calibration error is lower, or "
+            "its uncertainty tells more of these segments from those of classes that were learned. "
+            "Chance is an area of 0.5 under the ROC curve."
         )
     judged = evidence.accuracy.loc[list(marks)]
     notes += notes_of_marks(judged)[:1] if not judged["learned"].all() else []
