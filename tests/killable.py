@@ -44,10 +44,21 @@ class Counter:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+def kill(process, request, ended):
+    """Send a process its signal, some seconds after it has printed a text."""
+    log = Path(request["log"])
+    while request["once"] not in log.read_text():
+        if ended.wait(0.005):
+            return
+    if not ended.wait(request["kill_after"]):
+        os.kill(process, request["signal"])
+
+
 def run(request):
     """Run one command in a fork; how it ended, what it printed, how often it touched the folder."""
     reader, writer = os.pipe()
     log = Path(request["log"])
+    log.write_text("")  # of the command before
     process = os.fork()
     if process == 0:
         counter = Counter(request["folder"], request["kill_at"])
@@ -69,12 +80,14 @@ def run(request):
             os.write(writer, str(counter.count).encode())
             os._exit(status)
     os.close(writer)
+    ended = threading.Event()
+    killer = threading.Thread(target=kill, args=(process, request, ended))
     if request["kill_after"] is not None:
-        alarm = threading.Timer(request["kill_after"], os.kill, (process, request["signal"]))
-        alarm.start()
+        killer.start()
     _, status = os.waitpid(process, 0)
+    ended.set()
     if request["kill_after"] is not None:
-        alarm.cancel()
+        killer.join()  # the next fork has no second thread
     with os.fdopen(reader) as file:
         count = file.read()
     return {
@@ -95,13 +108,16 @@ class Commands:
     def __init__(self, folder, process):
         self.folder, self.process = folder, process
 
-    def __call__(self, *arguments, kill_at=None, kill_after=None, kill_signal=signal.SIGKILL):
+    def __call__(
+        self, *arguments, kill_at=None, kill_after=None, once="", kill_signal=signal.SIGKILL
+    ):
         """Run one command.
 
         Args:
             arguments: of the command line.
             kill_at: touch of the folder that it does not live to see.
-            kill_after: seconds that it lives.
+            kill_after: seconds that it lives,
+            once: and the text after which they begin; with none, they begin with the command.
             kill_signal: what ends it after these seconds.
 
         Returns:
@@ -110,7 +126,7 @@ class Commands:
         request = {
             "arguments": list(map(str, arguments)), "folder": str(self.folder),
             "log": str(self.folder.with_name("printed.txt")),
-            "kill_at": kill_at, "kill_after": kill_after, "signal": int(kill_signal),
+            "kill_at": kill_at, "kill_after": kill_after, "once": once, "signal": int(kill_signal),
         }  # fmt: skip
         print(json.dumps(request), file=self.process.stdin, flush=True)
         answer = json.loads(self.process.stdout.readline())
