@@ -137,6 +137,8 @@ def wrong(of: str, key: str, value: Any, remedy: str) -> InputError:
     if is_large(value, MOST_SHOWN):
         text = f"({len(value)} values)"
     else:
+        if isinstance(value, str):
+            value = value[: LONGEST + 1]  # a dump of a megabyte takes a second
         text = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
     if "\n" in text:
         text = json.dumps(value, default=str)

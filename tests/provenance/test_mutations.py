@@ -23,6 +23,8 @@ from bptubeformer.training.record import TrainingRecord
 from mutations import mutations, read, within_seconds, write
 from provenance.tiny import RESULTS, Forger
 
+# Their lines are those of test_check and of the tests of each reader.
+pytestmark = pytest.mark.no_cover
 FOLD = RESULTS / "video" / "tubelets" / "fold0"
 READERS = {
     RESULTS / "inputs.json": lambda path: read_record(path, Inputs),

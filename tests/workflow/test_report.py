@@ -5,6 +5,7 @@ Needs playwright and a Chromium (``CHROMIUM`` names another one than the first o
 
 import os
 import shutil
+from contextlib import suppress
 
 import pandas as pd
 import pytest
@@ -95,6 +96,17 @@ def show(page, label):
     row(page, label).locator("a").nth(0).click()
 
 
+def describe(page, label):
+    """Open the description of a result; a click on a list that is drawn anew is lost."""
+    description = page.get_by_text("Description", exact=True)
+    for _ in range(4):
+        with suppress(sync_api.TimeoutError):
+            row(page, label).locator("a").nth(1).click(timeout=5000)
+        with suppress(sync_api.TimeoutError):
+            return description.wait_for(timeout=5000)
+    return pytest.fail(f"no description of {label}")
+
+
 def frame(page):
     """The page that is shown inside the report."""
     page.wait_for_selector("iframe")
@@ -107,8 +119,7 @@ def test_every_result_of_a_category_has_label_and_caption(page):
         rows = page.locator("nav tbody tr")
         assert {text.split("\t")[0] for text in rows.all_inner_texts()} == labels
         for label in labels:
-            row(page, label).locator("a").nth(1).click()
-            page.get_by_text("Description", exact=True).wait_for()
+            describe(page, label)
             caption = page.locator("nav .prose").inner_text().strip()
             assert len(caption) > 20, label
             assert caption.endswith("."), caption
