@@ -28,6 +28,8 @@ from killable import start as killable_process
 # As in the Snakefile: the processes that tests start keep what they compile.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Two workers share the cores: the threads of one would wait for those of the other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No time limit for an example: the machine may be busy.
 settings.register_profile("without a clock", deadline=None)
 settings.load_profile("without a clock")
