@@ -30,9 +30,9 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Two workers share the cores: the threads of one would wait for those of the other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# No time limit for an example: the machine may be busy.
-settings.register_profile("without a clock", deadline=None)
-settings.load_profile("without a clock")
+# No time limit for an example: the machine may be busy. The same examples in every clone.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 NOBODY = 65534
 OPT_IN = ("fuzz", "demonstration", "environments")
 """Markers of tests that run only where ``-m`` names them."""

@@ -474,7 +474,10 @@ def test_an_arm_stays_where_its_run_is_left_out_and_goes_where_it_is_itself(conf
         ({"runs": {"BPT-V9@box": {}}}, ["runs.BPT-V9@box = {}", "no such run; known"]),
         ({"arms": {"box": {"coordinates": "metres"}}},
          ["runs.BPT-V2@box.coordinates = metres", "pixels, frame or box"]),
-        ({"arms": {"box": 3}}, ["no arm box"]),
+        ({"arms": {"box": 3}}, ["arms.box = 3: expected a mapping"]),
+        ({"arms": {"\n": {}, 1: {}}, "runs": {"BPT-V2@slow": {}}},
+         ["no arm slow; known here: 1, ", ", \\n, "]),
+        ({"runs": {"BPT-V2@a\nb": {}}}, ["no arm a\\nb"]),
         ({"studies": {"quick": {"runs": ["BPT-V2@fast"]}}}, ["runs.BPT-V2@fast", "no arm fast"]),
     ],
 )  # fmt: skip

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bptubeformer.sections import nearest, wrong
+from bptubeformer.texts import shown
 
 AT = "@"
 OF_MEMBERS = ("leakage", "identity", "calibration")
@@ -28,7 +29,7 @@ def with_arms(
         bases: more runs that may have arms: those that an overlay leaves out.
 
     Raises:
-        InputError: an arm does not exist.
+        InputError: an arm does not exist, or is not a mapping.
     """
     runs, arms = dict(config["runs"]), config.get("arms", {})
     if not isinstance(arms, Mapping):
@@ -58,8 +59,11 @@ def _with_arm(
     whole = _with_arm(base, runs, arms, bases)
     if whole is None:
         return None
-    if not isinstance(arms.get(arm), Mapping):
-        raise wrong("config", f"runs.{name}", own or {}, f"no arm {arm}; {nearest(arm, [*arms])}")
+    if arm not in arms:
+        remedy = f"no arm {shown(arm)}; {nearest(arm, arms)}"
+        raise wrong("config", f"runs.{name}", own or {}, remedy)
+    if not isinstance(arms[arm], Mapping):
+        raise wrong("config", f"arms.{arm}", arms[arm], "expected a mapping")
     return _changed(_changed(whole, arms[arm]), own or {})
 
 

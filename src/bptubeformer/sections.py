@@ -149,6 +149,6 @@ def wrong(of: str, key: str, value: Any, remedy: str) -> InputError:
 
 def nearest(unknown: str, known: Iterable[str]) -> str:
     """Return the words that help with an unknown name."""
-    known = sorted(known)
-    near = difflib.get_close_matches(str(unknown), known, n=1)
+    known = sorted(map(shown, known))
+    near = difflib.get_close_matches(shown(unknown), known, n=1)
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"

@@ -93,3 +93,10 @@ def test_a_store_whose_arrays_do_not_belong_together_is_refused(tmp_path, change
     replace(store, **change).save(tmp_path / "frames.safetensors")
     with pytest.raises(InputError, match=r"not a frame store|categories.* = .*expected"):
         FrameStore.load(tmp_path / "frames.safetensors")
+
+
+def test_a_store_in_which_a_name_is_not_a_text_is_refused(store, tmp_path):
+    table = store.trajectories.assign(person=1)
+    replace(store, trajectories=table).save(tmp_path / "frames.safetensors")
+    with pytest.raises(InputError, match=r"not a frame store \(a name in it is not a text\)"):
+        FrameStore.load(tmp_path / "frames.safetensors")

@@ -10,9 +10,6 @@ from bptubeformer.provenance.dataset import Source
 from checkout import REPOSITORY
 from provenance.forgeries import CONSISTENT, FORGERIES, REPLAYED, REPRODUCED
 
-# Their lines are those of test_check and test_crate: to count them again takes 1.7 times as long.
-pytestmark = pytest.mark.no_cover
-
 
 def refusal(crate, **options):
     """The message that refuses a crate; nothing where it passes."""
