@@ -30,7 +30,9 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Two workers share the cores: the threads of one would wait for those of the other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# No time limit for an example: the machine may be busy. The same examples in every clone.
+# No time limit for an example: the machine may be busy. The same examples in every clone; others
+# with ``--hypothesis-profile random``.
+settings.register_profile("random", deadline=None)
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 NOBODY = 65534

@@ -116,9 +116,9 @@ class Commands:
         Args:
             arguments: of the command line.
             kill_at: touch of the folder that it does not live to see.
-            kill_after: seconds that it lives,
-            once: and the text after which they begin; with none, they begin with the command.
-            kill_signal: what ends it after these seconds.
+            kill_after: seconds after which a signal ends it.
+            once: text after which these seconds begin; without one, they begin with the command.
+            kill_signal: the signal.
 
         Returns:
             ``status`` (negative: the signal that ended it), ``printed`` and ``touches``.

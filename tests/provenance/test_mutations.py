@@ -23,7 +23,7 @@ from bptubeformer.training.record import TrainingRecord
 from mutations import mutations, read, within_seconds, write
 from provenance.tiny import RESULTS, Forger
 
-# Their lines are those of test_check and of the tests of each reader.
+# test_check and the tests of each reader execute the same lines: count them once.
 pytestmark = pytest.mark.no_cover
 FOLD = RESULTS / "video" / "tubelets" / "fold0"
 READERS = {

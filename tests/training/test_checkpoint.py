@@ -78,7 +78,8 @@ def test_killed_twenty_times_it_loses_no_epoch_but_the_one_that_ran(
 ):
     """At random moments; it ends with the bytes of an undisturbed training all the same.
 
-    Half of the moments are counted from an epoch: however slow a start is, some are resumed.
+    About half of the moments are counted from the end of an epoch, so that some trainings
+    are resumed however slow the start is.
     """
     moments, kills, resumed, number = random.Random(0), 0, 0, 0
     latest = {"": seconds[0] + seconds[1] / 3, AN_EPOCH: seconds[1] / 4}

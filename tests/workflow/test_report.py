@@ -97,7 +97,10 @@ def show(page, label):
 
 
 def describe(page, label):
-    """Open the description of a result; a click on a list that is drawn anew is lost."""
+    """Open the description of a result.
+
+    Click again if the click is lost: the page may draw its list again at that moment.
+    """
     description = page.get_by_text("Description", exact=True)
     for _ in range(4):
         with suppress(sync_api.TimeoutError):
