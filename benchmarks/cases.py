@@ -30,7 +30,7 @@ from bptubeformer.training.step import Step
 from commands import REPOSITORY, measured, train_command
 from interruption import interruption
 from plain import lightning_epoch, loader, materialised, plain_epoch, plain_model
-from rehearsal import rehearsal, tables
+from rehearsal import rehearsal, steps, tables
 from scale import frame_store, rows_of_trajectories, write_csv_files
 from timing import Row, in_turn, row
 
@@ -248,5 +248,7 @@ CASES = {
     "precision": precision,
     "start-up": start_up,
 }
-ON_REQUEST = {"interruption": interruption, "rehearsal": rehearsal, "tables": tables}
+ON_REQUEST = {
+    "interruption": interruption, "rehearsal": rehearsal, "tables": tables, "steps": steps,
+}  # fmt: skip
 """Those that take long, and run by name only."""

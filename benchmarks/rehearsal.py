@@ -2,12 +2,14 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,15 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.checks import check_config
-from bptubeformer.config import studies_of
-from bptubeformer.data.splits import PARTS_OF_SPLIT, make_splits
+from bptubeformer.config import members_of, model_of, studies_of, training_of
+from bptubeformer.data.splits import PARTS_OF_SPLIT, Split, make_splits
 from bptubeformer.evaluation.predictions import Predictions
 from bptubeformer.sections import parsed_yaml
 from bptubeformer.settings import SplitSettings
 from bptubeformer.stages import NOTEBOOK_RESULTS, TABLES, table_files
 from bptubeformer.study import HISTORY, PREDICTIONS, Study
 from bptubeformer.training.record import COLUMNS
-from commands import REPOSITORY, checkout, measured
+from commands import REPOSITORY, checkout, measured, train_command
 from scale import TRAJECTORIES, VIDEOS, frame_store, rows_of_trajectories, write_csv_files
 from timing import Row
 
@@ -37,6 +39,7 @@ LENGTHS = {"T24": 24, "T60": 60}
 SCALING = ("accuracy", "leakage", "learning", "confusion")
 """Tables and figures that are made of all predictions, or of all trainings."""
 EPOCHS = 20
+STEPS, VALIDATED = 50, 10_000
 
 
 def rehearsal() -> Iterator[Row]:
@@ -107,6 +110,57 @@ def tables() -> Iterator[Row]:
             trained = {path.parent for path in result.needs(study) if "fold" in path.parent.name}
             note = f"{len(trained)} trainings, up to {windows:,} segments; {peak:,.0f} MB of memory"
             yield Row("tables", result.name, seconds, "", "s", note=note)
+
+
+def steps() -> Iterator[Row]:
+    """Train each run of the paper for 50 steps of the paper's batch on fold 0, then validate."""
+    config = check_config(parsed_yaml((REPOSITORY / "config.yaml").read_text()))
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        store = frame_store(rows_of_trajectories())
+        store.save(folder / "frames.safetensors")
+        written = 0
+        for name in members_of(config, "paper"):
+            run, settings = model_of(config, name), training_of(config, name)
+            split, *_ = make_splits(
+                store, "as-published", run["segment_length"], 1, SplitSettings()
+            )
+            drawn(split, STEPS * settings["batch_size"]).save(folder / "fold0.parquet")
+            began = _seconds_of_children()
+            subprocess.run(
+                train_command(folder, run, {**settings, "max_epochs": 1}, "auto", folder / name),
+                check=True, cwd=REPOSITORY, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            seconds = _seconds_of_children() - began
+            record = json.loads((folder / name / "run.json").read_text())
+            counts, memory = record["segments"], record["peak_memory_mb"]["host"]
+            yield Row(
+                "steps", name, seconds, "", "CPU s",
+                note=f"{STEPS} steps of {settings['batch_size']:,} segments, "
+                f"{counts['validation']:,} to validate; on {record['device']}, "
+                f"{record['threads']} thread; {memory:,.0f} MB of memory",
+            )  # fmt: skip
+            written += sum(path.stat().st_size for path in (folder / name).iterdir())
+        yield Row("steps", "disk of these trainings", written / 1e6, "", "MB")
+
+
+def drawn(split: Split, count: int) -> Split:
+    """Draw so many windows for training and ``VALIDATED`` for validation."""
+    generator = np.random.default_rng(0)
+    kept = np.concatenate(
+        [
+            generator.choice(np.flatnonzero(split.part == part), most, replace=False)
+            for part, most in enumerate((count, VALIDATED, VALIDATED))
+        ]
+    )
+    return replace(
+        split, starts=split.starts[kept], trajectory=split.trajectory[kept], part=split.part[kept]
+    )
+
+
+def _seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _predict(study: Study) -> int:

@@ -43,7 +43,7 @@ INTRODUCTION = """\
 
 Made from `src/bptubeformer/schema.py`, the models and `config.yaml` by `docs/reference.py`; a test
 compares them. Other keys are refused. Lay a file of your own over `config.yaml`:
-`snakemake --configfile mine.yaml`.
+`uv run snakemake --cores all --configfile mine.yaml`.
 
 A source is the section or table of the paper that states the value, or "not stated" where
 [fidelity.md](fidelity.md) says what was chosen and why.
@@ -74,7 +74,8 @@ RUN_LIST = """\
 # All runs
 
 Made from `config.yaml` by `docs/reference.py`. A run `<run>@<arm>` is the run with what the arm
-changes. [fidelity.md](fidelity.md) has the choices of each.
+changes. [fidelity.md](fidelity.md) has the choices of each. `paper (counted)`: the study has
+its MACs and parameters, and does not train it.
 
 {count} runs:
 
@@ -94,13 +95,9 @@ def run_list() -> str:
     text = (CHECKOUT / "config.yaml").read_text(encoding="utf-8")
     config, comments = yaml.safe_load(text), dict(_comments(text))
     whole = written_out(config)
-    members = {
-        study: {*members_of(whole, study), *members_of(whole, study, "counted")}
-        for study in config["studies"]
-    }
     lines = [RUN_LIST.format(count=len(config["runs"])).rstrip()]
     for name, run in config["runs"].items():
-        studies = ", ".join(study for study, runs in members.items() if name in runs)
+        studies = ", ".join(_studies_of(whole, name))
         lines.append(f"| {name} | {comments[f'runs.{name}']} | `{run['model']}` | {studies} |")
     lines.append(ARM_LIST.rstrip())
     for arm, changes in config["arms"].items():
@@ -112,6 +109,15 @@ def run_list() -> str:
         named = ", ".join(having) if len(having) <= FEW else f"{len(having)} runs"
         lines.append(f"| `{arm}` | `{shown}` | {named} |")
     return "\n".join(lines) + "\n"
+
+
+def _studies_of(config: Mapping[str, Any], run: str) -> Iterator[str]:
+    """Names of the studies that have a run, with a note where they only count its operations."""
+    for study in config["studies"]:
+        if run in members_of(config, study):
+            yield study
+        elif run in members_of(config, study, "counted"):
+            yield f"{study} (counted)"
 
 
 def configuration() -> str:
@@ -127,8 +133,9 @@ def configuration() -> str:
             first, study = next(iter(config[name].items()))
             lines += [STUDIES, *_head()]
             for key, of_key in schema["$defs"]["StudySettings"]["properties"].items():
-                source = {f"{name}.{key}": comments.get(f"{name}.{first}.{key}", "")}
-                lines.append(_row(f"{name}.{key}", study.get(key), of_key, source, schema))
+                place = f"{name}.<study>.{key}"
+                source = {place: comments.get(f"{name}.{first}.{key}", "")}
+                lines.append(_row(place, study.get(key), of_key, source, schema))
             lines.append("")
             continue
         inside = _resolved(section, schema).get("properties")

@@ -59,7 +59,7 @@ def _accuracy(rows: pd.DataFrame, costs: pd.DataFrame, protocol: Path) -> str:
     return _rendered(
         {
             "Run": marked(rows),
-            "Rows": rows["segment_length"],
+            "Segment length": rows["segment_length"],
             "Balanced accuracy": list(
                 map(spread, rows["balanced_accuracy_mean"], rows["balanced_accuracy_std"])
             ),

@@ -28,7 +28,7 @@ def test_every_key_of_the_configuration_is_described():
             assert all(f"| `{section}.{key}` |" in page for key in value), section
         assert f"`{section}" in page or f"## {section}" in page, section
     for study in config["studies"].values():
-        assert all(f"| `studies.{key}` |" in page for key in study)
+        assert all(f"| `studies.<study>.{key}` |" in page for key in study)
     for run in config["runs"].values():
         for key in run:
             assert f"| `{key}` |" in page, key

@@ -17,7 +17,7 @@ from bptubeformer.config import studies_of
 from bptubeformer.data.store import FrameStore
 from bptubeformer.evaluation.tables import read_table
 from bptubeformer.figures.projector import CLASSES, VECTORS
-from bptubeformer.stages import products
+from bptubeformer.stages import TABLES, products
 from checkout import PAPER, REPOSITORY, RESULTS, SMALL, quick, snakemake
 from conftest import trajectory_rows, write_csv
 
@@ -277,6 +277,15 @@ def test_a_second_run_has_nothing_to_do(finished):
     done = snakemake(checkout, "--configfile", "small.yaml")
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("profile", ["gpus", "slurm"])
+def test_a_study_with_every_table_can_be_planned_with_another_profile(finished, profile):
+    checkout, _ = finished
+    settings = ["--profile", f"profiles/{profile}", "--configfile", "small.yaml"]
+    done = snakemake(checkout, "-n", "--forceall", *settings, "--", "controls", cores=None)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {table.name for table in TABLES} <= jobs_of(done).keys()
 
 
 @pytest.mark.parametrize("profile", ["gpus", "slurm"])

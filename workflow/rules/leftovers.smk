@@ -10,7 +10,7 @@ LEFTOVERS = [
 
 if LEFTOVERS and workflow.is_main_process:
     logger.warning(
-        f"No configured run or study has {len(LEFTOVERS)} folders of {RESULTS}: "
+        f"{len(LEFTOVERS)} folders of {RESULTS} belong to no configured run or study: "
         f"{', '.join(map(shown, LEFTOVERS[:5]))}{', ...' if len(LEFTOVERS) > 5 else ''}. Tables "
         "leave them out; to remove them, add a target to the same command: -- remove_leftovers"
     )
