@@ -251,8 +251,9 @@ def test_attention_with_hyperedges_is_that_of_its_formula():
     x = torch.randn(1, 18, 1, 17)
     # Degrees are 1 for the nose, 2 for all others.
     tokens = (x[0, :, 0] + layer.centrality[:, 0, [0] + 16 * [1]]).T
-    q, k, v, e = (tokens @ layer.mapping.weight[..., 0, 0].T + layer.mapping.bias).split(18, dim=1)
-    e = shared @ e
+    q, k, v = (tokens @ layer.mapping.weight[..., 0, 0].T + layer.mapping.bias).split(18, dim=1)
+    of_edges = layer.mapping_of_edges
+    e = shared @ (x[0, :, 0].T @ of_edges.weight[..., 0, 0].T + of_edges.bias)
     for head in range(9):
         of_head = slice(2 * head, 2 * head + 2)
         own, keys, values, of_edges = (part[:, of_head] for part in (q, k, v, e))

@@ -208,3 +208,36 @@ def test_shape_and_motion_are_58_numbers_of_a_frame(segments):
     # A joint that comes or goes has no speed.
     segments[:, 5, :2] = 0
     assert not shape_and_motion(segments)[:, 5:7, 18].any()
+
+
+@pytest.mark.parametrize("channel_attention", ["CA-B", "CA-C", "CA-D"])
+def test_channels_are_weighed_in_each_part_and_each_part_by_one_number(channel_attention):
+    model = built("bptse", channel_attention=channel_attention)
+    tubelets = torch.rand(5, 6, 4, 8) + 1
+    weights = [layer(part.mean(dim=1)) for layer, part in zip(model.of_each, tubelets, strict=True)]
+    weighed = tubelets * torch.stack(weights).sigmoid().unsqueeze(2)
+    seen = weighed if channel_attention == "CA-B" else tubelets
+    means = seen.mean(dim=2).permute(1, 0, 2).flatten(1)  # (B, P * e)
+    of_parts = (model.weigh(tubelets) / weighed).flatten(2)
+    torch.testing.assert_close(of_parts, of_parts[..., :1].expand_as(of_parts))
+    if channel_attention != "CA-C":
+        expected = model.of_all(means).sigmoid().T
+        torch.testing.assert_close(of_parts[..., 0], expected)
+
+
+def test_the_convolution_over_tubelets_sees_the_parts_as_they_were():
+    model = built("bptse", channel_attention="CA-C")
+    tubelets = torch.rand(5, 6, 4, 8) + 1
+    maps = F.pad(tubelets.permute(1, 0, 3, 2).flatten(1, 2), (1, 1))
+    kernel, bias = model.of_all.weight, model.of_all.bias
+    places = [(maps[:, None, :, n : n + 3] * kernel).sum(dim=(2, 3)) + bias for n in range(4)]
+    torch.nn.init.zeros_(model.of_each[0][2].weight)
+    torch.nn.init.zeros_(model.of_each[0][2].bias)  # weights of the first part are 1/2
+    found = model.weigh(tubelets)[0] / tubelets[0] * 2
+    expected = torch.stack(places).mean(dim=0).sigmoid()[:, 0]
+    torch.testing.assert_close(found, expected[:, None, None].expand_as(found))
+
+
+def test_nothing_is_dropped_in_the_first_block_of_stgcn():
+    blocks = build_model({"model": "stgcn", "segment_length": 12}, 3).blocks
+    assert [block.time[-1].p for block in blocks] == [0, *[0.5] * 9]

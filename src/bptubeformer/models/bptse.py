@@ -26,9 +26,10 @@ class BPTSE(BPTubeFormer):
     """BPTubeFormer with channel attention before the body-part transformer.
 
     Args:
-        channel_attention: ``CA-A``: squeeze-and-excitation of the channels of all parts; ``CA-B``:
-            of each part, then of all; ``CA-C``: a convolution, then its mean; ``CA-D``: one layer
-            on the mean.
+        channel_attention: ``CA-A``: squeeze-and-excitation of the channels of all parts. The others
+            weigh the channels of each part by itself, and then each part by one number: from the
+            weighed parts (``CA-B``), or from the parts as they were, by a convolution and its mean
+            (``CA-C``) or by one layer on the mean (``CA-D``).
         of_the_base: arguments of ``BPTubeFormer``.
     """
 
@@ -47,34 +48,35 @@ class BPTSE(BPTubeFormer):
         super().__init__(**of_the_base)
         token_width = self.tubelet_norm.weight.numel()
         parts, channels = len(self.parts), len(self.parts) * token_width
-        self.of_each = nn.ModuleList(
-            _squeeze(token_width) for _ in range(parts if channel_attention == "CA-B" else 0)
-        )
+        alone = channel_attention == "CA-A"
+        self.of_weighed = channel_attention == "CA-B"
+        self.of_each = nn.ModuleList(_squeeze(token_width) for _ in range(0 if alone else parts))
         self.of_all: nn.Module
-        if channel_attention == "CA-C":
-            self.of_all = nn.Conv1d(channels, channels, 3, padding=1)
-        elif channel_attention == "CA-D":
-            self.of_all = nn.Linear(channels, channels)
-        else:
+        if alone:
             self.of_all = _squeeze(channels)
+        elif channel_attention == "CA-C":
+            self.of_all = nn.Conv1d(channels, parts, 3, padding=1)
+        else:
+            self.of_all = nn.Linear(channels, parts)
 
     def weigh(self, tubelets: Tensor) -> Tensor:
-        """Multiply each channel of each part (P, B, n, e) by a weight from 0 to 1."""
+        """Multiply each channel of each part (P, B, n, e) by weights from 0 to 1."""
+        weighed = tubelets
         if len(self.of_each):
             each = [
                 part * layer(part.mean(dim=1)).sigmoid().unsqueeze(1)
                 for layer, part in zip(self.of_each, tubelets, strict=True)
             ]
-            tubelets = torch.stack(each)
+            weighed = torch.stack(each)
         # (P, B, n, e) -> (B, P * e, n)
-        maps = tubelets.permute(1, 0, 3, 2).flatten(1, 2)
+        maps = (weighed if self.of_weighed else tubelets).permute(1, 0, 3, 2).flatten(1, 2)
         if isinstance(self.of_all, nn.Conv1d):
             logits = self.of_all(maps).mean(dim=-1)
         else:
             logits = self.of_all(maps.mean(dim=-1))
-        # (B, P * e) -> (P, B, 1, e)
+        # (B, P * e) or (B, P) -> (P, B, 1, e) or (P, B, 1, 1)
         weights = logits.sigmoid().unflatten(1, (len(tubelets), -1)).transpose(0, 1)
-        return tubelets * weights.unsqueeze(2)
+        return weighed * weights.unsqueeze(2)
 
 
 def _squeeze(channels: int) -> nn.Sequential:

@@ -1,7 +1,7 @@
 """CTR-GCN: graph convolutions whose graph is refined for each channel and segment.
 
-Chen et al., ICCV 2021; widths and initialisation from the authors' code. Letters: B segments,
-C channels, T frames, J joints.
+Chen et al., ICCV 2021; widths and initialisation of the graph from the authors' code.
+Letters: B segments, C channels, T frames, J joints.
 """
 
 from typing import ClassVar

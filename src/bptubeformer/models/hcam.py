@@ -101,8 +101,8 @@ class HCAM(Classifier):
     def encode(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:
         """Means over the levels of class codes after the perceptron and of frames.
 
-        The head on it averages the two predictions of each chunk, that of its class code and that
-        of its frames, over all chunks of a level and over the levels.
+        The head on it averages predictions: those of the class codes over the chunks of a level,
+        those of the frames over all frames, and both over the levels.
 
         Args:
             segments: float32 (B, T, V), in the coordinates of the run.

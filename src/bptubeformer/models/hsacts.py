@@ -123,7 +123,8 @@ class _HypergraphAttention(nn.Module):
         self.centrality = nn.Parameter(torch.zeros(width, 1, len(degrees)))
         self.closeness = nn.Parameter(torch.zeros(len(lengths)))
         self.importance = nn.Parameter(torch.zeros(HEADS, 1, width // HEADS))
-        self.mapping = nn.Conv2d(width, 4 * width, 1)
+        self.mapping = nn.Conv2d(width, 3 * width, 1)
+        self.mapping_of_edges = nn.Conv2d(width, width, 1)
         self.to_edges, self.scores, self.edge_scores, self.mixture = (Product() for _ in range(4))
         self.register_buffer("degree", torch.tensor(degree), persistent=False)
         self.register_buffer("length", torch.tensor(length.reshape(steps.shape)), persistent=False)
@@ -132,8 +133,9 @@ class _HypergraphAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, J) -> (B, C, T, J)."""
         mapped = self.mapping(x + self.centrality[..., self.get_buffer("degree")])
-        # (B, 4 C, T, J) -> (4, B, T, H, d, J)
-        q, k, v, e = mapped.unflatten(1, (4, HEADS, -1)).permute(1, 0, 4, 2, 3, 5)
+        # (B, n C, T, J) -> (n, B, T, H, d, J)
+        q, k, v = mapped.unflatten(1, (3, HEADS, -1)).permute(1, 0, 4, 2, 3, 5)
+        e = self.mapping_of_edges(x).unflatten(1, (HEADS, -1)).permute(0, 3, 1, 2, 4)
         edges = self.to_edges(e, self.get_buffer("shared"))
         # Keys come first, as in ``layers.ScaledDotProduct``: (B, T, H, J, J) and (B, T, H, J, 1)
         scores = self.scores((k + edges).transpose(-2, -1), q)

@@ -17,6 +17,9 @@ from bptubeformer.skeleton import COCO_17, Skeleton
 
 __all__ = ["SiameseLSTM"]
 SIZES_OF_ITS_SOURCE = True
+TRAINING_OF_ITS_SOURCE = {
+    "learning_rate": 0.001, "max_epochs": 50, "early_stopping_patience": 50,
+}  # fmt: skip
 
 
 class SiameseLSTM(Classifier):

@@ -98,7 +98,7 @@ class SkateFormer(Classifier):
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(channels[-1], classes)
         for name, parameter in self.named_parameters():
-            if name.endswith(("joint_embedding", "graph", "near", "bias_over_time")):
+            if name.endswith(("joint_embedding", "graph", "bias_over_time")):
                 nn.init.trunc_normal_(parameter, std=SIGMA)
 
     def encode(self, segments: Tensor, attention: dict[str, list[Tensor]] | None = None) -> Tensor:

@@ -33,7 +33,7 @@ class STGCN(GraphNetwork):
         segment_length: frames of a segment, T; any.
         width: channels of the first blocks; the last have four times as many.
         kernel_frames: frames that a convolution over time sees.
-        dropout: at the end of each block.
+        dropout: at the end of each block but the first.
     """
 
     counted: ClassVar = {"params": 3_076_399, "macs": 443_858_368}
@@ -54,7 +54,7 @@ class STGCN(GraphNetwork):
             skeleton,
             width,
             lambda inputs, outputs, stride: _Block(
-                inputs, outputs, stride, graph, kernel_frames, dropout, with_residual=inputs > 2
+                inputs, outputs, stride, graph, kernel_frames, dropout, first=inputs == 2
             ),
         )
         for module in self.modules():
@@ -74,7 +74,7 @@ class _Block(nn.Module):
         graph: Tensor,
         kernel_frames: int,
         dropout: float,
-        with_residual: bool,
+        first: bool,
     ):
         super().__init__()
         self.register_buffer("graph", graph, persistent=False)
@@ -86,9 +86,9 @@ class _Block(nn.Module):
             nn.ReLU(),
             over_time(outputs, outputs, kernel_frames, stride),
             nn.BatchNorm2d(outputs),
-            nn.Dropout(dropout),
+            nn.Dropout(0 if first else dropout),
         )
-        self.residual = residual(inputs, outputs, stride) if with_residual else None
+        self.residual = None if first else residual(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, J) -> (B, outputs, T / stride, J)."""
