@@ -1,10 +1,12 @@
 """Every stage by hand, one after the other, as a person would call them."""
 
+import argparse
 import errno
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +16,7 @@ import yaml
 from bptubeformer import cli
 from bptubeformer.cli import errors_in_one_line, main, read_value, settings_of
 from bptubeformer.errors import InputError
+from bptubeformer.kinds import Device
 from bptubeformer.settings import SplitSettings
 from bptubeformer.stages import STAGES
 from checkout import study_of_one_run
@@ -175,6 +178,18 @@ def test_what_is_no_list_of_names_is_refused(text, capsys):
 def test_names_of_classes_may_look_like_options():
     assert read_value(list[str] | None, '["-x", "--output"]', "x") == ["-x", "--output"]
     assert read_value(list[str], "[walk, jump]", "x") == ["walk", "jump"]
+
+
+def test_a_path_is_taken_as_it_is():
+    for text in ("2024", "2024-06-01", "true", "out #2"):
+        assert read_value(Path | None, text, "output") == Path(text)
+    assert read_value(Path | None, "", "unlabelled") is None
+
+
+def test_a_device_that_cannot_be_is_refused():
+    with pytest.raises(argparse.ArgumentTypeError, match="expected auto, cpu, cuda or cuda:<n>"):
+        read_value(Device, "gpu", "device")
+    assert read_value(Device, "cuda:1", "device") == "cuda:1"
 
 
 def test_a_setting_outside_its_bounds_is_refused_by_its_key():

@@ -121,6 +121,8 @@ def test_a_file_of_a_user_is_a_skeleton(tmp_path):
     path.write_text((FOLDER / "coco-17.yaml").read_text())
     assert load_skeleton(str(path)).parts == COCO_17.parts
     assert load_skeleton(str(path)).name == "mine"
+    dotted = load_skeleton(str(path.rename(tmp_path / "mine.v2.yaml")))
+    assert read_skeleton(dotted.metadata).name == dotted.name == "mine.v2"
 
 
 @pytest.mark.parametrize(

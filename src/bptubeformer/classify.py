@@ -24,7 +24,7 @@ from bptubeformer.errors import InputError
 from bptubeformer.evaluation.inference import attention_to_parts
 from bptubeformer.evaluation.metrics import average_by
 from bptubeformer.figures.film import Actor, write_film
-from bptubeformer.kinds import Count, FilmKind, Flag, FormatName, Identity, ImageSize
+from bptubeformer.kinds import Count, Device, FilmKind, Flag, FormatName, Identity, ImageSize
 from bptubeformer.models.bptubeformer import BPTubeFormer
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.files import load_model
@@ -105,7 +105,7 @@ def classify_trajectories(
     format: FormatName = "auto",
     image_size: ImageSize | None = None,
     identity: Identity = "tracked",
-    device: str = "auto",
+    device: Device = "auto",
     threads: Count = CPUS,
     force: Flag = False,
     video: FilmKind | None = None,

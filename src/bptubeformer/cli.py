@@ -228,6 +228,8 @@ def read_value(kind: Any, text: str, name: str) -> Any:
     """
     if kind is Path:
         return Path(text)
+    if kind == Path | None:
+        return Path(text) if text else None
     if kind is str or kind == str | None:
         return text
     if kind is Study:

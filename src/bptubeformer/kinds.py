@@ -112,6 +112,7 @@ Line = Annotated[
         pattern=line("<"), max_length=LONGEST,
     ),
 ]  # fmt: skip
+Device = Annotated[str, Kind("auto, cpu, cuda or cuda:<n>", pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")]
 Name = Annotated[
     str,
     Kind(f"a name in one line, of at most {LONGEST} letters", pattern=line(), max_length=LONGEST),

@@ -12,6 +12,7 @@ from bptubeformer.kinds import (
     LONGEST,
     Checked,
     Count,
+    Device,
     Flag,
     Fraction,
     Gigabytes,
@@ -227,9 +228,7 @@ class Configuration(Section):
         Kind("a list of 1 to 100 different whole numbers from 0", min_length=1, max_length=100,
              different=True),
     ]  # fmt: skip
-    device: Annotated[
-        str, Kind("auto, cpu, cuda or cuda:<n>", pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")
-    ]
+    device: Device
     slots_per_gpu: Count
     architecture: Architecture
     arms: Annotated[

@@ -84,17 +84,18 @@ class Skeleton:
     """Pairs of joints to join by a line when a skeleton is drawn."""
 
     @classmethod
-    def of(cls, name: str, table: Any) -> "Skeleton":
+    def of(cls, source: str, table: Any, name: str | None = None) -> "Skeleton":
         """Return the skeleton that a table describes.
 
         Args:
-            name: of the skeleton, or of its file, also in messages.
+            source: what it was read from, for messages.
             table: ``joints``, ``parts`` and ``limbs``, as in ``skeletons/coco-17.yaml``.
+            name: of the skeleton; left out: that of the file.
 
         Raises:
             InputError: names the key that is wrong.
         """
-        given = accept(Table, table, name)
+        given = accept(Table, table, source)
         joints = given["joints"]
         index = {joint: number for number, joint in enumerate(joints)}
         index[None] = len(joints)
@@ -103,7 +104,7 @@ class Skeleton:
             rows = entry["grid"]
             if len({len(row) for row in rows}) > 1:
                 raise InputError(
-                    f"{name}: parts.{part}.grid has rows of different lengths; fill them "
+                    f"{source}: parts.{part}.grid has rows of different lengths; fill them "
                     "up with null"
                 )
             places += [(f"parts.{part}.grid", row) for row in rows]
@@ -112,17 +113,18 @@ class Skeleton:
             for joint in row:
                 if joint not in index or (place == "limbs" and joint is None):
                     raise InputError(
-                        f"{name}: {place} names {shown(str(joint))}, which is not one of the joints"
+                        f"{source}: {place} names {shown(str(joint))}, which is not one of the "
+                        "joints"
                     )
         named = [joint for place, row in places if place != "limbs" for joint in row if joint]
         for joint in joints:
             if named.count(joint) != 1:
                 raise InputError(
-                    f"{name}: the joint {joint} is in {named.count(joint)} cells of the body "
+                    f"{source}: the joint {joint} is in {named.count(joint)} cells of the body "
                     "parts; expected one"
                 )
         return cls(
-            name=Path(name).stem,
+            name=Path(source).stem if name is None else name,
             joints=tuple(joints),
             parts={
                 part: tuple(tuple(index[joint] for joint in row) for row in entry["grid"])
@@ -295,7 +297,7 @@ def read_skeleton(about: Any) -> Skeleton:
     """
     try:
         table = {key: value for key, value in about.items() if key != "name"}
-        return Skeleton.of(str(about["name"]), table)
+        return Skeleton.of(str(about["name"]), table, str(about["name"]))
     except (InputError, AttributeError, KeyError) as error:
         raise ValueError(f"its skeleton is not valid ({error})") from error
 

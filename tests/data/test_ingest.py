@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bptubeformer.data.ingest import write_store
+from bptubeformer.data.ingest import store_of, write_store
+from bptubeformer.data.labels import Clip
 from bptubeformer.data.splits import make_splits
-from bptubeformer.data.store import FrameStore
+from bptubeformer.data.store import FrameStore, video_of
 from bptubeformer.data.trust import check_units
 from bptubeformer.errors import InputError
 from bptubeformer.settings import ReadingSettings, SplitSettings, TrainingSettings
+from bptubeformer.skeleton import COCO_17
 from bptubeformer.training.job import train_fold
 from conftest import trajectory_rows, write_csv
 from data.test_formats import FRAMES, people
@@ -167,6 +169,52 @@ def test_a_group_is_in_one_part_and_is_tested_once():
         assert sum(map(len, parts)) == len(set.union(*parts)) == 12
         tested += parts[2]
     assert sorted(tested) == sorted({str(i) for i in range(12)})
+
+
+def test_clips_of_one_recording_are_never_in_two_parts():
+    clips = [
+        Clip(label, f"v{number}", "1", np.arange(80, dtype=np.int32),
+             np.ones((80, 34), np.float32)).cut(rows, f"v{number}-{rows.start}")
+        for number in range(9)
+        for label, rows in (("run", slice(0, 40)), ("walk", slice(40, 80)))
+    ]  # fmt: skip
+    clips = [replace(clip, category=("run", "walk")[i % 2]) for i, clip in enumerate(clips)]
+    store = store_of(clips, ["run", "walk"], COCO_17)
+    tested = []
+    for split in make_splits(store, "video", 24, 4, SplitSettings()):
+        parts = [
+            set(store.trajectories["recording"].iloc[split.windows(part)[1]])
+            for part in ("train", "validation", "test")
+        ]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 9
+        tested += parts[2]
+    assert sorted(tested) == [f"v{number}" for number in range(9)]
+    few = store_of(clips[:4], ["run", "walk"], COCO_17)
+    with pytest.raises(InputError, match=r"video: category run is in 2 recordings \(v0, v1\);"):
+        make_splits(few, "video", 24, 4, SplitSettings())
+
+
+def test_a_store_keeps_the_recordings_of_its_clips(tmp_path):
+    clip = Clip("run", "v", "1", np.arange(80, dtype=np.int32), np.ones((80, 34), np.float32))
+    halves = [clip.cut(slice(0, 40), "v-0"), clip.cut(slice(40, 80), "v-40")]
+    cut = store_of([halves[0], replace(halves[1], category="walk")], ["run", "walk"], COCO_17)
+    cut.save(tmp_path / "frames.safetensors")
+    read = FrameStore.load(tmp_path / "frames.safetensors")
+    pd.testing.assert_frame_equal(read.trajectories, cut.trajectories, check_like=True)
+    assert read.fingerprint == cut.fingerprint
+    assert video_of(read.trajectories).tolist() == [0, 0]
+
+
+def test_a_category_of_which_too_few_joints_are_seen_is_refused(ingested, tmp_path):
+    source = tmp_path / "dark"
+    for category, seen in (("A", True), ("B", False)):
+        for video in ("a", "b"):
+            rows = trajectory_rows(30) if seen else [[row, *[0] * 34] for row in range(1, 31)]
+            write_csv(source / category / video / "1.csv", rows)
+    with pytest.raises(
+        InputError, match=r"dataset\.min_visible = 0\.5: no trajectory of B is left"
+    ):
+        ingested.read(source, min_visible=0.5)
 
 
 @pytest.mark.parametrize(("groups", "words"), [

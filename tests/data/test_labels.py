@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bptubeformer.data.formats.csv_wide import read as read_csv_wide
 from bptubeformer.data.labels import in_groups, labelled, of_categories, read_labels
 from bptubeformer.data.recordings import Trajectory
 from bptubeformer.errors import InputError
@@ -38,13 +39,14 @@ def test_labels_by_frame_cut_clips_of_the_person_they_name(tmp_path):
     labels = table(
         tmp_path,
         "video,person,first_frame,last_frame,label\n"
-        "walk,1,0,3,Walking\nwalk,1,6,,Running\nwalk,2,2,2,Walking\n",
+        "walk,1,,3,Walking \nwalk,1,6,,Running\nwalk,2,2,2,Walking\n",
     )
     clips, without = labelled(PEOPLE, labels, tmp_path)
     found = [(c.category, c.video, c.person, c.number.tolist()) for c in clips]
     assert found == [("Walking", "cam1/walk-0", "1", [0, 1, 2, 3]),
                      ("Running", "cam1/walk-6", "1", [6, 7, 8, 9]),
                      ("Walking", "cam1/walk-2", "2", [2])]  # fmt: skip
+    assert {clip.recording for clip in clips} == {"cam1/walk"}
     assert without == 1  # cam2/fall
 
 
@@ -54,6 +56,7 @@ def test_labels_by_frame_cut_clips_of_the_person_they_name(tmp_path):
     ("video,label,first_frame\nwalk,a,soon\n", "row 2: first_frame 'soon'"),
     ("video,label\nwalk,a\n,b\n", "row 3: video or label is empty"),
     ("video,label\nrun,a\n", r"row 2: no video of the source called run; expected one such"),
+    ("video,label\ncam9/walk.mp4,a\n", r"row 2: no video of the source called cam9/walk\.mp4"),
     ("video,label\nwalk,a\nwalk,b\n", "row 3: frames of cam1/walk that another row labels too"),
     ("video,label,part\nwalk,a,exam\n", "row 2: part 'exam' is not train, validation"),
     ("video,label,person\nwalk,a,9\n", "row 2: no person 9 in cam1/walk"),
@@ -61,6 +64,16 @@ def test_labels_by_frame_cut_clips_of_the_person_they_name(tmp_path):
 def test_a_table_that_does_not_fit_is_refused_by_its_row(text, words, tmp_path):
     with pytest.raises(InputError, match=words):
         labelled(PEOPLE, table(tmp_path, text), tmp_path)
+
+
+def test_a_frame_without_a_class_is_in_no_clip(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("x1,y1,class\n" + "1,2,walk\n" * 2 + "3,4,\n" + "5,6,run\n" * 2)
+    (poses,) = read_csv_wide([path])
+    assert poses.labels == ["walk", "walk", None, "run", "run"]
+    path.write_text("x1,y1,class\n1,2,\n")
+    (poses,) = read_csv_wide([path])
+    assert poses.label is None
 
 
 def test_a_name_of_two_videos_is_refused(tmp_path):
@@ -76,7 +89,7 @@ def test_a_table_keeps_texts_as_they_are(tmp_path):
 
 def test_what_the_files_say_comes_before_the_folders(tmp_path):
     clips, _ = labelled([person("a/b/c", label="A057")], None, tmp_path)
-    assert (clips[0].category, clips[0].video) == ("A057", "c")
+    assert (clips[0].category, clips[0].video) == ("A057", "a/b/c")
     labels = ("1", "1", None, "2", "2", "2", None, None, "1", "1")
     clips, _ = labelled([person("a", labels=labels)], None, tmp_path)
     assert [(c.category, c.video, c.number.tolist()) for c in clips] == [

@@ -51,6 +51,13 @@ def test_every_run_has_its_windows_macs_time_and_memory(table, store, config):
     assert table.loc["ST-Tran", "memory_gb"] > row["memory_gb"]
 
 
+def test_a_run_that_leaves_out_other_classes_is_named_and_not_measured(table, config):
+    config["runs"]["few"] = {**config["runs"]["BPT-V2"], "training": {"left_out": ["Swimming"]}}
+    config["studies"]["controls"]["runs"] = ["BPT-V2", "few"]
+    text = cost_markdown(table.reset_index(), list(studies_of(config).values()), CPU, 1)
+    assert "lacks classes that they leave out: few." in text
+
+
 def test_the_page_names_the_device_and_the_sums(table, config):
     text = cost_markdown(table.reset_index(), list(studies_of(config).values()), CPU, 2)
     assert text.startswith("# Cost of the runs on small\n")

@@ -1,10 +1,13 @@
 """Probes of trained models: whose video a segment is of, and what their uncertainty is worth."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from bptubeformer.data.ingest import chosen
 from bptubeformer.evaluation.calibrate import (
     calibrate_folds,
     corrupted,
@@ -127,6 +130,16 @@ def test_a_corruption_is_the_same_again_and_leaves_missing_joints_missing(name):
     assert torch.equal(once(), once())
     assert not torch.equal(once(), segments)
     assert not once()[:, :, 4:6].any()
+
+
+def test_people_who_are_too_short_for_a_segment_are_not_asked(models, store, tmp_path):
+    short = chosen(store, store.rows < 24)
+    short.save(tmp_path / "short.safetensors")
+    calibrate_folds(models(), unlabelled=tmp_path / "short.safetensors", step=24, per_class=4)
+    table = read_table(tmp_path / "results" / "video" / "mine" / "fold0" / "calibration.csv")
+    last = table.iloc[-1]
+    assert (last["measure"], last["segments"]) == ("unlabelled", 0)
+    assert math.isnan(last["value"])
 
 
 def test_calibration_asks_all_that_can_be_asked(models, store, fold_files, tmp_path):

@@ -50,6 +50,8 @@ def test_people_and_numbers_are_shown(skeleton, saved):
     assert "tracked" not in page
     for text in ("# The data", "| a ", "x, pixels", "| nose ", "1 gaps", "1 trajectories have no"):
         assert text in page
+    text = {**summary_of(store), "identities_inferred": 0, "hardly_visible": ["a/*b* [c](d)/1"]}
+    assert "[c](d)" not in overview_page(text)
     of_parts = store_with(part=["train", "test", "train"])
     page = overview_page({"identities_inferred": 2, **summary_of(of_parts)})
     assert "1 train" in page

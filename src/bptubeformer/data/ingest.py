@@ -23,9 +23,10 @@ from bptubeformer.data.recordings import (
     format_of,
     read_recordings,
 )
-from bptubeformer.data.store import FrameStore
+from bptubeformer.data.store import TEXTS, FrameStore
 from bptubeformer.data.summary import HALF, summary_of, visible
 from bptubeformer.data.trust import check_units
+from bptubeformer.errors import InputError
 from bptubeformer.kinds import Count
 from bptubeformer.settings import DEFAULT_READING, ReadingSettings
 from bptubeformer.skeleton import Skeleton, load_skeleton
@@ -87,6 +88,12 @@ def write_store(
     store = read.store
     if reading.min_visible is not None:
         store = chosen(store, visible(store) >= reading.min_visible)
+        empty = set(store.categories) - set(store.trajectories["category"])
+        if empty:
+            raise InputError(
+                f"dataset.min_visible = {reading.min_visible}: no trajectory of "
+                f"{shown(', '.join(sorted(empty)))} is left; lower it, or leave the category out"
+            )
         gone = len(read.store.rows) - len(store.rows)
         print(
             f"left out: {gone} trajectories with a joint in fewer than "
@@ -235,10 +242,10 @@ def store_of(clips: Sequence[Clip], categories: Sequence[str], skeleton: Skeleto
     rows = np.array([len(clip.number) for clip in ordered], dtype=np.int64)
     table = pd.DataFrame(
         [
-            (c.category, text_of(c.video), text_of(c.person), text_of(c.group), c.part)
+            (c.category, *map(text_of, (c.video, c.person, c.group, c.part, c.recording)))
             for c in ordered
         ],
-        columns=["category", "video", "person", "group", "part"],
+        columns=list(TEXTS),
     )
     return FrameStore(
         frames=np.concatenate(

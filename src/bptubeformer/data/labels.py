@@ -23,6 +23,8 @@ PARTS = {
     "val": "validation", "valid": "validation", "validation": "validation",
 }  # fmt: skip
 """Names that people give to the parts of a split."""
+OPEN = (-(2**31), 2**31)
+"""First and last frame of a row of a table that names none."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,15 @@ class Clip:
     """A subject, a camera, a shop, ...; what the protocol ``group`` keeps together."""
     part: str = ""
     """``train``, ``validation`` or ``test``, for the protocol ``predefined``."""
+    recording: str = ""
+    """The recording that it was cut from, which may have clips of several classes."""
 
     def cut(self, rows: np.ndarray | slice, video: str) -> "Clip":
-        """Return some rows as a clip of another video."""
-        return replace(self, video=video, number=self.number[rows], frames=self.frames[rows])
+        """Return some rows as a clip of another video, cut from this one."""
+        return replace(
+            self, video=video, number=self.number[rows], frames=self.frames[rows],
+            recording=self.video,
+        )  # fmt: skip
 
 
 def read_labels(path: Path) -> pd.DataFrame:
@@ -63,8 +70,8 @@ def read_labels(path: Path) -> pd.DataFrame:
             wrong = np.flatnonzero(~given.str.fullmatch(r"-?\d{1,9}|"))
             if len(wrong):
                 raise ValueError(f"row {wrong[0] + 2}: {name} {given[wrong[0]]!r} is not a number")
-            open_end = -(2**31) if name == "first_frame" else 2**31
-            table[name] = given.where(given != "", str(open_end)).astype(np.int64)
+            table[name] = given.where(given != "", str(OPEN[name == "last_frame"])).astype(np.int64)
+        table["label"] = table["label"].str.strip()
         for name in ("person", "group", "part"):
             table[name] = table.get(name, pd.Series("", index=table.index)).str.strip()
         wrong = np.flatnonzero(~table["part"].str.lower().isin(["", *PARTS]))
@@ -97,7 +104,8 @@ def by_table(trajectories: Sequence[Trajectory], path: Path) -> tuple[list[Clip]
     rows: dict[str, list[Any]] = defaultdict(list)
     for row in table.itertuples():
         given = Path(row.video.strip())
-        found = {str(given)} & set(full) or short.get(str(given)) or short.get(given.stem) or set()
+        exact = {str(given), str(given.with_suffix(""))} & set(full)
+        found = exact or short.get(str(given)) or short.get(_without_folder(given)) or set()
         if len(found) != 1:
             what = "several videos" if found else "no video"
             raise InputError(
@@ -120,11 +128,12 @@ def by_table(trajectories: Sequence[Trajectory], path: Path) -> tuple[list[Clip]
                 )
             taken |= inside
             if inside.any():
-                whole = len(mine) == 1 and row.first_frame == -(2**31)
-                video = name if whole else f"{name}-{row.first_frame}"
+                whole = len(mine) == 1 and row.first_frame == OPEN[0]
+                first = row.first_frame if row.first_frame != OPEN[0] else one.number[0]
                 clips.append(
-                    Clip(row.label, video, one.person, one.number[inside], one.frames[inside],
-                         row.group, row.part)
+                    Clip(row.label, name if whole else f"{name}-{first}", one.person,
+                         one.number[inside], one.frames[inside], row.group, row.part,
+                         recording=name if len(rows[name]) > 1 else "")
                 )  # fmt: skip
     people = {("/".join(one.name), one.person) for one in trajectories}
     for name, mine in rows.items():
@@ -137,10 +146,15 @@ def by_table(trajectories: Sequence[Trajectory], path: Path) -> tuple[list[Clip]
     return clips, without
 
 
+def _without_folder(video: Path) -> str:
+    """Return the name of a video without its suffix; empty if a folder is named too."""
+    return video.stem if len(video.parts) == 1 else ""
+
+
 def by_format(trajectories: Iterable[Trajectory]) -> Iterator[Clip]:
     """Yield clips with the labels that the files hold: one, or one for each frame."""
     for one in trajectories:
-        clip = Clip(one.label or "", one.name[-1], one.person, one.number, one.frames)
+        clip = Clip(one.label or "", "/".join(one.name), one.person, one.number, one.frames)
         if one.labels is None:
             yield clip
             continue

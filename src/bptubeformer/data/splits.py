@@ -8,7 +8,8 @@
     All windows of a trajectory are in one part; every trajectory is tested in exactly one fold.
     People of one video may be in different parts.
 ``video``
-    All windows of a video are in one part; every video is tested in exactly one fold. Leak-free.
+    All windows of a video are in one part; every video is tested in exactly one fold. Leak-free:
+    clips of one recording are one video, whatever their classes.
 ``group``
     The same of groups: subjects, cameras, shops. Leak-free.
 ``predefined``
@@ -39,6 +40,9 @@ from bptubeformer.texts import shown
 
 PARTS_OF_SPLIT = ("train", "validation", "test")
 QUARTILES = 4
+UNIT = {"group": "groups", "video": "recordings"}
+OTHER = {"group": "video", "video": "trajectory"}
+"""What to take where a category is in too few of these."""
 
 
 class About(Record):
@@ -221,7 +225,10 @@ def make_splits(
     if protocol == "as-published":
         parts = _as_published(store.rows, trajectory, settings)
     elif protocol == "group":
-        parts = _by_group(store, trajectory, settings)
+        _refuse_no_groups(store)
+        parts = _by_group(store, trajectory, settings, protocol, store.trajectories["group"])
+    elif protocol == "video" and (store.trajectories["recording"] != "").any():
+        parts = _by_group(store, trajectory, settings, protocol, _recordings(store.trajectories))
     elif protocol == "predefined":
         parts = _predefined(store, trajectory, settings)
     else:
@@ -326,35 +333,49 @@ def _grouped(
     return [part[group[trajectory]] for part in part_of_group]
 
 
+def _recordings(trajectories: pd.DataFrame) -> pd.Series:
+    """Name the recording of each trajectory; one that was not cut is a video of its own."""
+    videos = trajectories["category"] + "/" + trajectories["video"]
+    return trajectories["recording"].where(trajectories["recording"] != "", videos)
+
+
+def _refuse_no_groups(store: FrameStore) -> None:
+    if (store.trajectories["group"] == "").all():
+        raise InputError(
+            "protocol group: the data has no groups; name them in dataset.group, or in the column "
+            "group of dataset.labels"
+        )
+
+
 def _by_group(
-    store: FrameStore, trajectory: np.ndarray, settings: SplitSettings
+    store: FrameStore,
+    trajectory: np.ndarray,
+    settings: SplitSettings,
+    protocol: str,
+    groups_of: pd.Series,
 ) -> list[np.ndarray]:
-    """Whole groups (subjects, cameras, shops) in one part; a group may have all classes.
+    """Whole groups (subjects, cameras, recordings) in one part; a group may have all classes.
 
     scikit-learn deals the groups out so that the classes are as even as they can be.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    table = store.trajectories.assign(eligible=store.rows >= settings.minimum_rows)
-    if (table["group"] == "").all():
-        raise InputError(
-            "protocol group: the data has no groups; name them in dataset.group, or in the column "
-            "group of dataset.labels"
-        )
-    used = table[table["eligible"]]
+    table = store.trajectories.assign(group=groups_of.to_numpy())
+    used = table[store.rows >= settings.minimum_rows]
     for category, rows in used.groupby("category", sort=False):
         groups = sorted(rows["group"].unique())
         if len(groups) < 3:
             raise InputError(
-                f"protocol group: category {category} is in {len(groups)} groups "
-                f"({', '.join(groups)}); expected three or more, for training, validation and "
-                "test; leave the category out, or take the protocol video"
+                f"protocol {protocol}: category {category} is in {len(groups)} "
+                f"{UNIT[protocol]} ({shown(', '.join(groups))}); expected three or more, for "
+                "training, validation and test; leave the category out, or take the protocol "
+                f"{OTHER[protocol]}"
             )
     groups = used["group"].unique()
     if len(groups) < settings.folds + 1:
         raise InputError(
-            f"protocol group: {len(groups)} groups; expected at least {settings.folds + 1} for "
-            f"{settings.folds} folds; lower split.folds"
+            f"protocol {protocol}: {len(groups)} {UNIT[protocol]}; expected at least "
+            f"{settings.folds + 1} for {settings.folds} folds; lower split.folds"
         )
     label, group = store.labels[used.index], used["group"].to_numpy()
     dealt = StratifiedGroupKFold(settings.folds, shuffle=True, random_state=settings.seed)
@@ -363,7 +384,7 @@ def _by_group(
         left = len(np.unique(group[rest]))
         shares = min(max(round(1 / settings.validation_fraction), 2), left)
         within = StratifiedGroupKFold(shares, shuffle=True, random_state=settings.seed)
-        # Of the possible validation parts, that with most classes, then most even.
+        # Of the possible validation parts, the first with most classes.
         _, validation = max(
             within.split(rest, label[rest], group[rest]),
             key=lambda two: len(np.unique(label[rest][two[1]])),

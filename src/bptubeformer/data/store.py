@@ -26,8 +26,10 @@ from bptubeformer.texts import shown
 NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
 SAMPLE = 20_000
 """Frames, evenly over a store, whose coordinates are looked at."""
-TABLE = ("category", "video", "person", "rows", "group", "part")
-TEXTS = ("category", "video", "person", "group", "part")
+TEXTS = ("category", "video", "person", "group", "part", "recording")
+TABLE = (*TEXTS[:3], "rows", *TEXTS[3:5])
+CUT = TEXTS[5:]
+"""Column of a store whose videos were cut from recordings; the files of others do not have it."""
 
 
 class About(Record):
@@ -59,7 +61,8 @@ class FrameStore:
     """int64 (N + 1,): trajectory n has the rows ``offsets[n]`` to ``offsets[n + 1]``."""
 
     trajectories: pd.DataFrame
-    """N rows: category, video, person (str), rows (int64), group and part (str, may be empty)."""
+    """N rows: category, video, person (str), rows (int64); group, part and recording (str, may be
+    empty)."""
 
     categories: tuple[str, ...]
     """Class names; the position is the class index."""
@@ -68,7 +71,7 @@ class FrameStore:
     """Whose joints a frame has."""
 
     def __post_init__(self) -> None:
-        absent = {name: "" for name in ("group", "part") if name not in self.trajectories}
+        absent = {name: "" for name in TEXTS if name not in self.trajectories}
         if absent:
             object.__setattr__(self, "trajectories", self.trajectories.assign(**absent))
 
@@ -214,7 +217,8 @@ class FrameStore:
             raise ValueError(f"trajectories of {', '.join(sorted(unknown))}, which is not a class")
 
     def _table(self) -> dict[str, list[Any]]:
-        return {name: self.trajectories[name].tolist() for name in TABLE}
+        cut = CUT if (self.trajectories["recording"] != "").any() else ()
+        return {name: self.trajectories[name].tolist() for name in (*TABLE, *cut)}
 
 
 def read_trajectories(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -267,8 +271,14 @@ def save_without_frames(store: Path, target: Path) -> None:
 
 
 def video_of(trajectories: pd.DataFrame) -> np.ndarray:
-    """Number of each trajectory's video, int64 (N,); one name in two categories is two videos."""
-    return trajectories.groupby(["category", "video"], sort=False).ngroup().to_numpy(np.int64)
+    """Number of each trajectory's video, int64 (N,); one name in two categories is two videos.
+
+    Clips that were cut from one recording are one video, whatever their categories.
+    """
+    cut = trajectories["recording"] != ""
+    category = trajectories["category"].where(~cut, "")
+    video = trajectories["video"].where(~cut, trajectories["recording"])
+    return trajectories.groupby([category, video], sort=False).ngroup().to_numpy(np.int64)
 
 
 def videos_of(store: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -299,9 +309,12 @@ def _memory_map(path: Path) -> dict[str, np.ndarray]:
 
 def _read_table(about: dict[str, Any]) -> pd.DataFrame:
     table, categories = about["trajectories"], about["categories"]
-    if not all(isinstance(name, str) for key in TEXTS for name in (*table[key], *categories)):
+    columns = [*TABLE, *(name for name in CUT if name in table)]
+    texts = [name for name in columns if name in TEXTS]
+    if not all(isinstance(name, str) for key in texts for name in (*table[key], *categories)):
         raise ValueError("a name in it is not a text")
-    return pd.DataFrame({name: table[name] for name in TABLE}).astype({"rows": np.int64})
+    read = pd.DataFrame({name: table[name] for name in columns}).astype({"rows": np.int64})
+    return read if len(columns) == len(TEXTS) + 1 else read.assign(**dict.fromkeys(CUT, ""))
 
 
 def _reading(path: Path) -> AbstractContextManager[None]:

@@ -110,7 +110,7 @@ def _refuse_untested(shown: Predictions, path: Path) -> None:
     if untested:
         raise InputError(
             f"{path}: no test segment of {', '.join(untested)}: balanced accuracy is not defined; "
-            "write it again with: bptubeformer split, train and test"
+            "write it again with: bptubeformer split, train and predict"
         )
 
 

@@ -95,7 +95,7 @@ def calibrate_fold(
     if others is not None:
         starts, _ = window_starts(others.offsets, length, step)
         picked = np.random.default_rng(seed).permutation(starts)[: len(chosen)]
-        strange = doubt_of(others, np.sort(picked))
+        strange = doubt_of(others, np.sort(picked)) if len(picked) else np.empty(0, doubt.dtype)
         rows.append(_row(UNLABELLED, told_apart(strange, doubt[chosen]), len(picked)))
     write_table(output, pd.DataFrame(rows))
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bptubeformer.data.store import read_skeleton_of, read_trajectories
-from bptubeformer.evaluation.tables import render, write_table
+from bptubeformer.evaluation.tables import AS_PRINTED, render, write_table
 from bptubeformer.models import build_model
 from bptubeformer.models.classifier import Classifier
 from bptubeformer.models.layers import (
@@ -279,7 +279,7 @@ def _run_first(table: pd.DataFrame) -> pd.DataFrame:
 
 
 RATIOS = (
-    ("as in Table 2", "ST-Tran", "BPT-V2"),
+    (AS_PRINTED, "ST-Tran", "BPT-V2"),
     ("at 24 frames", "ST-Tran-T24", "BPT-V2"),
     ("at 60 frames", "ST-Tran", "BPT-V2-T60"),
 )

@@ -265,9 +265,12 @@ def cost_markdown(
     )
     each = (table["hours"] / table["trainings"]).set_axis(table["run"])
     sums = {
-        study.name: sum(each[run] * len(set(trainings_of(study, run))) for run in study.runs)
+        study.name: sum(
+            each[run] * len(set(trainings_of(study, run))) for run in study.runs if run in each
+        )
         for study in studies
     }
+    missing = dict.fromkeys(run for study in studies for run in study.runs if run not in each)
     total = table["hours"].sum()
     notes = [
         f"Measured on {name_of(device)}, a few steps of each run, in "
@@ -280,4 +283,9 @@ def cost_markdown(
         + f". Studies share trainings: all together, {total:,.2f} hours; {total / jobs:,.2f} with "
         f"{jobs} at a time, if they do not slow each other down.",
     ]
+    if missing:
+        notes.append(
+            "Not measured, because the data lacks classes that they leave out: "
+            f"{', '.join(missing)}."
+        )
     return render(f"Cost of the runs on {studies[0].dataset}", shown, notes)

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from bptubeformer.data.store import video_of
 from bptubeformer.evaluation.inference import embed
 from bptubeformer.evaluation.inspection import sample_per_class
 from bptubeformer.evaluation.tables import write_table
@@ -43,7 +44,7 @@ def identify_fold(fold: TrainedFold, per_class: int, seed: int, output: Path) ->
     chosen = sample_per_class(fold.labels, per_class, seed)
     trajectory, starts = fold.trajectory[chosen], fold.starts[chosen]
     people = fold.store.trajectories
-    videos = people.groupby(["category", "video"], sort=False).ngroup().to_numpy()[trajectory]
+    videos = video_of(people)[trajectory]
     labels = fold.labels[chosen]
     segments = fold.segments(chosen)
     embedding, _ = embed(fold.model, segments)

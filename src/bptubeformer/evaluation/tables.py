@@ -18,6 +18,8 @@ TEXTS = frozenset({
     "question", "answer", "representation", "measure",
 })  # fmt: skip
 """Columns of texts in all tables: a class or video may be called 0012, 1e5 or nan."""
+AS_PRINTED = "as in Table 2"
+"""Comparison of costs that the paper prints, at different segment lengths."""
 
 
 def write_table(

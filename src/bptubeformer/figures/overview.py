@@ -17,7 +17,7 @@ from bptubeformer.evaluation.tables import render
 from bptubeformer.figures.style import apply_style, save_figure
 from bptubeformer.reading import reading
 from bptubeformer.skeleton import Skeleton
-from bptubeformer.texts import in_figure
+from bptubeformer.texts import in_figure, in_markdown
 
 PEOPLE = 8
 """People that are drawn, evenly over the trajectories."""
@@ -75,7 +75,11 @@ def overview_page(numbers: dict[str, Any]) -> str:
         f"in the frame numbers, in {numbers['trajectories_with_gaps']} trajectories. The frame "
         "rate is not known.",
         f"{len(hardly)} trajectories have no joint in more than half of their frames"
-        + (f": {', '.join(hardly[:20])}{', ...' if len(hardly) > 20 else ''}." if hardly else "."),
+        + (
+            f": {', '.join(map(in_markdown, hardly[:20]))}{', ...' if len(hardly) > 20 else ''}."
+            if hardly
+            else "."
+        ),
     ]
     if inferred:
         notes.append(

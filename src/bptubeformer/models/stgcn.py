@@ -17,6 +17,7 @@ from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
 __all__ = ["STGCN"]
 SIZES_OF_ITS_SOURCE = True
+REQUIRES = ("kernel_frames % 2 == 1",)
 TRAINING_OF_ITS_SOURCE = {
     "optimiser": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True,
     "weight_decay": 0.0001, "schedule": "milestones", "milestones": [10, 50], "batch_size":

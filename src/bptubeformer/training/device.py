@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bptubeformer.errors import InputError
-from bptubeformer.kinds import Count, Options
+from bptubeformer.kinds import Count, Device, Options
 
 if TYPE_CHECKING:
     import torch
@@ -69,7 +69,7 @@ class Machine(Options):
         threads: CPU threads of torch.
     """
 
-    device: str = "auto"
+    device: Device = "auto"
     slots_per_gpu: Count = 1
     threads: Count = 1
 

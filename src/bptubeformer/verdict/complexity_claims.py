@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bptubeformer.claims import Claim
+from bptubeformer.evaluation.tables import AS_PRINTED
 from bptubeformer.verdict.evidence import Evidence, NotRun
 from bptubeformer.verdict.outcome import Kind, Outcome, decides
 
@@ -67,7 +68,7 @@ def more_tubelets(claim: Claim, evidence: Evidence) -> Outcome:
 def cost_of_length(claim: Claim, evidence: Evidence) -> Outcome:
     """At equal segment length, the baseline takes less than ``factor`` times the run's MACs."""
     table = evidence.table("tables/complexity_ratios.csv").set_index("comparison")
-    equal = table["ratio_thop"].drop("as in Table 2", errors="ignore")
+    equal = table["ratio_thop"].drop(AS_PRINTED, errors="ignore")
     if equal.empty:
         raise NotRun("no runs of equal segment length in the configuration")
     here = ", ".join(f"{ratio:.1f} times {comparison}" for comparison, ratio in equal.items())

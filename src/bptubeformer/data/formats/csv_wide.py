@@ -88,8 +88,10 @@ def read(paths: Sequence[Path]) -> Iterator[Poses]:
         joints=values,
         names=named(list(joints)),
         person=["1"] * len(table) if person is None else person.tolist(),
-        label=label.iloc[0] if label is not None and label.nunique() == 1 else None,
-        labels=label.tolist() if label is not None and label.nunique() > 1 else None,
+        label=label.iloc[0] or None if label is not None and label.nunique() == 1 else None,
+        labels=[name or None for name in label]
+        if label is not None and label.nunique() > 1
+        else None,
     )
 
 

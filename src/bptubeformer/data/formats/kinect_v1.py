@@ -21,7 +21,7 @@ def recognises(file: Beginning) -> bool:
 def read(paths: Sequence[Path]) -> Iterator[Poses]:
     """Read one recording of one person; frames of the same action are neighbours."""
     (path,) = paths
-    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    header, *lines = path.read_text(encoding="utf-8-sig").splitlines()
     names = tuple(joint_name(name) for name in header.split(";") if name.strip())
     metres = np.full((len(lines), len(names), 3), np.nan, dtype=np.float32)
     for number, line in enumerate(lines):
