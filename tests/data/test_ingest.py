@@ -290,7 +290,8 @@ def test_folds_of_predefined_parts_are_trained_with_different_seeds(tmp_path):
 @pytest.mark.parametrize(("parts", "words"), [
     ([""] * 6, "parts of the data: none; expected train and test"),
     (["train"] * 6, "parts of the data: train; expected train and test"),
-    (["train", "test"] * 3, "video c0/v is in train and in test"),
+    (["train", "test"] * 3, "video c0/v is in test and in train"),
+    (["train", "test", ""] * 2, "2 trajectories have no part, the first of video c"),
 ])  # fmt: skip
 def test_parts_that_are_none_are_refused(parts, words):
     store = grouped([""] * 6)

@@ -103,6 +103,8 @@ def test_a_partition_holds_near_or_far_frames_of_one_part_or_one_place(kind, fra
         ({"model": "echogcn", "segment_length": 24, "width": 30}, "width % 4 == 0; width is 30"),
         ({"model": "echogcn", "segment_length": 24, "neighbours": 6}, "neighbours <= 5"),
         ({"model": "hsacts", "segment_length": 24, "head_width": 6}, "head_width % 4 == 0"),
+        ({"model": "stgcn", "segment_length": 24, "kernel_frames": 4}, "kernel_frames % 2 == 1"),
+        ({"model": "ctrgcn", "segment_length": 24, "kernel_frames": 4}, "kernel_frames % 2 == 1"),
     ],
 )  # fmt: skip
 def test_sizes_that_do_not_fit_a_model_are_refused(run, words):

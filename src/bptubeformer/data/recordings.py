@@ -22,6 +22,7 @@ from bptubeformer.data.formats import (
     recognise,
 )
 from bptubeformer.data.layout import is_file, is_junk, walk
+from bptubeformer.data.reader import LARGEST, LARGEST_NUMBER
 from bptubeformer.data.tracking import track
 from bptubeformer.data.trust import OF_IMAGE, PIXELS, unit_of
 from bptubeformer.errors import InputError, refused_by_system
@@ -239,7 +240,7 @@ def _read(kind: Format, recording: Recording) -> Iterator[Poses]:
         yield from kind.read(recording.paths)
     except Unreadable:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise Unreadable(
             f"{shown(recording.place)}: another version of its format ({type(error).__name__}: "
             f"{shown(str(error))[:80]}); expected what docs/own-data.md describes"
@@ -303,6 +304,11 @@ def _check_frames(poses: Poses, place: str) -> None:
     frames, people = np.unique(poses.frame, return_counts=True)
     if not len(frames):
         raise Unreadable(f"{place}: no person in any frame; leave the recording out")
+    if np.abs(frames).max() > LARGEST_NUMBER:
+        raise Unreadable(
+            f"{place}: the frame number {np.abs(frames).max()}; expected at most {LARGEST_NUMBER}; "
+            "number the frames from 0"
+        )
     if people.max() > MOST_PEOPLE:
         raise Unreadable(
             f"{place}: {people.max()} people in one frame; expected at most {MOST_PEOPLE}"
@@ -357,7 +363,7 @@ def in_pixels(joints: np.ndarray, settings: ReadingSettings, place: str) -> np.n
         with np.errstate(divide="ignore", invalid="ignore"):
             pixels = np.array(centre) + focal * joints[..., :2] / joints[..., 2:]
         pixels[~np.isfinite(pixels).all(axis=-1)] = np.nan
-        return pixels.astype(np.float32)
+        return _refuse_far_away(pixels.astype(np.float32), place)
     seen = joints[np.isfinite(joints).all(axis=-1)]
     if not len(seen):
         raise Unreadable(f"{place}: no joint in any frame; leave the recording out")
@@ -373,6 +379,12 @@ def in_pixels(joints: np.ndarray, settings: ReadingSettings, place: str) -> np.n
         raise InputError(
             f"{place}: coordinates from {seen.min():.3g} to {seen.max():.3g}: {unit}; {remedy}"
         )
-    if np.nanmax(np.abs(joints)) > 1e6:
-        raise Unreadable(f"{place}: coordinates of {np.nanmax(np.abs(joints)):.3g}; not pixels")
+    return _refuse_far_away(joints, place)
+
+
+def _refuse_far_away(joints: np.ndarray, place: str) -> np.ndarray:
+    """Return joints float32 (N, J, 2) that may lie in a picture; NaN where a joint is missing."""
+    largest = np.abs(joints).max(initial=0, where=np.isfinite(joints))
+    if largest > LARGEST:
+        raise Unreadable(f"{place}: coordinates of {largest:.3g}; not pixels")
     return joints

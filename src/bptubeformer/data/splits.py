@@ -412,13 +412,20 @@ def _predefined(
             f"protocol predefined: parts of the data: {found}; expected train and test: folders of "
             "these names around the classes, or the column part of dataset.labels"
         )
+    without = table[table["part"] == ""]
+    if len(without):
+        one = without.iloc[0]
+        raise InputError(
+            f"protocol predefined: {len(without)} trajectories have no part, the first of video "
+            f"{shown(one['category'])}/{shown(one['video'])}; expected train, validation or test"
+        )
     video = video_of(table)
-    shared = set(video[table["part"] == "test"]) & set(video[table["part"] == "train"])
-    if shared:
-        one = table[video == min(shared)].iloc[0]
+    shared = table["part"].groupby(video).agg(lambda parts: sorted(set(parts)))
+    for number, parts_of_video in shared[shared.map(len) > 1].items():
+        one = table[video == number].iloc[0]
         raise InputError(
             f"protocol predefined: video {shown(one['category'])}/{shown(one['video'])} is in "
-            "train and in test; expected one part"
+            f"{' and in '.join(parts_of_video)}; expected one part"
         )
     parts = []
     for fold in range(settings.folds):

@@ -17,13 +17,12 @@ from bptubeformer.skeleton import COCO_17, CocoSkeleton
 
 __all__ = ["CTRGCN"]
 SIZES_OF_ITS_SOURCE = True
-REQUIRES = ("kernel_frames % 2 == 1",)
 TRAINING_OF_ITS_SOURCE = {
     "optimiser": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True,
     "weight_decay": 0.0004, "warmup_epochs": 5, "schedule": "milestones", "milestones": [35,
     55], "batch_size": 64, "max_epochs": 65, "early_stopping_patience": 65,
 }  # fmt: skip
-REQUIRES = ("width % 4 == 0",)
+REQUIRES = ("width % 4 == 0", "kernel_frames % 2 == 1")
 
 REDUCTION, LEAST_RELATION = 8, 8
 """Channels over those of the relations between joints, and relations of the coordinates."""
