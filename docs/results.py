@@ -3,7 +3,7 @@
     uv run python docs/results.py results/<dataset>/<study> ...
 
 The tables of a study are between ``<!-- <dataset>/<study> -->`` and ``<!-- end -->``: the accuracy
-under each protocol and, where the study has them, the leakage and the findings. Its figure of
+under each protocol and, where the study has them, leakage, findings and movement. Its figure of
 learning curves is copied to ``pictures/``.
 """
 
@@ -38,6 +38,8 @@ def tables_of(study: Path) -> str:
         parts.append(f"The same runs under each protocol:\n\n{_leakage(_table(study, 'leakage'))}")
     if (study / "tables" / "findings.csv").exists():
         parts.append(f"Questions:\n\n{_findings(_table(study, 'findings'))}")
+    if (study / "tables" / "movement.csv").exists():
+        parts.append(f"Attention and movement:\n\n{_movement(_table(study, 'movement'))}")
     curves = study / "figures" / "learning_curves.svg"
     if curves.exists():
         picture = f"learning-{study.parent.name}.svg"
@@ -65,8 +67,10 @@ def _accuracy(rows: pd.DataFrame, costs: pd.DataFrame, protocol: Path) -> str:
             ),
             "95 % interval": ranges(rows["interval_low"], rows["interval_high"], ".2f"),
             f"Minus {rows['run'].iloc[0]}": differences,
-            "MACs (10^9)": costs["macs_with_attention"].map("{:.1f}".format).to_list(),
-            "Parameters": costs["params"].map("{:,}".format).to_list(),
+            f"MACs of {costs['batch_size'].iloc[0]:,} segments (10^9)": list(
+                costs["macs_with_attention"].map("{:.1f}".format)
+            ),
+            "Parameters (10^6)": costs["params"].map("{:.2f}".format).to_list(),
             "Epochs": [_epochs(protocol / run) for run in rows["run"]],
         }
     )
@@ -81,6 +85,20 @@ def _leakage(rows: pd.DataFrame) -> str:
                 map(spread, rows["balanced_accuracy_mean"], rows["balanced_accuracy_std"])
             ),
             f"Gap to {REFERENCE}": _with_interval(rows, "gap", "gap"),
+        }
+    )
+
+
+def _movement(rows: pd.DataFrame) -> str:
+    rows = rows[rows["order"] == "true"]
+    return _rendered(
+        {
+            "Attention": rows["level"],
+            "Part": rows["part"],
+            "Rank correlation with speed": _with_interval(rows, "rank_correlation", "interval"),
+            "Minus that of shuffled frames": _with_interval(
+                rows, "minus_shuffled", "minus_shuffled"
+            ),
         }
     )
 

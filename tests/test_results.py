@@ -19,7 +19,8 @@ ACCURACY = {
     "difference_to_baseline": [float("nan"), -0.25], "difference_low": [float("nan"), -0.5],
     "difference_high": [float("nan"), 0.0], "learned": [True, False], "folds_differ": False,
 }  # fmt: skip
-COSTS = {"run": ["ST-Tran", "BPT-V2"], "macs_with_attention": [14.25, 1.5], "params": [1234567, 89]}
+COSTS = {"run": ["ST-Tran", "BPT-V2"], "batch_size": 1000, "macs_with_attention": [14.25, 1.5],
+         "params": [1.2345, 0.089]}  # fmt: skip
 LEAKAGE = {
     "run": ["BPT-V2"] * 2, "protocol": ["as-published", "video"],
     "balanced_accuracy_mean": [0.9, 0.25], "balanced_accuracy_std": [0.1, 0.05],
@@ -28,6 +29,10 @@ LEAKAGE = {
 }  # fmt: skip
 FINDINGS = {"question": ["Is it better?"], "answer": ["no"], "reason": ["worse"],
             "difference": [-0.25], "difference_low": [-0.5], "difference_high": [-0.1]}  # fmt: skip
+MOVEMENT = {"level": ["tubelets"] * 2, "part": ["knees"] * 2, "order": ["true", "shuffled"],
+            "rank_correlation": [0.12, 0.08], "interval_low": 0.05, "interval_high": 0.2,
+            "minus_shuffled": [0.04, float("nan")], "minus_shuffled_low": [0.01, float("nan")],
+            "minus_shuffled_high": [0.08, float("nan")]}  # fmt: skip
 RECORD = {"device": "a GPU", "seconds": 3600.0, "versions": {"torch": "2"},
           "training": {"batch_size": 100, "max_epochs": 9}}  # fmt: skip
 
@@ -37,7 +42,7 @@ def shop(tmp_path):
     study = tmp_path / "shop" / "paper"
     (study / "tables").mkdir(parents=True)
     for name, table in {"accuracy": ACCURACY, "complexity": COSTS, "leakage": LEAKAGE,
-                        "findings": FINDINGS}.items():  # fmt: skip
+                        "findings": FINDINGS, "movement": MOVEMENT}.items():  # fmt: skip
         pd.DataFrame(table).to_csv(study / "tables" / f"{name}.csv", index=False)
     (study / "figures").mkdir()
     (study / "figures" / "learning_curves.svg").write_text("<svg/>")
@@ -62,13 +67,16 @@ def test_a_table_goes_to_its_place_and_the_words_stay(shop, tmp_path, monkeypatc
     rows = [[cell.strip() for cell in line.split("|")[1:-1]]
             for line in text.splitlines() if line.startswith("|")]  # fmt: skip
     assert rows[2] == [
-        "ST-Tran", "60", "0.5000 ± 0.1000", "0.30 to 0.70", "-", "14.2", "1,234,567", "3",
+        "ST-Tran", "60", "0.5000 ± 0.1000", "0.30 to 0.70", "-", "14.2", "1.23", "3",
     ]  # fmt: skip
     assert rows[3][:3] == ["BPT-V2 †", "24", "0.2500 ± 0.0500"]
-    assert rows[3][4:] == ["-0.2500 (-0.50 to +0.00)", "1.5", "89", "5"]
+    assert rows[3][4:] == ["-0.2500 (-0.50 to +0.00)", "1.5", "0.09", "5"]
     assert rows[6] == ["BPT-V2", "as-published", "0.9000 ± 0.1000", "+0.6500 (+0.50 to +0.80)"]
     assert rows[7][0] == "BPT-V2 †"
     assert rows[10] == ["Is it better?", "no: worse", "-0.2500 (-0.50 to -0.10)"]
+    assert rows[13:] == [
+        ["tubelets", "knees", "+0.1200 (+0.05 to +0.20)", "+0.0400 (+0.01 to +0.08)"]
+    ]
     assert "chance is 0.2500" in text
     assert (tmp_path / "learning-shop.svg").read_text() == "<svg/>"
     assert "learning-shop.svg)" in text
