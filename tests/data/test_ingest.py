@@ -160,15 +160,21 @@ def grouped(groups, classes=3):
 
 def test_a_group_is_in_one_part_and_is_tested_once():
     store = grouped([str(i // 3) for i in range(36)])
+    splits = make_splits(store, "group", 24, 12, SplitSettings())
+    assert _tested_once(store.trajectories["group"], splits) == {str(i) for i in range(12)}
+
+
+def _tested_once(units, splits):
+    """Units that are tested, each in one fold; none of them is in two parts of a fold."""
     tested = []
-    for split in make_splits(store, "group", 24, 12, SplitSettings()):
+    for split in splits:
         parts = [
-            set(store.trajectories["group"].iloc[split.windows(part)[1]])
-            for part in ("train", "validation", "test")
+            set(units.iloc[split.windows(part)[1]]) for part in ("train", "validation", "test")
         ]
-        assert sum(map(len, parts)) == len(set.union(*parts)) == 12
+        assert sum(map(len, parts)) == len(set.union(*parts)) == units.nunique()
         tested += parts[2]
-    assert sorted(tested) == sorted({str(i) for i in range(12)})
+    assert len(tested) == len(set(tested))
+    return set(tested)
 
 
 def test_clips_of_one_recording_are_never_in_two_parts():
@@ -180,15 +186,9 @@ def test_clips_of_one_recording_are_never_in_two_parts():
     ]  # fmt: skip
     clips = [replace(clip, category=("run", "walk")[i % 2]) for i, clip in enumerate(clips)]
     store = store_of(clips, ["run", "walk"], COCO_17)
-    tested = []
-    for split in make_splits(store, "video", 24, 4, SplitSettings()):
-        parts = [
-            set(store.trajectories["recording"].iloc[split.windows(part)[1]])
-            for part in ("train", "validation", "test")
-        ]
-        assert sum(map(len, parts)) == len(set.union(*parts)) == 9
-        tested += parts[2]
-    assert sorted(tested) == [f"v{number}" for number in range(9)]
+    splits = make_splits(store, "video", 24, 4, SplitSettings())
+    recordings = {f"v{number}" for number in range(9)}
+    assert _tested_once(store.trajectories["recording"], splits) == recordings
     few = store_of(clips[:4], ["run", "walk"], COCO_17)
     with pytest.raises(InputError, match=r"video: category run is in 2 recordings \(v0, v1\);"):
         make_splits(few, "video", 24, 4, SplitSettings())

@@ -57,6 +57,7 @@ def test_labels_by_frame_cut_clips_of_the_person_they_name(tmp_path):
     ("video,label\nwalk,a\n,b\n", "row 3: video or label is empty"),
     ("video,label\nrun,a\n", r"row 2: no video of the source called run; expected one such"),
     ("video,label\ncam9/walk.mp4,a\n", r"row 2: no video of the source called cam9/walk\.mp4"),
+    ("video,label\n.,a\n", r"row 2: no video of the source called \.;"),
     ("video,label\nwalk,a\nwalk,b\n", "row 3: frames of cam1/walk that another row labels too"),
     ("video,label,part\nwalk,a,exam\n", "row 2: part 'exam' is not train, validation"),
     ("video,label,person\nwalk,a,9\n", "row 2: no person 9 in cam1/walk"),

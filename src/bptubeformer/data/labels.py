@@ -104,7 +104,7 @@ def by_table(trajectories: Sequence[Trajectory], path: Path) -> tuple[list[Clip]
     rows: dict[str, list[Any]] = defaultdict(list)
     for row in table.itertuples():
         given = Path(row.video.strip())
-        exact = {str(given), str(given.with_suffix(""))} & set(full)
+        exact = {str(given), str(given.parent / given.stem)} & set(full)
         found = exact or short.get(str(given)) or short.get(_without_folder(given)) or set()
         if len(found) != 1:
             what = "several videos" if found else "no video"

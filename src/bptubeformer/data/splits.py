@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from bptubeformer.atomic import replacing, write_csv
-from bptubeformer.data.store import FrameStore, video_of
+from bptubeformer.data.store import RECORDING, FrameStore, video_of
 from bptubeformer.data.windows import window_starts
 from bptubeformer.errors import InputError
 from bptubeformer.kinds import PROTOCOLS, Count, Fingerprint, Protocol, Seed
@@ -40,9 +40,8 @@ from bptubeformer.texts import shown
 
 PARTS_OF_SPLIT = ("train", "validation", "test")
 QUARTILES = 4
-UNIT = {"group": "groups", "video": "recordings"}
-OTHER = {"group": "video", "video": "trajectory"}
-"""What to take where a category is in too few of these."""
+WHOLE = {"group": ("groups", "video"), "video": ("recordings", "trajectory")}
+"""Units that each protocol keeps whole, and the protocol with smaller units."""
 
 
 class About(Record):
@@ -227,7 +226,7 @@ def make_splits(
     elif protocol == "group":
         _refuse_no_groups(store)
         parts = _by_group(store, trajectory, settings, protocol, store.trajectories["group"])
-    elif protocol == "video" and (store.trajectories["recording"] != "").any():
+    elif protocol == "video" and (store.trajectories[RECORDING] != "").any():
         parts = _by_group(store, trajectory, settings, protocol, _recordings(store.trajectories))
     elif protocol == "predefined":
         parts = _predefined(store, trajectory, settings)
@@ -336,7 +335,7 @@ def _grouped(
 def _recordings(trajectories: pd.DataFrame) -> pd.Series:
     """Name the recording of each trajectory; one that was not cut is a video of its own."""
     videos = trajectories["category"] + "/" + trajectories["video"]
-    return trajectories["recording"].where(trajectories["recording"] != "", videos)
+    return trajectories[RECORDING].where(trajectories[RECORDING] != "", videos)
 
 
 def _refuse_no_groups(store: FrameStore) -> None:
@@ -360,6 +359,7 @@ def _by_group(
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
+    units, finer = WHOLE[protocol]
     table = store.trajectories.assign(group=groups_of.to_numpy())
     used = table[store.rows >= settings.minimum_rows]
     for category, rows in used.groupby("category", sort=False):
@@ -367,14 +367,13 @@ def _by_group(
         if len(groups) < 3:
             raise InputError(
                 f"protocol {protocol}: category {category} is in {len(groups)} "
-                f"{UNIT[protocol]} ({shown(', '.join(groups))}); expected three or more, for "
-                "training, validation and test; leave the category out, or take the protocol "
-                f"{OTHER[protocol]}"
+                f"{units} ({shown(', '.join(groups))}); expected three or more, for training, "
+                f"validation and test; leave the category out, or take the protocol {finer}"
             )
     groups = used["group"].unique()
     if len(groups) < settings.folds + 1:
         raise InputError(
-            f"protocol {protocol}: {len(groups)} {UNIT[protocol]}; expected at least "
+            f"protocol {protocol}: {len(groups)} {units}; expected at least "
             f"{settings.folds + 1} for {settings.folds} folds; lower split.folds"
         )
     label, group = store.labels[used.index], used["group"].to_numpy()

@@ -26,10 +26,10 @@ from bptubeformer.texts import shown
 NUMPY_TYPES = {"F32": np.float32, "I32": np.int32, "I64": np.int64}
 SAMPLE = 20_000
 """Frames, evenly over a store, whose coordinates are looked at."""
-TEXTS = ("category", "video", "person", "group", "part", "recording")
-TABLE = (*TEXTS[:3], "rows", *TEXTS[3:5])
-CUT = TEXTS[5:]
+TABLE = ("category", "video", "person", "rows", "group", "part")
+RECORDING = "recording"
 """Column of a store whose videos were cut from recordings; the files of others do not have it."""
+TEXTS = ("category", "video", "person", "group", "part", RECORDING)
 
 
 class About(Record):
@@ -217,7 +217,7 @@ class FrameStore:
             raise ValueError(f"trajectories of {', '.join(sorted(unknown))}, which is not a class")
 
     def _table(self) -> dict[str, list[Any]]:
-        cut = CUT if (self.trajectories["recording"] != "").any() else ()
+        cut = [RECORDING] if (self.trajectories[RECORDING] != "").any() else []
         return {name: self.trajectories[name].tolist() for name in (*TABLE, *cut)}
 
 
@@ -275,9 +275,9 @@ def video_of(trajectories: pd.DataFrame) -> np.ndarray:
 
     Clips that were cut from one recording are one video, whatever their categories.
     """
-    cut = trajectories["recording"] != ""
+    cut = trajectories[RECORDING] != ""
     category = trajectories["category"].where(~cut, "")
-    video = trajectories["video"].where(~cut, trajectories["recording"])
+    video = trajectories["video"].where(~cut, trajectories[RECORDING])
     return trajectories.groupby([category, video], sort=False).ngroup().to_numpy(np.int64)
 
 
@@ -309,12 +309,12 @@ def _memory_map(path: Path) -> dict[str, np.ndarray]:
 
 def _read_table(about: dict[str, Any]) -> pd.DataFrame:
     table, categories = about["trajectories"], about["categories"]
-    columns = [*TABLE, *(name for name in CUT if name in table)]
+    columns = [*TABLE, *({RECORDING} & set(table))]
     texts = [name for name in columns if name in TEXTS]
     if not all(isinstance(name, str) for key in texts for name in (*table[key], *categories)):
         raise ValueError("a name in it is not a text")
     read = pd.DataFrame({name: table[name] for name in columns}).astype({"rows": np.int64})
-    return read if len(columns) == len(TEXTS) + 1 else read.assign(**dict.fromkeys(CUT, ""))
+    return read if RECORDING in read else read.assign(**{RECORDING: ""})
 
 
 def _reading(path: Path) -> AbstractContextManager[None]:

@@ -83,15 +83,15 @@ def read(paths: Sequence[Path]) -> Iterator[Poses]:
         next((table[by_name[name]] for name in names if name in by_name), None)
         for names in (FRAME, PERSON, LABEL)
     )
+    labels = None if label is None or label.empty else [name or None for name in label]
+    alike = labels is not None and len(set(labels)) == 1
     yield Poses(
         frame=np.arange(len(table)) if frame is None else numbers_of(frame),
         joints=values,
         names=named(list(joints)),
         person=["1"] * len(table) if person is None else person.tolist(),
-        label=label.iloc[0] or None if label is not None and label.nunique() == 1 else None,
-        labels=[name or None for name in label]
-        if label is not None and label.nunique() > 1
-        else None,
+        label=labels[0] if labels and alike else None,
+        labels=None if alike else labels,
     )
 
 
